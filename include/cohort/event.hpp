@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/exit_status.hpp>
+#include <cohort/settings.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <variant>
+
+#include <sys/types.h>
+
+namespace cohort {
+
+/// What an event is about: which worker, in which process.
+struct worker_event {
+  worker_id worker = 0;
+  pid_t pid = 0;
+};
+
+/// A worker process was started. First event of a worker.
+struct fork_event : worker_event {};
+
+/// The worker's runtime has said hello; its program may not have begun to serve yet.
+struct online_event : worker_event {};
+
+/// How a listening address is to be read.
+enum class address_type : std::uint8_t { tcp4, tcp6, unix_path };
+
+/// The worker listens on an address through the cluster; repeated for every listen that succeeds.
+struct listening_event : worker_event {
+  address_type type = address_type::tcp4;
+  /// A numeric IP address, or the path of a unix socket.
+  std::string address;
+  /// The port that is bound, also when port 0 was asked for; 0 for a unix socket.
+  std::uint16_t port = 0;
+};
+
+/// The worker's channel has ended; nothing more comes from it.
+struct disconnect_event : worker_event {};
+
+/// The worker's process has ended.
+struct exit_event : worker_event {
+  exit_status status;
+  /// Whether the end was announced: `disconnect` by the primary, or the worker left by itself.
+  bool voluntary = false;
+};
+
+/// `cluster::setup` was called, or a worker was forked; the settings that are now in force.
+struct setup_event {
+  cohort::settings settings;
+};
+
+/// Something failed while the cluster goes on.
+struct error_event : worker_event {
+  std::error_code code;
+  /// What was being done: "accept", "protocol", "listen", "connections lost".
+  std::string what;
+};
+
+namespace detail {
+
+using any_event = std::variant<fork_event, online_event, listening_event, disconnect_event,
+    exit_event, setup_event, error_event>;
+
+} // namespace detail
+} // namespace cohort

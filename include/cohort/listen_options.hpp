@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+
+namespace cohort {
+
+/// How a worker listens. The first worker that listens on an address creates the socket with its
+/// options; `credit` and `exclusive` are each worker's own.
+///
+/// Source: Node's `server.listen(options)`; credit and holding are cohort's.
+class listen_options {
+public:
+  listen_options() = default;
+
+  /// How many connections may wait in the kernel. Default: 511. Source: Node.
+  listen_options& backlog(int value) & { return set(backlog_, at_least_one(value)); }
+  listen_options backlog(int value) && { return backlog(value); }
+
+  /// How many connections may be offered to this worker before it has taken them. Default: 16,
+  /// at most 128.
+  listen_options& credit(unsigned value) &;
+  listen_options credit(unsigned value) && { return credit(value); }
+
+  /// Whether an IPv6 socket leaves IPv4 alone. Default: false.
+  listen_options& ipv6_only(bool value) & { return set(ipv6_only_, value); }
+  listen_options ipv6_only(bool value) && { return ipv6_only(value); }
+
+  /// Whether this worker binds for itself, without the cluster. Default: false.
+  listen_options& exclusive(bool value) & { return set(exclusive_, value); }
+  listen_options exclusive(bool value) && { return exclusive(value); }
+
+  /// Whether the primary keeps the socket, and the connections that wait on it, when the last
+  /// worker leaves or dies, for the next one to come. Default: false, as in Node.
+  listen_options& hold_when_empty(bool value) & { return set(hold_when_empty_, value); }
+  listen_options hold_when_empty(bool value) && { return hold_when_empty(value); }
+
+  /// Permission bits of a unix socket. Default: 0600.
+  listen_options& mode(unsigned value) & { return set(mode_, value & 0777U); }
+  listen_options mode(unsigned value) && { return mode(value); }
+
+  int backlog() const noexcept { return backlog_; }
+  unsigned credit() const noexcept { return credit_; }
+  bool ipv6_only() const noexcept { return ipv6_only_; }
+  bool exclusive() const noexcept { return exclusive_; }
+  bool hold_when_empty() const noexcept { return hold_when_empty_; }
+  unsigned mode() const noexcept { return mode_; }
+
+private:
+  template <class T>
+  listen_options& set(T& field, T value) noexcept
+  {
+    field = value;
+    return *this;
+  }
+
+  static int at_least_one(int value)
+  {
+    if (value < 1) throw std::invalid_argument("cohort: a backlog is at least 1");
+    return value;
+  }
+
+  int backlog_ = 511;
+  unsigned credit_ = 16;
+  unsigned mode_ = 0600;
+  bool ipv6_only_ = false;
+  bool exclusive_ = false;
+  bool hold_when_empty_ = false;
+};
+
+// Implementation
+
+inline listen_options& listen_options::credit(unsigned value) &
+{
+  if (value < 1 || value > 128) throw std::invalid_argument("cohort: credit is 1 to 128");
+  return set(credit_, value);
+}
+
+} // namespace cohort

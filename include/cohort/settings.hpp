@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace cohort {
+
+/// How a cluster starts its workers. What is not set is decided when a worker is started;
+/// `cluster::setup` lays one over another, so only what is set changes.
+///
+/// Every setter returns the object, so that calls can be chained.
+///
+/// Source: Node's `cluster.setupPrimary(settings)`.
+class settings {
+public:
+  using duration = std::chrono::steady_clock::duration;
+
+  settings() = default;
+
+  /// The program to start. Default: the executable this process runs.
+  settings& exec(std::string path) & { return set(exec_, std::move(path)); }
+  settings exec(std::string path) && { return std::move(exec(std::move(path))); }
+
+  /// The arguments after the program's name. Default: those of this process.
+  settings& args(std::vector<std::string> values) & { return set(args_, std::move(values)); }
+  settings args(std::vector<std::string> values) && { return std::move(args(std::move(values))); }
+
+  /// A launcher and its arguments, put before the program (`valgrind`, `gdbserver`); `{id}` in
+  /// them is replaced by the worker's id. The launcher is named by path. Default: none.
+  settings& exec_argv(std::vector<std::string> values) & { return set(exec_argv_, std::move(values)); }
+  settings exec_argv(std::vector<std::string> values) &&
+  {
+    return std::move(exec_argv(std::move(values)));
+  }
+
+  /// The worker's working directory. Default: this process's.
+  settings& cwd(std::string path) & { return set(cwd_, std::move(path)); }
+  settings cwd(std::string path) && { return std::move(cwd(std::move(path))); }
+
+  /// Whether the worker's stdout and stderr are thrown away instead of inherited. Default: false.
+  settings& silent(bool value) & { return set(silent_, value); }
+  settings silent(bool value) && { return std::move(silent(value)); }
+
+  /// How long a worker may go on after it closed its channel without a word, before it is killed.
+  /// Default: one second.
+  settings& fence_grace(duration value) & { return set(fence_grace_, value); }
+  settings fence_grace(duration value) && { return std::move(fence_grace(value)); }
+
+  /// How long a worker may take to end after its `disconnect` deadline passed and it was sent
+  /// SIGTERM, before it is killed. Default: half a second.
+  settings& kill_grace(duration value) & { return set(kill_grace_, value); }
+  settings kill_grace(duration value) && { return std::move(kill_grace(value)); }
+
+  const std::optional<std::string>& exec() const noexcept { return exec_; }
+  const std::optional<std::vector<std::string>>& args() const noexcept { return args_; }
+  std::vector<std::string> exec_argv() const { return exec_argv_.value_or(std::vector<std::string>()); }
+  std::string cwd() const { return cwd_.value_or(std::string()); }
+  bool silent() const noexcept { return silent_.value_or(false); }
+  duration fence_grace() const noexcept { return fence_grace_.value_or(std::chrono::seconds(1)); }
+  duration kill_grace() const noexcept { return kill_grace_.value_or(std::chrono::milliseconds(500)); }
+
+  /// Lays what is set in `upper` over this.
+  void overlay(const settings& upper);
+
+private:
+  template <class T>
+  settings& set(std::optional<T>& field, T value)
+  {
+    field = std::move(value);
+    return *this;
+  }
+
+  std::optional<std::string> exec_;
+  std::optional<std::vector<std::string>> args_;
+  std::optional<std::vector<std::string>> exec_argv_;
+  std::optional<std::string> cwd_;
+  std::optional<bool> silent_;
+  std::optional<duration> fence_grace_;
+  std::optional<duration> kill_grace_;
+};
+
+// Implementation
+
+inline void settings::overlay(const settings& upper)
+{
+  const auto lay = [](auto& below, const auto& above) {
+    if (above) below = above;
+  };
+  lay(exec_, upper.exec_);
+  lay(args_, upper.args_);
+  lay(exec_argv_, upper.exec_argv_);
+  lay(cwd_, upper.cwd_);
+  lay(silent_, upper.silent_);
+  lay(fence_grace_, upper.fence_grace_);
+  lay(kill_grace_, upper.kill_grace_);
+}
+
+} // namespace cohort
