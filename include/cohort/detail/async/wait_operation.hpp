@@ -1,0 +1,210 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_allocator.hpp>
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/cancellation_type.hpp>
+#include <asio/error.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
+#include <asio/recycling_allocator.hpp>
+
+#include <memory>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+namespace cohort::detail {
+
+template <class... Args>
+class wait_operation_list;
+
+/// A completion handler of any type that waits in a list.
+/// (Asio has `any_completion_handler` only since 1.26.)
+template <class... Args>
+class wait_operation {
+public:
+  /// Posts the handler with these arguments, and frees this.
+  virtual void complete(std::error_code error, Args... args) = 0;
+  /// Frees this without calling the handler.
+  virtual void destroy() noexcept = 0;
+
+protected:
+  ~wait_operation() = default;
+  wait_operation() = default;
+  wait_operation(const wait_operation&) = delete;
+  wait_operation& operator=(const wait_operation&) = delete;
+
+  wait_operation_list<Args...>* list_ = nullptr;
+
+private:
+  friend class wait_operation_list<Args...>;
+
+  wait_operation* previous_ = nullptr;
+  wait_operation* next_ = nullptr;
+};
+
+/// An intrusive list of waiting handlers; does not own them.
+template <class... Args>
+class wait_operation_list {
+public:
+  wait_operation_list() = default;
+  wait_operation_list(wait_operation_list&& other) noexcept;
+  wait_operation_list& operator=(wait_operation_list&&) = delete;
+
+  bool empty() const noexcept { return first_ == nullptr; }
+  void push_back(wait_operation<Args...>* operation) noexcept;
+  wait_operation<Args...>* pop_front() noexcept;
+  void remove(wait_operation<Args...>* operation) noexcept;
+
+private:
+  wait_operation<Args...>* first_ = nullptr;
+  wait_operation<Args...>* last_ = nullptr;
+};
+
+template <class Handler, class... Args>
+class wait_operation_for final : public wait_operation<Args...> {
+public:
+  static wait_operation_for* create(Handler handler, const asio::any_io_executor& executor);
+
+  void complete(std::error_code error, Args... args) override;
+  void destroy() noexcept override;
+
+private:
+  // Handlers without an allocator of their own share Asio's recycled blocks.
+  using allocator = typename std::allocator_traits<
+      asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>>::
+      template rebind_alloc<wait_operation_for>;
+  using traits = std::allocator_traits<allocator>;
+  using handler_executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
+
+  struct cancel {
+    wait_operation_for* operation;
+
+    void operator()(asio::cancellation_type type) noexcept
+    {
+      if (type == asio::cancellation_type::none) return;
+      // This object stays in the slot while the handler is on its way; a second signal finds nothing.
+      wait_operation_for* const self = std::exchange(operation, nullptr);
+      if (self) self->abort();
+    }
+  };
+
+  wait_operation_for(Handler handler, const asio::any_io_executor& executor);
+  friend traits;
+
+  allocator get_allocator() const noexcept
+  {
+    return allocator(
+        asio::get_associated_allocator(handler_, asio::recycling_allocator<void>()));
+  }
+
+  void abort();
+  void post(std::error_code error, std::tuple<Args...> args);
+
+  Handler handler_;
+  asio::executor_work_guard<asio::any_io_executor> io_work_;
+  asio::executor_work_guard<handler_executor> handler_work_;
+};
+
+// Implementation
+
+template <class... Args>
+wait_operation_list<Args...>::wait_operation_list(wait_operation_list&& other) noexcept
+    : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr))
+{
+  for (auto* operation = first_; operation; operation = operation->next_) operation->list_ = this;
+}
+
+template <class... Args>
+void wait_operation_list<Args...>::push_back(wait_operation<Args...>* operation) noexcept
+{
+  operation->list_ = this;
+  operation->previous_ = last_;
+  (last_ ? last_->next_ : first_) = operation;
+  last_ = operation;
+}
+
+template <class... Args>
+wait_operation<Args...>* wait_operation_list<Args...>::pop_front() noexcept
+{
+  wait_operation<Args...>* const operation = first_;
+  if (operation) remove(operation);
+  return operation;
+}
+
+template <class... Args>
+void wait_operation_list<Args...>::remove(wait_operation<Args...>* operation) noexcept
+{
+  (operation->previous_ ? operation->previous_->next_ : first_) = operation->next_;
+  (operation->next_ ? operation->next_->previous_ : last_) = operation->previous_;
+  operation->previous_ = operation->next_ = nullptr;
+  operation->list_ = nullptr;
+}
+
+template <class Handler, class... Args>
+wait_operation_for<Handler, Args...>::wait_operation_for(
+    Handler handler, const asio::any_io_executor& executor)
+    : handler_(std::move(handler)),
+      io_work_(executor),
+      handler_work_(asio::get_associated_executor(handler_, executor))
+{
+}
+
+template <class Handler, class... Args>
+wait_operation_for<Handler, Args...>* wait_operation_for<Handler, Args...>::create(
+    Handler handler, const asio::any_io_executor& executor)
+{
+  allocator memory(asio::get_associated_allocator(handler, asio::recycling_allocator<void>()));
+  auto* const self = traits::allocate(memory, 1);
+  // Only the handler's move can throw here; handlers are required not to.
+  ::new (static_cast<void*>(self)) wait_operation_for(std::move(handler), executor);
+  auto slot = asio::get_associated_cancellation_slot(self->handler_);
+  if (slot.is_connected()) slot.template emplace<cancel>(cancel{self});
+  return self;
+}
+
+template <class Handler, class... Args>
+void wait_operation_for<Handler, Args...>::complete(std::error_code error, Args... args)
+{
+  auto slot = asio::get_associated_cancellation_slot(handler_);
+  if (slot.is_connected()) slot.clear();
+  post(error, std::tuple<Args...>(std::move(args)...));
+}
+
+template <class Handler, class... Args>
+void wait_operation_for<Handler, Args...>::abort()
+{
+  if (this->list_) this->list_->remove(this);
+  post(asio::error::operation_aborted, std::tuple<Args...>());
+}
+
+template <class Handler, class... Args>
+void wait_operation_for<Handler, Args...>::post(std::error_code error, std::tuple<Args...> args)
+{
+  auto completion = [handler = std::move(handler_), io_work = std::move(io_work_), error,
+                        values = std::move(args)]() mutable {
+    std::apply(
+        [&](Args&... each) { std::move(handler)(error, std::move(each)...); }, values);
+  };
+  auto handler_work = std::move(handler_work_);
+  auto memory = get_allocator();
+  traits::destroy(memory, this);
+  traits::deallocate(memory, this, 1);
+  asio::post(handler_work.get_executor(), std::move(completion));
+}
+
+template <class Handler, class... Args>
+void wait_operation_for<Handler, Args...>::destroy() noexcept
+{
+  auto memory = get_allocator();
+  // The handler goes last: it may own what holds the queue this waited in.
+  Handler handler(std::move(handler_));
+  traits::destroy(memory, this);
+  traits::deallocate(memory, this, 1);
+}
+
+} // namespace cohort::detail
