@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/wire/bytes.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/detail/wire/frame.hpp>
 #include <cohort/error.hpp>
 
@@ -16,219 +17,172 @@
 #include <type_traits>
 #include <vector>
 
-// The messages of the control channel. docs/protocol.md says which side sends what and when; here is
-// what they look like, and everything that can be checked without knowing any state.
+namespace cohort::detail::wire {
+
+/// A whole encoded control frame, without a heap.
+class control_frame {
+public:
+  /// `offer` declares its count of descriptors, every other message none.
+  template <class Message>
+  explicit control_frame(const Message& message) noexcept;
+
+  std::span<const std::byte> bytes() const noexcept { return {data_.data(), size_}; }
+  std::span<const std::byte> payload() const noexcept { return bytes().subspan(header_size); }
+
+private:
+  std::array<std::byte, 192> data_; // the largest message is `listen` with 145 bytes of payload
+  std::size_t size_ = header_size;
+};
+
+/// Appends the payload of `message`, without a header.
+template <class Message>
+void encode(const Message& message, std::vector<std::byte>& out);
+
+/// Reads a payload that must be exactly one valid `Message`, else `ec` is `protocol_violation`. A
+/// hello of another protocol version is understood as far as its version: `version_mismatch`.
+template <class Message>
+Message decode(std::span<const std::byte> payload, std::error_code& ec) noexcept;
+
+/// Decodes what a worker may send and calls `visitor(message)`, unless `ec` tells an error: an
+/// unknown type, a type of the other direction, a malformed payload, wrong descriptors.
+template <class Visitor>
+void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::error_code& ec);
+
+/// The same for what the primary may send.
+template <class Visitor>
+void visit_from_primary(const frame_view& frame, Visitor&& visitor, std::error_code& ec);
+
+} // namespace cohort::detail::wire
+
+// Implementation
 
 namespace cohort::detail::wire {
 
-/// The version both sides must speak.
-inline constexpr std::uint16_t protocol_version = 1;
+/// Writes fields to memory that is large enough.
+struct field_writer {
+  std::byte* out;
 
-/// The most connections that may be offered to one worker and not be answered yet.
-inline constexpr std::uint16_t max_outstanding = 128;
-
-/// The type in the header of a control frame.
-enum class message_type : std::uint16_t {
-  hello = 1,         ///< Both ways, first.
-  listen = 2,        ///< From here to `bye`: worker to primary.
-  close = 3,
-  credit = 4,
-  taken = 5,
-  refused = 6,
-  released = 7,
-  leaving = 8,
-  bye = 9,
-  listen_reply = 16, ///< From here: primary to worker.
-  offer = 17,
-  drain = 18,
-  bye_ack = 19,
-};
-
-enum class listen_kind : std::uint8_t { tcp = 0, unix_stream = 1 };
-
-enum class refuse_reason : std::uint8_t { no_room = 1, draining = 2, unusable = 3 };
-
-enum class error_kind : std::uint8_t {
-  none = 0,
-  system = 1, ///< An errno value.
-  cohort = 2, ///< A value of `cohort::error`.
-};
-
-/// Bits of `listen::flags`.
-inline constexpr std::uint8_t listen_ipv6_only = 1;
-inline constexpr std::uint8_t listen_hold_when_empty = 2;
-
-/// A socket address as the kernel lays it out.
-class address_bytes {
-public:
-  static constexpr std::size_t capacity = 128;
-
-  address_bytes() = default;
-
-  /// Keeps nothing when there are more than `capacity` bytes, which no address has.
-  explicit address_bytes(std::span<const std::byte> bytes) noexcept;
-
-  std::span<const std::byte> bytes() const noexcept { return {data_.data(), size_}; }
-
-  friend bool operator==(const address_bytes&, const address_bytes&) = default;
-
-private:
-  std::array<std::byte, capacity> data_{};
-  std::uint8_t size_ = 0;
-};
-
-// Each message names its type, its fields in wire order (once, for encoding and decoding), and what
-// makes it invalid by itself. All are comparable.
-
-struct hello {
-  static constexpr message_type type = message_type::hello;
-  std::uint16_t protocol = protocol_version;
-  std::uint16_t reserved = 0;
-  std::uint32_t library = 0; ///< major * 10000 + minor * 100 + patch
-  std::uint64_t schema = 0;  ///< fingerprint of the user's message types, 0 without any
-
-  static void fields(auto& self, auto&& field)
+  template <class Number>
+  void operator()(const Number& value) noexcept
   {
-    field(self.protocol), field(self.reserved), field(self.library), field(self.schema);
+    if constexpr (std::is_enum_v<Number>) {
+      (*this)(static_cast<std::underlying_type_t<Number>>(value));
+    } else {
+      store_little(out, static_cast<std::make_unsigned_t<Number>>(value));
+      out += sizeof(Number);
+    }
   }
-  bool valid() const noexcept { return reserved == 0; }
-  friend bool operator==(const hello&, const hello&) = default;
-};
 
-struct listen {
-  static constexpr message_type type = message_type::listen;
-  std::uint32_t request = 0; ///< chosen by the worker, comes back in the reply
-  listen_kind kind = listen_kind::tcp;
-  std::uint8_t flags = 0;
-  std::uint16_t index = 0; ///< n-th listen on port 0 of this worker
-  std::uint32_t backlog = 0;
-  std::uint32_t mode = 0; ///< permission bits of a unix socket's file
-  address_bytes address;
-
-  static void fields(auto& self, auto&& field)
+  void operator()(const address_bytes& value) noexcept
   {
-    field(self.request), field(self.kind), field(self.flags), field(self.index);
-    field(self.backlog), field(self.mode), field(self.address);
+    (*this)(static_cast<std::uint8_t>(value.bytes().size()));
+    out = std::copy(value.bytes().begin(), value.bytes().end(), out);
   }
-  bool valid() const noexcept
+};
+
+/// Reads fields; whether they were all there is the reader's to say.
+struct field_reader {
+  byte_reader in;
+  bool ok = true;
+
+  template <class Number>
+  void operator()(Number& value) noexcept
   {
-    return kind <= listen_kind::unix_stream &&
-           (flags & ~(listen_ipv6_only | listen_hold_when_empty)) == 0 && mode <= 07777;
+    if constexpr (std::is_enum_v<Number>)
+      value = static_cast<Number>(in.number<std::underlying_type_t<Number>>());
+    else
+      value = static_cast<Number>(in.number<std::make_unsigned_t<Number>>());
   }
-  friend bool operator==(const listen&, const listen&) = default;
-};
 
-struct close {
-  static constexpr message_type type = message_type::close;
-  std::uint32_t listener = 0;
-
-  static void fields(auto& self, auto&& field) { field(self.listener); }
-  bool valid() const noexcept { return true; }
-  friend bool operator==(const close&, const close&) = default;
-};
-
-struct credit {
-  static constexpr message_type type = message_type::credit;
-  std::uint32_t listener = 0;
-  std::uint16_t window = 0; ///< un-answered offers allowed, 0 withdraws
-
-  static void fields(auto& self, auto&& field) { field(self.listener), field(self.window); }
-  bool valid() const noexcept { return window <= max_outstanding; }
-  friend bool operator==(const credit&, const credit&) = default;
-};
-
-struct taken {
-  static constexpr message_type type = message_type::taken;
-  std::uint32_t listener = 0;
-  std::uint64_t first = 0;
-  std::uint16_t count = 0;
-  std::uint16_t released = 0; ///< leases ended since the last report, as in `released`
-
-  static void fields(auto& self, auto&& field)
+  void operator()(address_bytes& value) noexcept
   {
-    field(self.listener), field(self.first), field(self.count), field(self.released);
+    const std::size_t size = in.number<std::uint8_t>();
+    ok = ok && size <= address_bytes::capacity;
+    value = address_bytes(in.bytes(size));
   }
-  bool valid() const noexcept { return count != 0 && count <= max_outstanding; }
-  friend bool operator==(const taken&, const taken&) = default;
 };
 
-struct refused {
-  static constexpr message_type type = message_type::refused;
-  std::uint32_t listener = 0;
-  std::uint64_t first = 0;
-  std::uint16_t count = 0;
-  refuse_reason reason = refuse_reason::no_room;
+template <class Message>
+inline control_frame::control_frame(const Message& message) noexcept
+{
+  field_writer writer{data_.data() + header_size};
+  Message::fields(message, writer);
+  size_ = static_cast<std::size_t>(writer.out - data_.data());
+  frame_header header;
+  header.length = static_cast<std::uint32_t>(size_ - header_size);
+  header.type = static_cast<std::uint16_t>(Message::type);
+  if constexpr (std::same_as<Message, offer>)
+    header.descriptors = static_cast<std::uint8_t>(message.count);
+  encode_header(header, std::span<std::byte, header_size>(data_.data(), header_size));
+}
 
-  static void fields(auto& self, auto&& field)
-  {
-    field(self.listener), field(self.first), field(self.count), field(self.reason);
+template <class Message>
+inline void encode(const Message& message, std::vector<std::byte>& out)
+{
+  const control_frame frame(message);
+  out.insert(out.end(), frame.payload().begin(), frame.payload().end());
+}
+
+template <class Message>
+inline Message decode(std::span<const std::byte> payload, std::error_code& ec) noexcept
+{
+  ec.clear();
+  Message message;
+  if constexpr (std::same_as<Message, hello>) {
+    if (payload.size() >= sizeof(message.protocol) &&
+        load_little<std::uint16_t>(payload.data()) != protocol_version) {
+      ec = error::version_mismatch;
+      return message;
+    }
   }
-  bool valid() const noexcept
-  {
-    return count != 0 && count <= max_outstanding && reason >= refuse_reason::no_room &&
-           reason <= refuse_reason::unusable;
+  field_reader reader{byte_reader(payload)};
+  Message::fields(message, reader);
+  if (!reader.ok || !reader.in.ok() || reader.in.remaining() != 0 || !message.valid())
+    ec = error::protocol_violation;
+  return message;
+}
+
+template <class Message, class Visitor>
+inline void visit_as(const frame_view& frame, Visitor& visitor, std::error_code& ec)
+{
+  const auto message = decode<Message>(frame.payload, ec);
+  std::size_t descriptors = 0;
+  if constexpr (std::same_as<Message, offer>)
+    descriptors = message.count;
+  if (!ec && frame.header.descriptors != descriptors)
+    ec = error::protocol_violation;
+  if (!ec)
+    visitor(message);
+}
+
+template <class Visitor>
+inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::error_code& ec)
+{
+  switch (static_cast<message_type>(frame.header.type)) {
+  case message_type::hello: return visit_as<hello>(frame, visitor, ec);
+  case message_type::listen: return visit_as<listen>(frame, visitor, ec);
+  case message_type::close: return visit_as<close>(frame, visitor, ec);
+  case message_type::credit: return visit_as<credit>(frame, visitor, ec);
+  case message_type::taken: return visit_as<taken>(frame, visitor, ec);
+  case message_type::refused: return visit_as<refused>(frame, visitor, ec);
+  case message_type::released: return visit_as<released>(frame, visitor, ec);
+  case message_type::leaving: return visit_as<leaving>(frame, visitor, ec);
+  case message_type::bye: return visit_as<bye>(frame, visitor, ec);
+  default: ec = error::protocol_violation;
   }
-  friend bool operator==(const refused&, const refused&) = default;
-};
+}
 
-struct released {
-  static constexpr message_type type = message_type::released;
-  std::uint32_t listener = 0;
-  std::uint32_t count = 0;
-
-  static void fields(auto& self, auto&& field) { field(self.listener), field(self.count); }
-  bool valid() const noexcept { return count != 0; }
-  friend bool operator==(const released&, const released&) = default;
-};
-
-struct listen_reply {
-  static constexpr message_type type = message_type::listen_reply;
-  std::uint32_t request = 0;
-  error_kind category = error_kind::none;
-  std::int32_t value = 0;
-  std::uint32_t listener = 0;
-  address_bytes address; ///< where it really listens
-
-  static void fields(auto& self, auto&& field)
-  {
-    field(self.request), field(self.category), field(self.value), field(self.listener);
-    field(self.address);
+template <class Visitor>
+inline void visit_from_primary(const frame_view& frame, Visitor&& visitor, std::error_code& ec)
+{
+  switch (static_cast<message_type>(frame.header.type)) {
+  case message_type::hello: return visit_as<hello>(frame, visitor, ec);
+  case message_type::listen_reply: return visit_as<listen_reply>(frame, visitor, ec);
+  case message_type::offer: return visit_as<offer>(frame, visitor, ec);
+  case message_type::drain: return visit_as<drain>(frame, visitor, ec);
+  case message_type::bye_ack: return visit_as<bye_ack>(frame, visitor, ec);
+  default: ec = error::protocol_violation;
   }
-  bool valid() const noexcept
-  {
-    return category <= error_kind::cohort && (category == error_kind::none) == (value == 0);
-  }
-  friend bool operator==(const listen_reply&, const listen_reply&) = default;
-};
-
-/// The only message with descriptors: `count` of them, numbered `first`, `first + 1`, ...
-struct offer {
-  static constexpr message_type type = message_type::offer;
-  std::uint32_t listener = 0;
-  std::uint64_t first = 0;
-  std::uint16_t count = 0;
-
-  static void fields(auto& self, auto&& field)
-  {
-    field(self.listener), field(self.first), field(self.count);
-  }
-  bool valid() const noexcept { return count != 0 && count <= max_descriptors; }
-  friend bool operator==(const offer&, const offer&) = default;
-};
-
-/// A message that is its type and nothing else.
-template <message_type Type>
-struct bare_message {
-  static constexpr message_type type = Type;
-
-  static void fields(auto&, auto&&) {}
-  bool valid() const noexcept { return true; }
-  friend bool operator==(const bare_message&, const bare_message&) = default;
-};
-
-using leaving = bare_message<message_type::leaving>;
-using bye = bare_message<message_type::bye>;
-using drain = bare_message<message_type::drain>;
-using bye_ack = bare_message<message_type::bye_ack>;
+}
 
 } // namespace cohort::detail::wire

@@ -1,0 +1,242 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/wire/frame.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+// The messages of the control channel. docs/protocol.md says which side sends what and when; here is
+// what they hold, and everything that can be checked without knowing any state.
+
+namespace cohort::detail::wire {
+
+/// The version both sides must speak.
+inline constexpr std::uint16_t protocol_version = 1;
+
+/// The most connections that may be offered to one worker and not be answered yet.
+inline constexpr std::uint16_t max_outstanding = 128;
+
+/// The type in the header of a control frame.
+enum class message_type : std::uint16_t {
+  hello = 1,         ///< Both ways, first.
+  listen = 2,        ///< From here to `bye`: worker to primary.
+  close = 3,
+  credit = 4,
+  taken = 5,
+  refused = 6,
+  released = 7,
+  leaving = 8,
+  bye = 9,
+  listen_reply = 16, ///< From here: primary to worker.
+  offer = 17,
+  drain = 18,
+  bye_ack = 19,
+};
+
+enum class listen_kind : std::uint8_t { tcp = 0, unix_stream = 1 };
+
+enum class refuse_reason : std::uint8_t { no_room = 1, draining = 2, unusable = 3 };
+
+enum class error_kind : std::uint8_t {
+  none = 0,
+  system = 1, ///< An errno value.
+  cohort = 2, ///< A value of `cohort::error`.
+};
+
+/// Bits of `listen::flags`.
+inline constexpr std::uint8_t listen_ipv6_only = 1;
+inline constexpr std::uint8_t listen_hold_when_empty = 2;
+
+/// A socket address as the kernel lays it out.
+class address_bytes {
+public:
+  static constexpr std::size_t capacity = 128;
+
+  address_bytes() = default;
+
+  /// Keeps nothing when there are more than `capacity` bytes, which no address has.
+  explicit address_bytes(std::span<const std::byte> bytes) noexcept;
+
+  std::span<const std::byte> bytes() const noexcept { return {data_.data(), size_}; }
+
+  friend bool operator==(const address_bytes&, const address_bytes&) = default;
+
+private:
+  std::array<std::byte, capacity> data_{};
+  std::uint8_t size_ = 0;
+};
+
+// Each message names its type, its fields in wire order (once, for encoding and decoding), and what
+// makes it invalid by itself. All are comparable.
+
+struct hello {
+  static constexpr message_type type = message_type::hello;
+  std::uint16_t protocol = protocol_version;
+  std::uint16_t reserved = 0;
+  std::uint32_t library = 0; ///< major * 10000 + minor * 100 + patch
+  std::uint64_t schema = 0;  ///< fingerprint of the user's message types, 0 without any
+
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.protocol), field(self.reserved), field(self.library), field(self.schema);
+  }
+  bool valid() const noexcept { return reserved == 0; }
+  friend bool operator==(const hello&, const hello&) = default;
+};
+
+struct listen {
+  static constexpr message_type type = message_type::listen;
+  std::uint32_t request = 0; ///< chosen by the worker, comes back in the reply
+  listen_kind kind = listen_kind::tcp;
+  std::uint8_t flags = 0;
+  std::uint16_t index = 0; ///< n-th listen on port 0 of this worker
+  std::uint32_t backlog = 0;
+  std::uint32_t mode = 0; ///< permission bits of a unix socket's file
+  address_bytes address;
+
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.request), field(self.kind), field(self.flags), field(self.index);
+    field(self.backlog), field(self.mode), field(self.address);
+  }
+  bool valid() const noexcept
+  {
+    return kind <= listen_kind::unix_stream &&
+           (flags & ~(listen_ipv6_only | listen_hold_when_empty)) == 0 && mode <= 07777;
+  }
+  friend bool operator==(const listen&, const listen&) = default;
+};
+
+struct close {
+  static constexpr message_type type = message_type::close;
+  std::uint32_t listener = 0;
+
+  static void fields(auto& self, auto&& field) { field(self.listener); }
+  bool valid() const noexcept { return true; }
+  friend bool operator==(const close&, const close&) = default;
+};
+
+struct credit {
+  static constexpr message_type type = message_type::credit;
+  std::uint32_t listener = 0;
+  std::uint16_t window = 0; ///< un-answered offers allowed, 0 withdraws
+
+  static void fields(auto& self, auto&& field) { field(self.listener), field(self.window); }
+  bool valid() const noexcept { return window <= max_outstanding; }
+  friend bool operator==(const credit&, const credit&) = default;
+};
+
+struct taken {
+  static constexpr message_type type = message_type::taken;
+  std::uint32_t listener = 0;
+  std::uint64_t first = 0;
+  std::uint16_t count = 0;
+  std::uint16_t released = 0; ///< leases ended since the last report, as in `released`
+
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.listener), field(self.first), field(self.count), field(self.released);
+  }
+  bool valid() const noexcept { return count != 0 && count <= max_outstanding; }
+  friend bool operator==(const taken&, const taken&) = default;
+};
+
+struct refused {
+  static constexpr message_type type = message_type::refused;
+  std::uint32_t listener = 0;
+  std::uint64_t first = 0;
+  std::uint16_t count = 0;
+  refuse_reason reason = refuse_reason::no_room;
+
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.listener), field(self.first), field(self.count), field(self.reason);
+  }
+  bool valid() const noexcept
+  {
+    return count != 0 && count <= max_outstanding && reason >= refuse_reason::no_room &&
+           reason <= refuse_reason::unusable;
+  }
+  friend bool operator==(const refused&, const refused&) = default;
+};
+
+struct released {
+  static constexpr message_type type = message_type::released;
+  std::uint32_t listener = 0;
+  std::uint32_t count = 0;
+
+  static void fields(auto& self, auto&& field) { field(self.listener), field(self.count); }
+  bool valid() const noexcept { return count != 0; }
+  friend bool operator==(const released&, const released&) = default;
+};
+
+struct listen_reply {
+  static constexpr message_type type = message_type::listen_reply;
+  std::uint32_t request = 0;
+  error_kind category = error_kind::none;
+  std::int32_t value = 0;
+  std::uint32_t listener = 0;
+  address_bytes address; ///< where it really listens
+
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.request), field(self.category), field(self.value), field(self.listener);
+    field(self.address);
+  }
+  bool valid() const noexcept
+  {
+    return category <= error_kind::cohort && (category == error_kind::none) == (value == 0);
+  }
+  friend bool operator==(const listen_reply&, const listen_reply&) = default;
+};
+
+/// The only message with descriptors: `count` of them, numbered `first`, `first + 1`, ...
+struct offer {
+  static constexpr message_type type = message_type::offer;
+  std::uint32_t listener = 0;
+  std::uint64_t first = 0;
+  std::uint16_t count = 0;
+
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.listener), field(self.first), field(self.count);
+  }
+  bool valid() const noexcept { return count != 0 && count <= max_descriptors; }
+  friend bool operator==(const offer&, const offer&) = default;
+};
+
+/// A message that is its type and nothing else.
+template <message_type Type>
+struct bare_message {
+  static constexpr message_type type = Type;
+
+  static void fields(auto&, auto&&) {}
+  bool valid() const noexcept { return true; }
+  friend bool operator==(const bare_message&, const bare_message&) = default;
+};
+
+using leaving = bare_message<message_type::leaving>;
+using bye = bare_message<message_type::bye>;
+using drain = bare_message<message_type::drain>;
+using bye_ack = bare_message<message_type::bye_ack>;
+
+} // namespace cohort::detail::wire
+
+// Implementation
+
+namespace cohort::detail::wire {
+
+inline address_bytes::address_bytes(std::span<const std::byte> bytes) noexcept
+{
+  if (bytes.size() > capacity)
+    return;
+  std::copy(bytes.begin(), bytes.end(), data_.begin());
+  size_ = static_cast<std::uint8_t>(bytes.size());
+}
+
+} // namespace cohort::detail::wire

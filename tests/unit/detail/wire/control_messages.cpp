@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#include <cohort/detail/wire/control_messages.hpp>
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+using namespace cohort::detail;
+
+TEST_CASE("an address keeps up to 128 bytes")
+{
+  for (std::size_t size = 0; size <= 128; ++size) {
+    const std::vector<std::byte> bytes(size, std::byte(size));
+    const wire::address_bytes address(bytes);
+    CHECK(std::vector<std::byte>(address.bytes().begin(), address.bytes().end()) == bytes);
+  }
+  CHECK(wire::address_bytes(std::vector<std::byte>(129)).bytes().empty());
+  CHECK(wire::address_bytes().bytes().empty());
+}
+
+TEST_CASE("counts and windows have bounds")
+{
+  wire::credit credit;
+  CHECK(credit.valid());
+  credit.window = wire::max_outstanding;
+  CHECK(credit.valid());
+  credit.window = wire::max_outstanding + 1;
+  CHECK_FALSE(credit.valid());
+
+  wire::taken taken;
+  CHECK_FALSE(taken.valid());
+  taken.count = wire::max_outstanding;
+  CHECK(taken.valid());
+  taken.count = wire::max_outstanding + 1;
+  CHECK_FALSE(taken.valid());
+
+  wire::refused refused;
+  CHECK_FALSE(refused.valid());
+  refused.count = wire::max_outstanding;
+  CHECK(refused.valid());
+  refused.count = wire::max_outstanding + 1;
+  CHECK_FALSE(refused.valid());
+
+  wire::offer offer;
+  CHECK_FALSE(offer.valid());
+  offer.count = wire::max_descriptors;
+  CHECK(offer.valid());
+  offer.count = wire::max_descriptors + 1;
+  CHECK_FALSE(offer.valid());
+
+  wire::released released;
+  CHECK_FALSE(released.valid());
+  released.count = 0xffffffff;
+  CHECK(released.valid());
+}
+
+TEST_CASE("enumerations and flags have only the documented values")
+{
+  wire::refused refused;
+  refused.count = 1;
+  wire::listen listen;
+  wire::listen_reply reply;
+  for (unsigned value = 0; value != 256; ++value) {
+    refused.reason = static_cast<wire::refuse_reason>(value);
+    CHECK(refused.valid() == (value >= 1 && value <= 3));
+    listen = wire::listen();
+    listen.kind = static_cast<wire::listen_kind>(value);
+    CHECK(listen.valid() == (value <= 1));
+    listen = wire::listen();
+    listen.flags = static_cast<std::uint8_t>(value);
+    CHECK(listen.valid() == (value <= 3));
+    reply.category = static_cast<wire::error_kind>(value);
+    reply.value = value == 0 ? 0 : 13;
+    CHECK(reply.valid() == (value <= 2));
+  }
+  listen = wire::listen();
+  listen.mode = 07777;
+  CHECK(listen.valid());
+  listen.mode = 010000;
+  CHECK_FALSE(listen.valid());
+}
+
+TEST_CASE("an error in a reply has a value, and a success has none")
+{
+  wire::listen_reply reply;
+  CHECK(reply.valid());
+  reply.value = 98;
+  CHECK_FALSE(reply.valid());
+  reply.category = wire::error_kind::system;
+  CHECK(reply.valid());
+  reply.value = 0;
+  CHECK_FALSE(reply.valid());
+}
+
+TEST_CASE("the reserved part of a hello is zero")
+{
+  wire::hello hello;
+  CHECK(hello.valid());
+  hello.reserved = 1;
+  CHECK_FALSE(hello.valid());
+}
