@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: the cohort authors
+# SPDX-License-Identifier: MIT
+"""Compiles each program of cases/ twice.
+
+As it stands it must compile; with MUST_FAIL defined it must not, and the first error must match the
+expression of its line `// expect-error: REGEX` (one alternative for each compiler's words).
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CASES = os.path.join(HERE, "cases")
+
+
+def compile_case(command, path, *defines):
+    done = subprocess.run([*command, *defines, "-fsyntax-only", path], capture_output=True, text=True,
+                          env=dict(os.environ, LC_ALL="C"))
+    return done.returncode, done.stderr
+
+
+def first_error(output):
+    for line in output.splitlines():
+        found = re.search(r"(?:fatal )?error: (.*)", line)
+        if found:
+            return found.group(1)
+    return None
+
+
+def problem(command, path):
+    """None when the case behaves."""
+    with open(path) as file:
+        expected = re.search(r"^// expect-error: (.+)$", file.read(), re.MULTILINE)
+    if not expected:
+        return "has no line `// expect-error: REGEX`"
+    status, output = compile_case(command, path)
+    if status != 0:
+        return "its control does not compile:\n" + output
+    status, output = compile_case(command, path, "-DMUST_FAIL")
+    if status == 0:
+        return "compiles with MUST_FAIL"
+    error = first_error(output)
+    if error is None or not re.search(expected.group(1), error):
+        return f"expected /{expected.group(1)}/, first error is: {error}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True, metavar="FOLDER")
+    arguments = parser.parse_args()
+    with open(os.path.join(arguments.build, "tests", "compiler_command.txt")) as file:
+        command = file.read().splitlines()
+
+    names = sorted(name for name in os.listdir(CASES) if name.endswith(".cpp"))
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        results = pool.map(lambda name: problem(command, os.path.join(CASES, name)), names)
+        for name, found in zip(names, results):
+            if found:
+                failed += 1
+                print(f"{name}: {found}")
+    print(f"{len(names) - failed} passed, {failed} failed, 0 skipped")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
