@@ -1,0 +1,172 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace cohort::detail::posix {
+
+/// Every system call this library makes, one member each, with the kernel's own convention:
+/// -1 and `errno`.
+///
+/// Code calls them through `sys`. A build with `COHORT_SYSTEM_CALLS_HEADER` includes that header
+/// here and takes the class it names in the macro `COHORT_SYSTEM_CALLS` instead; it derives from
+/// this one and hides what it wants to fail. Otherwise each call is the plain call.
+struct system_calls {
+  static int close(int fd) { return ::close(fd); }
+  static int fcntl(int fd, int command, int argument = 0) { return ::fcntl(fd, command, argument); }
+  static int pipe2(int (&fds)[2], int flags) { return ::pipe2(fds, flags); }
+  static ssize_t read(int fd, void* data, size_t size) { return ::read(fd, data, size); }
+
+  static int socket(int domain, int type, int protocol) { return ::socket(domain, type, protocol); }
+  static int socketpair(int domain, int type, int protocol, int (&fds)[2])
+  {
+    return ::socketpair(domain, type, protocol, fds);
+  }
+  static int bind(int fd, const sockaddr* address, socklen_t size)
+  {
+    return ::bind(fd, address, size);
+  }
+  static int listen(int fd, int backlog) { return ::listen(fd, backlog); }
+  static int connect(int fd, const sockaddr* address, socklen_t size)
+  {
+    return ::connect(fd, address, size);
+  }
+  static int accept4(int fd, sockaddr* address, socklen_t* size, int flags)
+  {
+    return ::accept4(fd, address, size, flags);
+  }
+  static int shutdown(int fd, int how) { return ::shutdown(fd, how); }
+  static int getsockname(int fd, sockaddr* address, socklen_t* size)
+  {
+    return ::getsockname(fd, address, size);
+  }
+  static int getsockopt(int fd, int level, int name, void* value, socklen_t* size)
+  {
+    return ::getsockopt(fd, level, name, value, size);
+  }
+  static int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
+  {
+    return ::setsockopt(fd, level, name, value, size);
+  }
+  static ssize_t sendmsg(int fd, const msghdr* message, int flags)
+  {
+    return ::sendmsg(fd, message, flags);
+  }
+  static ssize_t recvmsg(int fd, msghdr* message, int flags)
+  {
+    return ::recvmsg(fd, message, flags);
+  }
+
+  static int open(const char* path, int flags) { return ::open(path, flags); }
+  static int lstat(const char* path, struct stat* status) { return ::lstat(path, status); }
+  static int fstat(int fd, struct stat* status) { return ::fstat(fd, status); }
+  static int chmod(const char* path, mode_t mode) { return ::chmod(path, mode); }
+  static int fchmod(int fd, mode_t mode) { return ::fchmod(fd, mode); }
+  static int unlink(const char* path) { return ::unlink(path); }
+  static ssize_t readlink(const char* path, char* target, size_t size)
+  {
+    return ::readlink(path, target, size);
+  }
+
+  static void* mmap(size_t size, int protection, int flags)
+  {
+    return ::mmap(nullptr, size, protection, flags, -1, 0);
+  }
+  static int munmap(void* address, size_t size) { return ::munmap(address, size); }
+  static int mprotect(void* address, size_t size, int protection)
+  {
+    return ::mprotect(address, size, protection);
+  }
+
+  static int clone(int (*function)(void*), void* stack, int flags, void* argument, int* pidfd)
+  {
+    return ::clone(function, stack, flags, argument, pidfd);
+  }
+  static int waitid(idtype_t type, id_t id, siginfo_t* info, int options)
+  {
+    return ::waitid(type, id, info, options);
+  }
+  static int kill(pid_t pid, int signal) { return ::kill(pid, signal); }
+  // glibc 2.36 has these two, but in a header without extern "C".
+  static int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)); }
+  static int pidfd_send_signal(int pidfd, int signal)
+  {
+    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U));
+  }
+  static int sched_getaffinity(size_t size, cpu_set_t* set)
+  {
+    return ::sched_getaffinity(0, size, set);
+  }
+
+  /// What a child does before its exec while it shares the parent's memory: always the bare call,
+  /// because the wrapper of a C library or of a sanitizer may write into that memory.
+  static long child_call(long number, long a = 0, long b = 0, long c = 0, long d = 0)
+  {
+    return ::syscall(number, a, b, c, d);
+  }
+};
+
+} // namespace cohort::detail::posix
+
+#ifdef COHORT_SYSTEM_CALLS_HEADER
+#include COHORT_SYSTEM_CALLS_HEADER
+#endif
+
+#ifndef COHORT_SYSTEM_CALLS
+#define COHORT_SYSTEM_CALLS ::cohort::detail::posix::system_calls
+#endif
+
+namespace cohort::detail::posix {
+
+using sys = COHORT_SYSTEM_CALLS;
+
+/// The `errno` of the call just made.
+inline std::error_code last_error() noexcept
+{
+  return {errno, std::system_category()};
+}
+
+/// Repeats `call` as long as a signal handler interrupts it.
+template <class Call>
+auto retry_interrupted(Call call)
+{
+  auto result = call();
+  while (result == -1 && errno == EINTR)
+    result = call();
+  return result;
+}
+
+/// Nothing can be read or written now; readiness tells when to try again.
+inline bool would_block(const std::error_code& ec) noexcept
+{
+  return ec.category() == std::system_category() &&
+         (ec.value() == EAGAIN || ec.value() == EWOULDBLOCK);
+}
+
+/// The machine, the user or the process ran out of something. Readiness does not tell when it is
+/// there again: try later by a timer.
+inline bool out_of_resources(const std::error_code& ec) noexcept
+{
+  if (ec.category() != std::system_category()) return false;
+  switch (ec.value()) {
+  case EMFILE:
+  case ENFILE:
+  case ENOBUFS:
+  case ENOMEM:
+  case ETOOMANYREFS: return true;
+  default: return false;
+  }
+}
+
+} // namespace cohort::detail::posix
