@@ -27,6 +27,9 @@ public:
   bool ready() const noexcept { return open_to_offers && offers < window; }
 
   worker_id id = 0;
+  /// Its place in the order of joining: larger than that of all who joined before it, never used
+  /// twice by one listener.
+  std::uint64_t joined = 0;
   /// Connections offered to it that it has not answered yet.
   std::uint32_t offers = 0;
   /// How many unanswered offers it allows at a time: its credit, 0 when it has withdrawn it.

@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/candidate.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace cohort {
+
+/// Who accepts connections.
+enum class distribution {
+  /// The primary accepts, asks the policy and hands each connection to the worker it names.
+  by_primary,
+  /// The workers accept from sockets that the kernel shares among them; `select` is never called.
+  by_kernel,
+};
+
+/// The policy can choose: it has `std::size_t select(std::span<const candidate> members,
+/// const connection_info& connection)`.
+template <class Policy>
+concept selects_member = requires(Policy& policy, std::span<const candidate> members,
+    const connection_info& connection) {
+  // Called for each queued connection, in order of arrival, while at least one member is ready. It
+  // gets all members of the listener in the order in which they joined, those included that are
+  // not ready, and returns the index of one that is `ready()`, or `wait`. A connection that has to
+  // wait stays queued without blocking those behind it; it is asked for again whenever a member
+  // changes, and after a bounded time it goes to any member that is ready. Any other result is a
+  // bug in the policy: it fails an assertion, without assertions it means `wait`. It must not
+  // throw: the program would be terminated.
+  { policy.select(members, connection) } -> std::same_as<std::size_t>;
+};
+
+/// How a listener chooses the worker for a connection.
+///
+/// Optional members, found when they are there (none may throw, each is called on the cluster's
+/// executor):
+/// - `void on_join(const candidate&)`: a worker became a member.
+/// - `void on_leave(const candidate&)`: it is a member no more; its connections are gone with it.
+///   Called before it leaves the array, also when it has died.
+/// - `void on_taken(const candidate&)`: it took a connection, once for each.
+/// - `void on_released(const candidate&)`: one of its connections ended, once for each, except for
+///   those that end with the worker.
+/// - `distribution distribution() const`: who accepts, `distribution::by_primary` without it.
+///
+/// @code
+/// struct fewest_connections {
+///   std::size_t select(std::span<const cohort::candidate> members,
+///       const cohort::connection_info&) noexcept
+///   {
+///     std::size_t best = cohort::wait;
+///     for (std::size_t i = 0; i != members.size(); ++i)
+///       if (members[i].ready() &&
+///           (best == cohort::wait || members[i].connections < members[best].connections))
+///         best = i;
+///     return best;
+///   }
+/// };
+/// @endcode
+template <class Policy>
+concept scheduling_policy =
+    // Each listener owns one instance, copied from the one that was given to the cluster.
+    std::copy_constructible<Policy> &&
+    // Choosing is all that is required.
+    selects_member<Policy>;
+
+namespace detail {
+
+// A hook that cannot be called as documented would be ignored silently; here it is an error.
+template <class Policy>
+consteval bool check_hooks()
+{
+  static_assert(
+      !requires { &Policy::on_join; } ||
+          requires(Policy& policy, const candidate& member) { policy.on_join(member); },
+      "the policy's on_join must be callable with a const cohort::candidate&");
+  static_assert(
+      !requires { &Policy::on_leave; } ||
+          requires(Policy& policy, const candidate& member) { policy.on_leave(member); },
+      "the policy's on_leave must be callable with a const cohort::candidate&");
+  static_assert(
+      !requires { &Policy::on_taken; } ||
+          requires(Policy& policy, const candidate& member) { policy.on_taken(member); },
+      "the policy's on_taken must be callable with a const cohort::candidate&");
+  static_assert(
+      !requires { &Policy::on_released; } ||
+          requires(Policy& policy, const candidate& member) { policy.on_released(member); },
+      "the policy's on_released must be callable with a const cohort::candidate&");
+  static_assert(
+      !requires { &Policy::distribution; } ||
+          requires(const Policy& policy) {
+            { policy.distribution() } -> std::same_as<cohort::distribution>;
+          },
+      "the policy's distribution() must be const and return cohort::distribution");
+  return true;
+}
+
+template <class Policy>
+constexpr distribution distribution_of(const Policy& policy) noexcept
+{
+  if constexpr (requires { policy.distribution(); })
+    return policy.distribution();
+  else
+    return distribution::by_primary;
+}
+
+} // namespace detail
+
+} // namespace cohort
