@@ -48,7 +48,8 @@ as_root()
 install_missing()
 {
   [ ${#missing[@]} != 0 ] || return 0
-  if ! command -v apt-get >/dev/null || ! grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release; then
+  if ! command -v apt-get >/dev/null ||
+    ! grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release; then
     printf 'missing: %s\n' "${missing_names[@]}" >&2
     fail "install these first"
   fi
@@ -89,10 +90,13 @@ need_build_tools()
 }
 
 # configure FOLDER [MESON OPTION...]: sets a build folder up, anew when files came or went.
+# COHORT_MESON_OPTIONS adds to the options.
 configure()
 {
   local folder=$1 state
   shift
+  # shellcheck disable=SC2086
+  set -- "$@" ${COHORT_MESON_OPTIONS:-}
   state=$(
     echo "$root" "${CXX:-}" "$@"
     cd "$root" && find include tests examples benchmarks -name '*.[ch]pp' | sort
@@ -102,7 +106,9 @@ configure()
     return
   fi
   local how=()
-  if [ -f "$folder/build.ninja" ] && [ "$(echo "$state" | head -1)" = "$(head -1 "$folder/configured" 2>/dev/null)" ]; then
+  # With other options than before only a new folder is sure to have exactly these.
+  if [ -f "$folder/build.ninja" ] &&
+    [ "${state%%$'\n'*}" = "$(head -n 1 "$folder/configured" 2>/dev/null)" ]; then
     how=(--reconfigure)
   else
     rm -rf "$folder"

@@ -85,7 +85,8 @@ def starts_lambda(previous):
 
 def is_declarator(previous, following, after):
     """Whether && makes an rvalue reference: auto&& x, T&& x =, f<T&&>, (T&& x)."""
-    return previous in ("auto", "const") or following in (">", ")", ",", "...") or after in ("=", ":", ")", ",")
+    return (previous in ("auto", "const") or following in (">", ")", ",", "...")
+            or after in ("=", ":", ")", ","))
 
 
 def problems(text):
@@ -182,7 +183,8 @@ def opens_block(words, previous):
     if any(word in TYPE_WORDS for word in words) and "=" not in words:
         return True
     # A trailing return type: auto f() -> asio::awaitable<void> {
-    return words[0] != "return" and "=" not in words and "->" in words and "(" in words[:words.index("->")]
+    return (words[0] != "return" and "=" not in words and "->" in words
+            and "(" in words[:words.index("->")])
 
 
 def cpp_blocks(markdown):
@@ -196,11 +198,12 @@ def problems_of_file(path):
         text = file.read()
     if not path.endswith(".md"):
         return problems(text)
-    return [(first + line, reason) for first, block in cpp_blocks(text) for line, reason in problems(block)]
+    return [(first + line, reason) for first, block in cpp_blocks(text)
+            for line, reason in problems(block)]
 
 
 GOOD = [
-    "T f() { auto v = a[b[1]]; co_await g(v); [[maybe_unused]] int x{1}; auto w = co_await h(); }",
+    "T f() { auto v = a[b[1]]; co_await g(v); [[unused]] int x{1}; auto w = co_await h(); }",
     "T f() { a->b(c).d = e{1}; co_await g(); }",
     "void f() { auto a = co_await g(x, y); }",
     "T f() { if (a && b) co_await g(); else { co_await h(); } }",

@@ -15,7 +15,8 @@ INCLUDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # Bottom up. A name with a slash at its end stands for everything in that folder.
 LAYERS = [
-    "event candidate settings listen_options exit_status error worker_id config environment counters",
+    "event candidate settings listen_options exit_status error worker_id config environment "
+    "counters",
     "detail/posix/",
     "detail/wire/",
     "detail/lifecycle/",
@@ -32,7 +33,8 @@ LAYERS = [
 # Headers in no layer: the table of contents, and the one-file way to build.
 ON_TOP = ["cohort.hpp", "cohort/src.hpp"]
 
-SYSTEM_HEADER = re.compile(r"((?!sys/types)(sys|linux|netinet|arpa))/|(unistd|fcntl|sched|spawn|poll|signal)\.h$")
+SYSTEM_HEADER = re.compile(r"(?!sys/types)(sys|linux|netinet|arpa)/"
+                           r"|(unistd|fcntl|sched|spawn|poll|signal)\.h$")
 PURE = ["detail/wire/", "detail/lifecycle/"]
 
 
@@ -101,22 +103,26 @@ def problems(headers):
 
 
 def self_test():
-    good = {"cohort.hpp": "#include <cohort/run.hpp>", "cohort/run.hpp": "#include <cohort/error.hpp>",
+    good = {"cohort.hpp": "#include <cohort/run.hpp>",
+            "cohort/run.hpp": "#include <cohort/error.hpp>",
             "cohort/error.hpp": "#include <system_error>",
             "cohort/detail/posix/x.hpp": "#include <unistd.h>\n#include <sys/socket.h>",
-            "cohort/detail/io/y.hpp": "#include <cohort/detail/posix/x.hpp>\n#include <asio/post.hpp>"}
+            "cohort/detail/io/y.hpp":
+                "#include <cohort/detail/posix/x.hpp>\n#include <asio/post.hpp>"}
     assert not problems(good), problems(good)
     bad = {"cohort/nowhere.hpp": "in no layer",
            "cohort/detail/io/y.hpp": "#include <unistd.h>",
            "cohort/error.hpp": "#include <cohort/detail/io/y.hpp>",
-           "cohort/detail/wire/a.hpp": "#include <cohort/detail/wire/b.hpp>\n#  include <asio/post.hpp>",
+           "cohort/detail/wire/a.hpp":
+               "#include <cohort/detail/wire/b.hpp>\n#  include <asio/post.hpp>",
            "cohort/detail/wire/b.hpp": '#include "a.hpp"\n#include <cohort/detail/posix/p.hpp>',
            "cohort/detail/posix/p.hpp": "#include <asio/post.hpp>",
            "cohort/run.hpp": "#include <asio.hpp>\n#include <cohort/gone.hpp>"}
     found = "\n".join(problems(bad))
-    for expected in ["nowhere.hpp: in no layer", "y.hpp: unistd.h outside", "error.hpp: cohort/detail/io/y.hpp",
-                     "wire/a.hpp: asio/post.hpp", "wire/b.hpp: write <cohort/detail/wire/a.hpp>",
-                     "wire/b.hpp: pure code", "posix/p.hpp: asio/post.hpp", "run.hpp: include the granular",
+    for expected in ["nowhere.hpp: in no layer", "y.hpp: unistd.h outside",
+                     "error.hpp: cohort/detail/io/y.hpp", "wire/a.hpp: asio/post.hpp",
+                     "wire/b.hpp: write <cohort/detail/wire/a.hpp>", "wire/b.hpp: pure code",
+                     "posix/p.hpp: asio/post.hpp", "run.hpp: include the granular",
                      "run.hpp: cohort/gone.hpp does not exist", "circle: cohort/detail/wire/a.hpp"]:
         assert expected in found, f"not found by the self-test: {expected}\n{found}"
 

@@ -19,8 +19,8 @@ CASES = os.path.join(HERE, "cases")
 
 
 def compile_case(command, path, *defines):
-    done = subprocess.run([*command, *defines, "-fsyntax-only", path], capture_output=True, text=True,
-                          env=dict(os.environ, LC_ALL="C"))
+    done = subprocess.run([*command, *defines, "-fsyntax-only", path], capture_output=True,
+                          text=True, env=dict(os.environ, LC_ALL="C"))
     return done.returncode, done.stderr
 
 

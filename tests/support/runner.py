@@ -85,11 +85,21 @@ def show(log):
     sys.stdout.flush()
 
 
+def ninja(folder, jobs, targets, log):
+    return run(["ninja", "-C", folder, "--quiet", "-j", jobs, "-k", "0", *targets], log)
+
+
+def built_targets(folder):
+    """The names of all that gets linked."""
+    listed = subprocess.run(["ninja", "-C", folder, "-t", "targets", "all"], capture_output=True,
+                            text=True).stdout
+    return re.findall(r"^(\S+): (?:cpp_LINKER|STATIC_LINKER)$", listed, re.MULTILINE)
+
+
 def build(folder, jobs, targets, totals):
     started = time.monotonic()
     log = os.path.join(folder, "build.log")
-    status = run(["ninja", "-C", folder, "-j", jobs, "-k", "0", *targets], log)
-    if status != 0:
+    if ninja(folder, jobs, targets, log) != 0:
         show(log)
         totals.failed.append("build")
         totals.finish()
@@ -168,34 +178,42 @@ def check(folder, name, command, totals):
     report(name, passed, failed, 0, time.monotonic() - started)
 
 
-def count_headers(totals):
-    """The build has compiled each header alone and twice."""
-    headers = [name for _, _, names in os.walk(os.path.join(ROOT, "include")) for name in names
-               if name.endswith(".hpp") and name != "src.hpp"]
-    totals.passed += len(headers)
-    report("headers", len(headers), 0, 0, 0)
+def headers(folder, jobs, target, totals):
+    """Each header is a test: included alone and twice."""
+    started = time.monotonic()
+    log = os.path.join(folder, "headers.log")
+    count = sum(name.endswith(".cpp") for name in os.listdir(os.path.join(folder, "tests/headers")))
+    failed = []
+    if ninja(folder, jobs, [target], log) != 0:
+        show(log)
+        with open(log, errors="replace") as file:
+            failed = re.findall(r"^FAILED: \S*generated_\.\._(\S+)\.cpp\.o", file.read(), re.MULTILINE)
+        failed = [f"header {name}" for name in failed] or ["headers"]
+    totals.passed += count - len(failed)
+    totals.failed += failed
+    report("headers", count - len(failed), len(failed), 0, time.monotonic() - started)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True, metavar="FOLDER")
     parser.add_argument("--jobs", default="2")
-    parser.add_argument("--programs-only", action="store_true", help="leave the checks out")
+    parser.add_argument("--programs-only", action="store_true",
+                        help="leave the headers and the checks out")
     parser.add_argument("pattern", nargs="?")
     arguments = parser.parse_args()
 
     totals = Totals()
     folder = os.path.abspath(arguments.build)
-    listed = subprocess.run(["ninja", "-C", folder, "-t", "targets", "all"], capture_output=True,
-                            text=True).stdout
-    programs = [name for name in PROGRAMS if f"tests/{name}: " in listed]
-    quick = bool(arguments.pattern)
-    build(folder, arguments.jobs, [f"tests/{name}" for name in programs] if quick else [], totals)
-    for name in programs:
+    targets = built_targets(folder)
+    header_target = next((name for name in targets if name.startswith("tests/headers/")), None)
+    build(folder, arguments.jobs, [name for name in targets if name != header_target], totals)
+    for name in PROGRAMS:
         run_program(folder, name, arguments.pattern, totals)
-    if not quick:
-        count_headers(totals)
+    quick = bool(arguments.pattern)
     if not quick and not arguments.programs_only:
+        if header_target:
+            headers(folder, arguments.jobs, header_target, totals)
         check(folder, "layers", ["layers.py"], totals)
         check(folder, "coroutine shapes", ["coroutine_shapes.py"], totals)
         check(folder, "compile_fail", ["compile_fail/run.py", "--build", folder], totals)

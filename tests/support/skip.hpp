@@ -15,7 +15,8 @@ inline std::string& skip_reason()
 }
 
 /// Counts the running test case as skipped: `if (!supported) return cohort_test::skip("no IPv6");`
-/// A failed assertion before it still fails the test. Expected ones are in tests/expected_skips.txt.
+/// A failed assertion before it still fails the test. tests/expected_skips.txt lists what CI
+/// allows.
 inline void skip(std::string reason) { skip_reason() = std::move(reason); }
 
 } // namespace cohort_test

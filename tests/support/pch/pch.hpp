@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Precompiled for the test programs. Headers prove elsewhere (tests/headers) that they need none of it.
+// Precompiled for the test programs; tests/headers proves that no header needs any of it.
 #include <algorithm>
 #include <array>
 #include <asio.hpp>
