@@ -18,7 +18,7 @@ namespace cohort::detail::wire {
 /// The descriptors of one frame.
 template <class Descriptor>
 struct taken_descriptors {
-  std::array<Descriptor, max_descriptors> storage{};
+  std::array<Descriptor, max_descriptors> storage;
   std::size_t count = 0;
   /// Some or all did not arrive (the descriptor table was full, say); `count` is what did.
   bool truncated = false;
