@@ -84,7 +84,8 @@ need_build_tools()
 {
   need program meson meson
   need program ninja ninja-build
-  need program "${CXX:-c++}" g++
+  local compiler=${CXX:-c++}
+  need program "${compiler%% *}" g++
   need header asio.hpp libasio-dev
   need library boost_json libboost-json1.81-dev
 }
