@@ -37,7 +37,8 @@ public:
 
 private:
   void make_room_behind();
-  auto at(std::size_t i) noexcept { return items_.begin() + static_cast<std::ptrdiff_t>(head_ + i); }
+  auto at(std::size_t i) noexcept { return items_.begin() + offset(head_ + i); }
+  static std::ptrdiff_t offset(std::size_t n) noexcept { return static_cast<std::ptrdiff_t>(n); }
 
   std::vector<T> items_;
   // What lies before it has been moved from.
@@ -65,7 +66,7 @@ template <class T>
 void fifo<T>::insert(std::size_t position, T item)
 {
   if (head_ != 0 && position <= size() / 2) {
-    std::move(at(0), at(position), items_.begin() + static_cast<std::ptrdiff_t>(head_ - 1));
+    std::move(at(0), at(position), items_.begin() + offset(head_ - 1));
     --head_;
     *at(position) = std::move(item);
   } else {

@@ -5,6 +5,7 @@
 #include <cohort/candidate.hpp>
 #include <cohort/counters.hpp>
 #include <cohort/detail/lifecycle/fifo.hpp>
+#include <cohort/detail/lifecycle/member_table.hpp>
 #include <cohort/detail/lifecycle/offer_book.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/worker_id.hpp>
@@ -74,7 +75,7 @@ public:
   // Connections.
 
   /// How many more connections to accept now: the members' room less what is queued.
-  std::size_t capacity() const noexcept { return room_ > queue_.size() ? room_ - queue_.size() : 0; }
+  std::size_t capacity() const noexcept;
 
   void enqueue(Connection connection, const connection_info& info);
 
@@ -111,10 +112,10 @@ public:
 
   // Observers.
 
-  std::span<const candidate> members() const noexcept { return members_; }
-  bool is_member(worker_id worker) const noexcept { return find(worker) != none; }
+  std::span<const candidate> members() const noexcept { return members_.candidates(); }
+  bool is_member(worker_id worker) const noexcept { return members_.find(worker) != none; }
   /// How many members have not retired.
-  std::size_t active() const noexcept { return active_; }
+  std::size_t active() const noexcept { return members_.active(); }
   std::size_t queue_size() const noexcept { return queue_.size(); }
   std::span<const offer_type> queued() const noexcept { return queue_.all(); }
   /// What a worker has been offered and has not answered.
@@ -123,45 +124,21 @@ public:
   const Policy& policy() const noexcept { return policy_; }
 
 private:
-  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  static constexpr std::size_t none = member_table<Connection>::npos;
 
-  // What the policy does not see of the member at the same index.
-  struct account {
-    offer_book<Connection> offers;
-    bool channel_open = true;
-    bool retired = false;
-  };
-
-  static std::size_t room_of(const candidate& member) noexcept
-  {
-    return member.ready() ? member.window - member.offers : 0;
-  }
-
-  std::size_t find(worker_id worker) const noexcept;
-  template <class Change>
-  void change(std::size_t index, Change change) noexcept;
-  void update_open(std::size_t index) noexcept;
   std::size_t choose(const offer_type& waiting, clock::time_point now) noexcept;
   void assign_queued(clock::time_point now) noexcept;
   template <class Send>
   std::size_t send_assigned(Send& send, bool& blocked) noexcept;
   void put_back(std::size_t index, std::size_t position, std::size_t count) noexcept;
-  void end_leases(candidate& member, std::uint32_t count) noexcept;
+  void end_leases(std::size_t index, std::uint32_t count) noexcept;
 
   Policy policy_;
   clock::duration patience_;
-  std::vector<candidate> members_;
-  std::vector<account> accounts_;
+  member_table<Connection> members_;
   fifo<offer_type> queue_;
-  // Within `dispatch`: the members with something unsent.
-  std::vector<std::size_t> assigned_;
-  std::size_t active_ = 0;
-  std::size_t room_ = 0;
-  std::size_t offered_ = 0;
+  std::vector<std::size_t> assigned_; // within `dispatch`: the members with something unsent
   std::uint64_t tickets_ = 0;
-  std::uint64_t joins_ = 0;
-  // Above all sequences of former members: an answer to one of them never fits a later member.
-  std::uint64_t first_sequence_ = 1;
   connection_counters counters_;
 };
 
@@ -170,76 +147,69 @@ private:
 template <class Connection, class Policy>
 bool handoff<Connection, Policy>::join(worker_id worker)
 {
-  if (const std::size_t i = find(worker); i != none) {
-    if (!accounts_[i].retired) return false;
-    change(i, [](candidate& member) { member.window = 0; });
-    accounts_[i].retired = false;
-    update_open(i);
-    ++active_;
+  if (const std::size_t i = members_.find(worker); i != none) {
+    if (!members_.retired(i)) return false;
+    members_.withdraw_credit(i);
+    members_.set_retired(i, false);
     return true;
   }
-  members_.reserve(members_.size() + 1);
-  assigned_.reserve(members_.size() + 1);
-  accounts_.push_back(account{offer_book<Connection>(first_sequence_)});
-  members_.emplace_back(worker).joined = ++joins_;
-  ++active_;
-  if constexpr (requires { policy_.on_join(members_.back()); }) policy_.on_join(members_.back());
+  assigned_.reserve(members().size() + 1);
+  members_.add(worker);
+  const candidate& joined = members().back();
+  if constexpr (requires { policy_.on_join(joined); }) policy_.on_join(joined);
   return true;
 }
 
 template <class Connection, class Policy>
 bool handoff<Connection, Policy>::grant(worker_id worker, std::uint32_t window)
 {
-  const std::size_t i = find(worker);
-  if (i == none) return false;
-  window = std::min(window, max_window);
-  accounts_[i].offers.reserve(window);
-  change(i, [&](candidate& member) { member.window = window; });
-  return true;
+  const std::size_t i = members_.find(worker);
+  if (i != none) members_.set_window(i, std::min(window, max_window));
+  return i != none;
 }
 
 template <class Connection, class Policy>
 bool handoff<Connection, Policy>::set_open(worker_id worker, bool open) noexcept
 {
-  const std::size_t i = find(worker);
-  if (i == none) return false;
-  accounts_[i].channel_open = open;
-  update_open(i);
-  return true;
+  const std::size_t i = members_.find(worker);
+  if (i != none) members_.set_channel_open(i, open);
+  return i != none;
 }
 
 template <class Connection, class Policy>
 bool handoff<Connection, Policy>::retire(worker_id worker) noexcept
 {
-  const std::size_t i = find(worker);
-  if (i == none) return false;
-  if (!std::exchange(accounts_[i].retired, true)) --active_;
-  update_open(i);
-  return true;
+  const std::size_t i = members_.find(worker);
+  if (i != none) members_.set_retired(i, true);
+  return i != none;
 }
 
 template <class Connection, class Policy>
 std::size_t handoff<Connection, Policy>::gone(worker_id worker) noexcept
 {
-  const std::size_t i = find(worker);
+  const std::size_t i = members_.find(worker);
   if (i == none) return 0;
-  retire(worker);
+  members_.set_retired(i, true);
   const std::size_t count = members_[i].offers;
   put_back(i, 0, count);
   counters_.redispatched += count;
   counters_.lost += members_[i].connections;
   if constexpr (requires { policy_.on_leave(members_[i]); }) policy_.on_leave(members_[i]);
-  first_sequence_ = std::max(first_sequence_, accounts_[i].offers.next_sequence());
-  members_.erase(members_.begin() + static_cast<std::ptrdiff_t>(i));
-  accounts_.erase(accounts_.begin() + static_cast<std::ptrdiff_t>(i));
+  members_.erase(i);
   return count;
+}
+
+template <class Connection, class Policy>
+std::size_t handoff<Connection, Policy>::capacity() const noexcept
+{
+  return members_.room() - std::min(members_.room(), queue_.size());
 }
 
 template <class Connection, class Policy>
 void handoff<Connection, Policy>::enqueue(Connection connection, const connection_info& info)
 {
   // What is offered may come back, and then there must be room.
-  queue_.reserve(queue_.size() + offered_ + 1);
+  queue_.reserve(queue_.size() + members_.offered() + 1);
   queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info, 0});
   ++counters_.accepted;
 }
@@ -249,20 +219,18 @@ template <class Send>
 std::size_t handoff<Connection, Policy>::dispatch(clock::time_point now, Send&& send) noexcept
 {
   std::size_t sent = 0;
-  bool blocked;
   // Each further round has one member fewer that is ready.
-  do {
-    blocked = false;
+  for (bool blocked = true; std::exchange(blocked, false);) {
     assign_queued(now);
     sent += send_assigned(send, blocked);
-  } while (blocked);
+  }
   return sent;
 }
 
 template <class Connection, class Policy>
 auto handoff<Connection, Policy>::next_deadline() const noexcept -> std::optional<clock::time_point>
 {
-  if (queue_.empty() || room_ == 0) return std::nullopt;
+  if (queue_.empty() || members_.room() == 0) return std::nullopt;
   return queue_[0].info.arrival() + patience_;
 }
 
@@ -271,20 +239,20 @@ template <class Close>
 bool handoff<Connection, Policy>::taken(worker_id worker, std::uint64_t first, std::size_t count,
     std::uint32_t leases, Close&& close) noexcept
 {
-  const std::size_t i = find(worker);
+  const std::size_t i = members_.find(worker);
   if (i == none) return false;
-  auto& offers = accounts_[i].offers;
+  auto& offers = members_.offers(i);
   const std::size_t position = offers.find(first, count);
   if (position == offers.npos || leases > members_[i].connections + count) return false;
-  for (std::size_t n = 0; n != count; ++n) {
+  for (std::size_t n = 0; n != count; ++n)
     close(Connection(std::move(offers[position + n].connection)));
-    change(i, [](candidate& member) { --member.offers, ++member.connections; });
+  members_.erase_offers(i, position, count);
+  counters_.taken += count;
+  for (std::size_t n = 0; n != count; ++n) {
+    members_.add_connection(i);
     if constexpr (requires { policy_.on_taken(members_[i]); }) policy_.on_taken(members_[i]);
   }
-  offers.erase(position, count);
-  offered_ -= count;
-  counters_.taken += count;
-  end_leases(members_[i], leases);
+  end_leases(i, leases);
   return true;
 }
 
@@ -293,39 +261,36 @@ template <class Close>
 bool handoff<Connection, Policy>::refused(worker_id worker, std::uint64_t first, std::size_t count,
     wire::refuse_reason reason, Close&& close) noexcept
 {
-  const std::size_t i = find(worker);
+  const std::size_t i = members_.find(worker);
   if (i == none) return false;
-  auto& offers = accounts_[i].offers;
-  std::size_t position = offers.find(first, count);
+  auto& offers = members_.offers(i);
+  const std::size_t position = offers.find(first, count);
   if (position == offers.npos) return false;
   counters_.refused += count;
   if (reason != wire::refuse_reason::unusable) {
-    change(i, [](candidate& member) { member.window = 0; });
+    members_.withdraw_credit(i);
     counters_.redispatched += count;
     put_back(i, position, count);
     return true;
   }
-  for (; count != 0; --count) {
+  for (; count != 0; --count)
     if (++offers[position].tries < max_tries) {
       ++counters_.redispatched;
       put_back(i, position, 1);
     } else {
       ++counters_.closed;
       close(Connection(std::move(offers[position].connection)));
-      offers.erase(position, 1);
-      --offered_;
-      change(i, [](candidate& member) { --member.offers; });
+      members_.erase_offers(i, position, 1);
     }
-  }
   return true;
 }
 
 template <class Connection, class Policy>
 bool handoff<Connection, Policy>::released(worker_id worker, std::uint32_t leases) noexcept
 {
-  const std::size_t i = find(worker);
+  const std::size_t i = members_.find(worker);
   if (i == none || leases > members_[i].connections) return false;
-  end_leases(members_[i], leases);
+  end_leases(i, leases);
   return true;
 }
 
@@ -341,50 +306,25 @@ std::size_t handoff<Connection, Policy>::close_queue(Close&& close) noexcept
 }
 
 template <class Connection, class Policy>
-auto handoff<Connection, Policy>::open_offers(worker_id worker) const noexcept
-    -> std::span<const offer_type>
+std::span<const offer<Connection>> handoff<Connection, Policy>::open_offers(
+    worker_id worker) const noexcept
 {
-  const std::size_t i = find(worker);
-  return i == none ? std::span<const offer_type>() : accounts_[i].offers.all();
-}
-
-template <class Connection, class Policy>
-std::size_t handoff<Connection, Policy>::find(worker_id worker) const noexcept
-{
-  for (std::size_t i = 0; i != members_.size(); ++i)
-    if (members_[i].id == worker) return i;
-  return none;
-}
-
-// Every change of what makes a member ready goes through here, so that `room_` is their sum.
-template <class Connection, class Policy>
-template <class Change>
-void handoff<Connection, Policy>::change(std::size_t index, Change change) noexcept
-{
-  room_ -= room_of(members_[index]);
-  change(members_[index]);
-  room_ += room_of(members_[index]);
-}
-
-template <class Connection, class Policy>
-void handoff<Connection, Policy>::update_open(std::size_t index) noexcept
-{
-  const bool open = accounts_[index].channel_open && !accounts_[index].retired;
-  change(index, [&](candidate& member) { member.open_to_offers = open; });
+  const std::size_t i = members_.find(worker);
+  return i == none ? std::span<const offer_type>() : std::as_const(members_).offers(i).all();
 }
 
 template <class Connection, class Policy>
 std::size_t handoff<Connection, Policy>::choose(
     const offer_type& waiting, clock::time_point now) noexcept
 {
-  const std::span<const candidate> members = members_;
-  const std::size_t chosen = policy_.select(members, waiting.info);
-  if (chosen < members.size() && members[chosen].ready()) return chosen;
+  const auto all = members();
+  const std::size_t chosen = policy_.select(all, waiting.info);
+  if (chosen < all.size() && all[chosen].ready()) return chosen;
   assert(chosen == wait && "select must return the index of a ready member, or wait");
   if (now < waiting.info.arrival() + patience_) return none;
   std::size_t best = none;
-  for (std::size_t i = 0; i != members.size(); ++i)
-    if (members[i].ready() && (best == none || members[i].offers < members[best].offers)) best = i;
+  for (std::size_t i = 0; i != all.size(); ++i)
+    if (all[i].ready() && (best == none || all[i].offers < all[best].offers)) best = i;
   return best;
 }
 
@@ -393,18 +333,16 @@ void handoff<Connection, Policy>::assign_queued(clock::time_point now) noexcept
 {
   std::size_t kept = 0;
   std::size_t i = 0;
-  for (; i != queue_.size() && room_ != 0; ++i) {
+  for (; i != queue_.size() && members_.room() != 0; ++i) {
     const std::size_t chosen = choose(queue_[i], now);
-    if (chosen == none) {
+    if (chosen != none) {
+      if (members_.offers(chosen).unsent() == 0) assigned_.push_back(chosen);
+      members_.add_offer(chosen, std::move(queue_[i]));
+    } else {
       if (kept != i) queue_[kept] = std::move(queue_[i]);
       ++kept;
-      continue;
     }
-    if (accounts_[chosen].offers.unsent() == 0) assigned_.push_back(chosen);
-    accounts_[chosen].offers.assign(std::move(queue_[i]));
-    change(chosen, [](candidate& member) { ++member.offers; });
   }
-  offered_ += i - kept;
   queue_.erase(kept, i - kept);
 }
 
@@ -414,13 +352,12 @@ std::size_t handoff<Connection, Policy>::send_assigned(Send& send, bool& blocked
 {
   std::size_t sent = 0;
   for (const std::size_t i : assigned_) {
-    auto& offers = accounts_[i].offers;
+    auto& offers = members_.offers(i);
     while (offers.unsent() != 0) {
       const std::span<const offer_type> run = offers.run(max_run);
       if (!send(members_[i].id, run)) {
         blocked = true;
-        accounts_[i].channel_open = false;
-        update_open(i);
+        members_.set_channel_open(i, false);
         put_back(i, offers.size() - offers.unsent(), offers.unsent());
         break;
       }
@@ -437,7 +374,7 @@ template <class Connection, class Policy>
 void handoff<Connection, Policy>::put_back(
     std::size_t index, std::size_t position, std::size_t count) noexcept
 {
-  auto& offers = accounts_[index].offers;
+  auto& offers = members_.offers(index);
   // From the last to the first: mostly each goes to the very front.
   for (std::size_t n = count; n-- != 0;) {
     auto& returned = offers[position + n];
@@ -446,16 +383,15 @@ void handoff<Connection, Policy>::put_back(
         [&](const offer_type& waiting) { return waiting.ticket < returned.ticket; });
     queue_.insert(static_cast<std::size_t>(behind - queue.begin()), std::move(returned));
   }
-  offers.erase(position, count);
-  offered_ -= count;
-  change(index, [&](candidate& m) { m.offers -= static_cast<std::uint32_t>(count); });
+  members_.erase_offers(index, position, count);
 }
 
 template <class Connection, class Policy>
-void handoff<Connection, Policy>::end_leases(candidate& member, std::uint32_t count) noexcept
+void handoff<Connection, Policy>::end_leases(std::size_t index, std::uint32_t count) noexcept
 {
+  const candidate& member = members_[index];
   for (; count != 0; --count) {
-    --member.connections;
+    members_.end_connection(index);
     if constexpr (requires { policy_.on_released(member); }) policy_.on_released(member);
   }
 }

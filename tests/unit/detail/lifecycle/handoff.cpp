@@ -134,7 +134,8 @@ struct recording : cohort::round_robin {
   void on_released(const candidate& member) { note("released", member); }
   void note(const char* what, const candidate& member)
   {
-    notes.push_back(what + (" " + std::to_string(member.id)) + " " + std::to_string(member.connections));
+    notes.push_back(std::string(what) + ' ' + std::to_string(member.id) + ' ' +
+                    std::to_string(member.connections));
   }
 
   std::vector<std::string> notes;
@@ -296,8 +297,8 @@ TEST_CASE("an answer to what is not open changes nothing")
   struct {
     std::uint64_t first;
     std::size_t count;
-  } wrong[] = {{0, 1}, {2, 1}, {1, 2}, {1, 4}, {1, 3}, {3, 3}, {5, 1}, {most, 1}, {most, 2}, {most, 3},
-      {3, 0}, {1, static_cast<std::size_t>(-1)}, {3, static_cast<std::size_t>(-2)}};
+  } wrong[] = {{0, 1}, {2, 1}, {1, 2}, {1, 4}, {1, 3}, {3, 3}, {5, 1}, {most, 1}, {most, 2},
+      {most, 3}, {3, 0}, {1, static_cast<std::size_t>(-1)}, {3, static_cast<std::size_t>(-2)}};
   for (const auto& w : wrong) {
     CHECK_FALSE(b.taken(1, w.first, w.count));
     CHECK_FALSE(b.refused(1, w.first, w.count));
