@@ -36,7 +36,8 @@ inline bytes make_frame(std::uint16_t type, std::size_t size = 0, std::size_t de
   header.length = static_cast<std::uint32_t>(size);
   header.type = type;
   header.descriptors = static_cast<std::uint8_t>(descriptors);
-  wire::encode_header(header, std::span<std::byte, wire::header_size>(frame.data(), wire::header_size));
+  wire::encode_header(header,
+                      std::span<std::byte, wire::header_size>(frame.data(), wire::header_size));
   for (std::size_t i = 0; i != size; ++i)
     frame[wire::header_size + i] = static_cast<std::byte>(type + i);
   return frame;
@@ -93,7 +94,8 @@ public:
 
   channel_peer(asio::io_context& context, posix::unique_fd socket, std::uint32_t max_payload)
       : channel(context.get_executor(), std::move(socket), max_payload)
-  {}
+  {
+  }
 
   void on_frame(const wire::frame_view& view, io::received_descriptors& received)
   {
@@ -140,8 +142,7 @@ public:
 template <class Done>
 bool run_until(asio::io_context& context, Done done)
 {
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::seconds(10) * time_factor();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10) * time_factor();
   while (!done()) {
     context.restart();
     if (context.run_one_until(deadline) == 0) return done();

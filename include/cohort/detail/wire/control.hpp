@@ -147,28 +147,35 @@ inline void visit_as(const frame_view& frame, Visitor& visitor, std::error_code&
 {
   const auto message = decode<Message>(frame.payload, ec);
   std::size_t descriptors = 0;
-  if constexpr (std::same_as<Message, offer>)
-    descriptors = message.count;
-  if (!ec && frame.header.descriptors != descriptors)
-    ec = error::protocol_violation;
-  if (!ec)
-    visitor(message);
+  if constexpr (std::same_as<Message, offer>) descriptors = message.count;
+  if (!ec && frame.header.descriptors != descriptors) ec = error::protocol_violation;
+  if (!ec) visitor(message);
 }
 
 template <class Visitor>
 inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::error_code& ec)
 {
   switch (static_cast<message_type>(frame.header.type)) {
-  case message_type::hello: return visit_as<hello>(frame, visitor, ec);
-  case message_type::listen: return visit_as<listen>(frame, visitor, ec);
-  case message_type::close: return visit_as<close>(frame, visitor, ec);
-  case message_type::credit: return visit_as<credit>(frame, visitor, ec);
-  case message_type::taken: return visit_as<taken>(frame, visitor, ec);
-  case message_type::refused: return visit_as<refused>(frame, visitor, ec);
-  case message_type::released: return visit_as<released>(frame, visitor, ec);
-  case message_type::leaving: return visit_as<leaving>(frame, visitor, ec);
-  case message_type::bye: return visit_as<bye>(frame, visitor, ec);
-  default: ec = error::protocol_violation;
+  case message_type::hello:
+    return visit_as<hello>(frame, visitor, ec);
+  case message_type::listen:
+    return visit_as<listen>(frame, visitor, ec);
+  case message_type::close:
+    return visit_as<close>(frame, visitor, ec);
+  case message_type::credit:
+    return visit_as<credit>(frame, visitor, ec);
+  case message_type::taken:
+    return visit_as<taken>(frame, visitor, ec);
+  case message_type::refused:
+    return visit_as<refused>(frame, visitor, ec);
+  case message_type::released:
+    return visit_as<released>(frame, visitor, ec);
+  case message_type::leaving:
+    return visit_as<leaving>(frame, visitor, ec);
+  case message_type::bye:
+    return visit_as<bye>(frame, visitor, ec);
+  default:
+    ec = error::protocol_violation;
   }
 }
 
@@ -176,12 +183,18 @@ template <class Visitor>
 inline void visit_from_primary(const frame_view& frame, Visitor&& visitor, std::error_code& ec)
 {
   switch (static_cast<message_type>(frame.header.type)) {
-  case message_type::hello: return visit_as<hello>(frame, visitor, ec);
-  case message_type::listen_reply: return visit_as<listen_reply>(frame, visitor, ec);
-  case message_type::offer: return visit_as<offer>(frame, visitor, ec);
-  case message_type::drain: return visit_as<drain>(frame, visitor, ec);
-  case message_type::bye_ack: return visit_as<bye_ack>(frame, visitor, ec);
-  default: ec = error::protocol_violation;
+  case message_type::hello:
+    return visit_as<hello>(frame, visitor, ec);
+  case message_type::listen_reply:
+    return visit_as<listen_reply>(frame, visitor, ec);
+  case message_type::offer:
+    return visit_as<offer>(frame, visitor, ec);
+  case message_type::drain:
+    return visit_as<drain>(frame, visitor, ec);
+  case message_type::bye_ack:
+    return visit_as<bye_ack>(frame, visitor, ec);
+  default:
+    ec = error::protocol_violation;
   }
 }
 

@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <span>
 
-// The messages of the control channel. docs/protocol.md says which side sends what and when; here is
-// what they hold, and everything that can be checked without knowing any state.
+// The messages of the control channel. docs/protocol.md says which side sends what and when; here
+// is what they hold, and everything that can be checked without knowing any state.
 
 namespace cohort::detail::wire {
 
@@ -23,8 +23,8 @@ inline constexpr std::uint16_t max_outstanding = 128;
 
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
-  hello = 1,         ///< Both ways, first.
-  listen = 2,        ///< From here to `bye`: worker to primary.
+  hello = 1,  ///< Both ways, first.
+  listen = 2, ///< From here to `bye`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -233,8 +233,7 @@ namespace cohort::detail::wire {
 
 inline address_bytes::address_bytes(std::span<const std::byte> bytes) noexcept
 {
-  if (bytes.size() > capacity)
-    return;
+  if (bytes.size() > capacity) return;
   std::copy(bytes.begin(), bytes.end(), data_.begin());
   size_ = static_cast<std::uint8_t>(bytes.size());
 }

@@ -38,7 +38,8 @@ public:
   void push(std::span<Descriptor> batch, bool truncated);
 
   /// The next `count` descriptors (1 to `max_descriptors`). Fewer, and marked, when the batch was
-  /// truncated; `protocol_violation` when the frame demands more, or a truncated one less, than came.
+  /// truncated; `protocol_violation` when the frame demands more, or a truncated one less, than
+  /// came.
   taken_descriptors<Descriptor> take(std::size_t count, std::error_code& ec);
 
   /// Whether all that waits can belong to one incomplete frame that owns up to `demanded`
@@ -73,8 +74,7 @@ namespace cohort::detail::wire {
 template <class Descriptor>
 inline void descriptor_queue<Descriptor>::push(std::span<Descriptor> batch, bool truncated)
 {
-  if (batch.empty() && !truncated)
-    return;
+  if (batch.empty() && !truncated) return;
   if (head_ != 0) {
     descriptors_.erase(descriptors_.begin(),
                        descriptors_.begin() + static_cast<std::ptrdiff_t>(head_));
@@ -111,16 +111,14 @@ inline taken_descriptors<Descriptor> descriptor_queue<Descriptor>::take(std::siz
     }
     drop_front_batch();
   }
-  if (surplus || (taken.count != count && !taken.truncated))
-    ec = error::protocol_violation;
+  if (surplus || (taken.count != count && !taken.truncated)) ec = error::protocol_violation;
   return taken;
 }
 
 template <class Descriptor>
 inline bool descriptor_queue<Descriptor>::fits(std::size_t demanded) const noexcept
 {
-  if (empty())
-    return true;
+  if (empty()) return true;
   // Nothing may follow a truncated batch: it is the last one of its frame.
   const auto truncated = std::find_if(batches_.begin(), batches_.end(),
                                       [](const batch_mark& batch) { return batch.truncated; });

@@ -31,11 +31,11 @@ inline constexpr std::uint32_t max_control_payload = 64 * 1024;
 /// What stands before each payload. On the wire: u32 length, u16 type, u8 descriptors, u8 flags,
 /// u64 sequence, all little-endian.
 struct frame_header {
-  std::uint32_t length = 0;      ///< Bytes of payload, the header not counted.
-  std::uint16_t type = 0;        ///< Opaque here.
-  std::uint8_t descriptors = 0;  ///< How many descriptors travel with this frame.
-  std::uint8_t flags = 0;        ///< A subset of `known_flags`.
-  std::uint64_t sequence = 0;    ///< Opaque here.
+  std::uint32_t length = 0;     ///< Bytes of payload, the header not counted.
+  std::uint16_t type = 0;       ///< Opaque here.
+  std::uint8_t descriptors = 0; ///< How many descriptors travel with this frame.
+  std::uint8_t flags = 0;       ///< A subset of `known_flags`.
+  std::uint64_t sequence = 0;   ///< Opaque here.
 
   friend bool operator==(const frame_header&, const frame_header&) = default;
 };
@@ -138,8 +138,7 @@ inline std::span<std::byte> frame_decoder::prepare(std::size_t minimum)
     } else {
       const std::size_t capacity = std::max(2 * capacity_, size + minimum);
       auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity);
-      if (size != 0)
-        std::memcpy(larger.get(), buffer_.get() + begin_, size);
+      if (size != 0) std::memcpy(larger.get(), buffer_.get() + begin_, size);
       buffer_ = std::move(larger);
       capacity_ = capacity;
     }
@@ -151,19 +150,17 @@ inline std::span<std::byte> frame_decoder::prepare(std::size_t minimum)
 
 inline std::optional<frame_header> frame_decoder::header() const noexcept
 {
-  if (buffered() < header_size)
-    return std::nullopt;
-  return decode_header(std::span<const std::byte, header_size>(buffer_.get() + begin_, header_size));
+  if (buffered() < header_size) return std::nullopt;
+  return decode_header(
+      std::span<const std::byte, header_size>(buffer_.get() + begin_, header_size));
 }
 
 inline std::optional<frame_view> frame_decoder::next(std::error_code& ec) noexcept
 {
   ec = failure_;
-  if (ec)
-    return std::nullopt;
+  if (ec) return std::nullopt;
   const auto found = header();
-  if (!found)
-    return std::nullopt;
+  if (!found) return std::nullopt;
   if (found->length > max_payload_)
     failure_ = error::message_too_large;
   else if (found->descriptors > max_descriptors || (found->flags & ~known_flags) != 0)
@@ -172,8 +169,7 @@ inline std::optional<frame_view> frame_decoder::next(std::error_code& ec) noexce
     ec = failure_;
     return std::nullopt;
   }
-  if (buffered() - header_size < found->length)
-    return std::nullopt;
+  if (buffered() - header_size < found->length) return std::nullopt;
   const std::byte* payload = buffer_.get() + begin_ + header_size;
   begin_ += header_size + found->length;
   return frame_view{*found, {payload, found->length}};
@@ -182,14 +178,12 @@ inline std::optional<frame_view> frame_decoder::next(std::error_code& ec) noexce
 inline void frame_decoder::finish(std::error_code& ec) const noexcept
 {
   ec = failure_;
-  if (!ec && buffered() != 0)
-    ec = error::truncated;
+  if (!ec && buffered() != 0) ec = error::truncated;
 }
 
 inline std::size_t frame_decoder::awaited_descriptors() const noexcept
 {
-  if (buffered() == 0)
-    return 0;
+  if (buffered() == 0) return 0;
   const auto found = header();
   return found ? found->descriptors : max_descriptors;
 }

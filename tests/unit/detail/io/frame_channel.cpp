@@ -143,9 +143,8 @@ TEST_CASE("a frame larger than the socket's buffer takes its descriptors along o
   pair.left->channel.send(make_frame(2, 1));
   CHECK_FALSE(pair.left->channel.try_send(make_frame(3, 0, 1), files.numbers(0, 1), ec));
   CHECK_FALSE(ec);
-  REQUIRE(run_until(pair.context, [&] {
-    return pair.right->frames.size() == 2 && pair.left->writable == 1;
-  }));
+  REQUIRE(run_until(pair.context,
+                    [&] { return pair.right->frames.size() == 2 && pair.left->writable == 1; }));
   CHECK(pair.right->frames[0].files == files.identities(0, 3));
   CHECK(pair.right->frames[0].intact);
   CHECK(pair.right->frames[1].files.empty());
@@ -272,9 +271,9 @@ TEST_CASE("a frame with descriptors waits for room, and is sent once")
   std::error_code ec;
   std::size_t sent = 0;
   const auto fill = [&] {
-    while (sent != 2000 && pair.left->channel.try_send(
-                               make_frame(static_cast<std::uint16_t>(sent), 0, 1),
-                               files.numbers(0, 1), ec))
+    while (sent != 2000 &&
+           pair.left->channel.try_send(make_frame(static_cast<std::uint16_t>(sent), 0, 1),
+                                       files.numbers(0, 1), ec))
       ++sent;
     REQUIRE_FALSE(ec);
   };
@@ -521,8 +520,7 @@ TEST_CASE("reading to the end does not wait for others who hold the peer's socke
     pair.left->channel.read_to_end();
     CHECK(pair.left->frames.size() == 1);
     CHECK(pair.left->ends == 1);
-    CHECK(pair.left->end ==
-          (cut ? cohort::error::truncated : std::error_code(asio::error::eof)));
+    CHECK(pair.left->end == (cut ? cohort::error::truncated : std::error_code(asio::error::eof)));
   }
 }
 

@@ -104,7 +104,7 @@ TEST_CASE("every truncation and every extension of a message is an error")
 TEST_CASE("the bytes of a message are those of the documentation")
 {
   const wire::control_frame frame(wire::taken{0x01020304, 0x05060708090a0b0c, 3, 0x0e0f});
-  const unsigned char expected[] = {16, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0,    0,    0, 0, 0,    0,
+  const unsigned char expected[] = {16, 0, 0, 0, 5,  0,  0,  0, 0, 0, 0, 0, 0, 0, 0,    0,
                                     4,  3, 2, 1, 12, 11, 10, 9, 8, 7, 6, 5, 3, 0, 0x0f, 0x0e};
   REQUIRE(frame.bytes().size() == sizeof(expected));
   for (std::size_t i = 0; i != sizeof(expected); ++i)
@@ -185,8 +185,7 @@ TEST_CASE("an unknown type or a wrong number of descriptors is a violation")
   const auto never = [](const auto&) { FAIL("visited"); };
   std::error_code ec;
   for (unsigned type = 0; type != 0x10000; ++type) {
-    if ((type >= 1 && type <= 9) || (type >= 16 && type <= 19))
-      continue;
+    if ((type >= 1 && type <= 9) || (type >= 16 && type <= 19)) continue;
     wire::frame_view frame;
     frame.header.type = static_cast<std::uint16_t>(type);
     wire::visit_from_worker(frame, never, ec);

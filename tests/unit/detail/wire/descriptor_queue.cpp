@@ -13,10 +13,7 @@ namespace {
 
 using queue = descriptor_queue<int>;
 
-void push(queue& to, std::vector<int> batch, bool truncated = false)
-{
-  to.push(batch, truncated);
-}
+void push(queue& to, std::vector<int> batch, bool truncated = false) { to.push(batch, truncated); }
 
 std::vector<int> take(queue& from, std::size_t count, bool truncated = false)
 {

@@ -57,8 +57,7 @@ void feed(frame_decoder& decoder, std::span<const std::byte> part, outcome& resu
     std::error_code ec;
     while (const auto frame = decoder.next(ec))
       result.frames.push_back({frame->header, {frame->payload.begin(), frame->payload.end()}});
-    if (ec)
-      result.error = ec;
+    if (ec) result.error = ec;
   }
 }
 
@@ -72,8 +71,7 @@ outcome decode_in_parts(std::span<const std::byte> stream, std::vector<std::size
     feed(decoder, stream.subspan(at, cut - at), result);
     at = cut;
   }
-  if (!result.error)
-    decoder.finish(result.error);
+  if (!result.error) decoder.finish(result.error);
   return result;
 }
 
@@ -90,8 +88,8 @@ TEST_CASE("the header has the documented bytes")
 
 TEST_CASE("every split of a stream gives the same frames")
 {
-  const std::vector<whole_frame> frames = {make_frame(1, 0),      make_frame(2, 1, 64),
-                                           make_frame(3, 37),     make_frame(0xffff, 0, 1),
+  const std::vector<whole_frame> frames = {make_frame(1, 0), make_frame(2, 1, 64),
+                                           make_frame(3, 37), make_frame(0xffff, 0, 1),
                                            make_frame(5, 16, 3)};
   bytes stream;
   for (const auto& frame : frames)
