@@ -35,6 +35,9 @@ unique_fd listen_stream(const socket_address& address,
                         const listen_settings& settings,
                         std::error_code& ec);
 
+/// Removes the path a Unix socket was bound to; nothing for other addresses.
+void unlink_path(const socket_address& address) noexcept;
+
 /// Takes the next connection, CLOEXEC and non-blocking; `would_block(ec)` when there is none.
 /// @param peer where to write the client's address, may be null.
 unique_fd accept_stream(int listener, socket_address* peer, std::error_code& ec) noexcept;
@@ -163,6 +166,12 @@ inline unique_fd listen_stream(const socket_address& address,
   }
   if (ec) fd.reset();
   return fd;
+}
+
+inline void unlink_path(const socket_address& address) noexcept
+{
+  if (!address.path().empty() && !address.is_abstract())
+    sys::unlink(std::string(address.path()).c_str());
 }
 
 inline unique_fd accept_stream(int listener, socket_address* peer, std::error_code& ec) noexcept

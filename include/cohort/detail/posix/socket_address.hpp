@@ -56,6 +56,9 @@ public:
   /// The port in host order, 0 for families that have none.
   std::uint16_t port() const noexcept;
 
+  /// The address of the host in network byte order, 4 or 16 bytes; none in other families.
+  std::span<const std::byte> host() const noexcept;
+
   /// Changes the port; nothing happens in families that have none.
   void set_port(std::uint16_t port) noexcept;
 
@@ -193,6 +196,13 @@ inline std::uint16_t socket_address::port() const noexcept
   if (family() == AF_INET) return ntohs(as<sockaddr_in>().sin_port);
   if (family() == AF_INET6) return ntohs(as<sockaddr_in6>().sin6_port);
   return 0;
+}
+
+inline std::span<const std::byte> socket_address::host() const noexcept
+{
+  if (family() == AF_INET) return bytes().subspan(offsetof(sockaddr_in, sin_addr), 4);
+  if (family() == AF_INET6) return bytes().subspan(offsetof(sockaddr_in6, sin6_addr), 16);
+  return {};
 }
 
 inline void socket_address::set_port(std::uint16_t port) noexcept

@@ -14,6 +14,28 @@
 #include <system_error>
 #include <unistd.h>
 
+// Marks what runs in a child before its exec. Instrumentation of sanitizers and profilers would
+// write into memory that the child shares with the parent's running threads.
+#if defined(__clang__)
+#define COHORT_CHILD_SIDE                                                                          \
+  __attribute__((disable_sanitizer_instrumentation, no_sanitize("address", "thread", "undefined"), \
+                 no_profile_instrument_function))
+#else
+#define COHORT_CHILD_SIDE                                                                          \
+  __attribute__((no_sanitize("address", "thread", "undefined"), no_profile_instrument_function))
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define COHORT_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define COHORT_THREAD_SANITIZER
+#endif
+#endif
+#ifdef COHORT_THREAD_SANITIZER
+extern "C" int __clone(int (*)(void*), void*, int, void*, ...) noexcept;
+#endif
+
 namespace cohort::detail::posix {
 
 /// Every system call this library makes, one member each, with the kernel's own convention:
@@ -91,7 +113,12 @@ struct system_calls {
 
   static int clone(int (*function)(void*), void* stack, int flags, void* argument, int* pidfd)
   {
+#ifdef COHORT_THREAD_SANITIZER
+    // Its wrapper takes locks in the child and takes the parent's memory for the child's own.
+    return ::__clone(function, stack, flags, argument, pidfd);
+#else
     return ::clone(function, stack, flags, argument, pidfd);
+#endif
   }
   static int waitid(idtype_t type, id_t id, siginfo_t* info, int options)
   {
@@ -109,9 +136,9 @@ struct system_calls {
     return ::sched_getaffinity(0, size, set);
   }
 
-  /// What a child does before its exec while it shares the parent's memory: always the bare call,
-  /// because the wrapper of a C library or of a sanitizer may write into that memory.
-  static long child_call(long number, long a = 0, long b = 0, long c = 0, long d = 0)
+  /// The bare call, for a child that still shares its parent's memory: the wrappers of a C library
+  /// or of a sanitizer may write there.
+  COHORT_CHILD_SIDE static long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0)
   {
     return ::syscall(number, a, b, c, d);
   }

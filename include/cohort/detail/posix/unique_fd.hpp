@@ -11,7 +11,8 @@ namespace cohort::detail::posix {
 /// Owns one file descriptor, or none.
 class unique_fd {
 public:
-  explicit unique_fd(int fd = -1) noexcept : fd_(fd) {}
+  unique_fd() noexcept = default;
+  explicit unique_fd(int fd) noexcept : fd_(fd) {}
   unique_fd(unique_fd&& other) noexcept : fd_(other.release()) {}
   unique_fd& operator=(unique_fd&& other) noexcept
   {
@@ -31,7 +32,7 @@ public:
   void reset(int fd = -1) noexcept;
 
 private:
-  int fd_;
+  int fd_ = -1;
 };
 
 /// A second descriptor, CLOEXEC, for the open file of `fd`.
