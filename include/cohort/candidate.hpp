@@ -48,8 +48,8 @@ public:
   connection_info() = default;
 
   /// A connection from `address` (4 bytes for IPv4, 16 for IPv6, none for a unix socket).
-  connection_info(std::span<const std::byte> address, std::uint16_t port,
-      clock::time_point arrival) noexcept;
+  connection_info(
+      std::span<const std::byte> address, std::uint16_t port, clock::time_point arrival) noexcept;
 
   /// The peer's address in network byte order: 4 or 16 bytes, or none for a unix socket.
   std::span<const std::byte> peer_address() const noexcept { return {address_.data(), size_}; }
@@ -67,9 +67,10 @@ private:
 
 // Implementation
 
-inline connection_info::connection_info(std::span<const std::byte> address, std::uint16_t port,
-    clock::time_point arrival) noexcept
-    : port_(port), arrival_(arrival)
+inline connection_info::connection_info(
+    std::span<const std::byte> address, std::uint16_t port, clock::time_point arrival) noexcept
+    : port_(port),
+      arrival_(arrival)
 {
   size_ = static_cast<std::uint8_t>(address.size() < 16 ? address.size() : 16);
   for (std::size_t i = 0; i != size_; ++i) address_[i] = address[i];

@@ -21,7 +21,8 @@
 #endif
 
 #if !defined(ASIO_HAS_CO_AWAIT)
-#error cohort needs coroutines: -std=c++20, and for clang with Asio before 1.26 -DASIO_HAS_CO_AWAIT=1 -DASIO_HAS_STD_COROUTINE=1
+// For clang, Asio before 1.26 looks for the Coroutines TS only.
+#error cohort needs -std=c++20; clang also -DASIO_HAS_CO_AWAIT=1 -DASIO_HAS_STD_COROUTINE=1
 #endif
 
 #include <type_traits>
@@ -57,8 +58,7 @@ struct default_token<Executor, asio::deferred_t> {
 
 /// The completion token that suspending functions take when none is given.
 template <class Executor = asio::any_io_executor>
-using default_token_t = typename detail::default_token<
-    Executor,
+using default_token_t = typename detail::default_token<Executor,
     typename asio::default_completion_token<Executor>::type>::type;
 
 } // namespace cohort

@@ -27,7 +27,8 @@ enum class error {
   truncated,
   /// This process was not started by a cluster, or its channels were adopted before.
   not_a_worker,
-  /// A subscriber was slower than its bound allows: events between the last one and the next are lost.
+  /// A subscriber was slower than its bound allows: events between the last one and the next are
+  /// lost.
   events_lost,
   /// The wait ended because the deadline passed.
   timed_out,
@@ -54,9 +55,11 @@ std::error_condition make_error_condition(condition value) noexcept;
 } // namespace cohort
 
 template <>
-struct std::is_error_code_enum<cohort::error> : std::true_type {};
+struct std::is_error_code_enum<cohort::error> : std::true_type {
+};
 template <>
-struct std::is_error_condition_enum<cohort::condition> : std::true_type {};
+struct std::is_error_condition_enum<cohort::condition> : std::true_type {
+};
 
 // Implementation
 

@@ -32,7 +32,10 @@ public:
 
   /// A launcher and its arguments, put before the program (`valgrind`, `gdbserver`); `{id}` in
   /// them is replaced by the worker's id. The launcher is named by path. Default: none.
-  settings& exec_argv(std::vector<std::string> values) & { return set(exec_argv_, std::move(values)); }
+  settings& exec_argv(std::vector<std::string> values) &
+  {
+    return set(exec_argv_, std::move(values));
+  }
   settings exec_argv(std::vector<std::string> values) &&
   {
     return std::move(exec_argv(std::move(values)));
@@ -58,11 +61,17 @@ public:
 
   const std::optional<std::string>& exec() const noexcept { return exec_; }
   const std::optional<std::vector<std::string>>& args() const noexcept { return args_; }
-  std::vector<std::string> exec_argv() const { return exec_argv_.value_or(std::vector<std::string>()); }
+  std::vector<std::string> exec_argv() const
+  {
+    return exec_argv_.value_or(std::vector<std::string>());
+  }
   std::string cwd() const { return cwd_.value_or(std::string()); }
   bool silent() const noexcept { return silent_.value_or(false); }
   duration fence_grace() const noexcept { return fence_grace_.value_or(std::chrono::seconds(1)); }
-  duration kill_grace() const noexcept { return kill_grace_.value_or(std::chrono::milliseconds(500)); }
+  duration kill_grace() const noexcept
+  {
+    return kill_grace_.value_or(std::chrono::milliseconds(500));
+  }
 
   /// Lays what is set in `upper` over this.
   void overlay(const settings& upper);

@@ -24,8 +24,9 @@ public:
   /// The result's values; only when it is set.
   const std::tuple<std::error_code, Args...>& result() const noexcept { return *result_; }
 
-  template <class Token>
-  auto async_wait(Token&& token);
+  /// Adds a completion handler with signature `void(std::error_code, Args...)`.
+  template <class Handler>
+  void add(Handler&& handler);
 
 private:
   void release();
@@ -45,14 +46,11 @@ void latch<Args...>::set(std::error_code error, Args... args)
 }
 
 template <class... Args>
-template <class Token>
-auto latch<Args...>::async_wait(Token&& token)
+template <class Handler>
+void latch<Args...>::add(Handler&& handler)
 {
-  return waiting_.async_wait(
-      [this] {
-        if (result_) release();
-      },
-      std::forward<Token>(token));
+  waiting_.add(std::forward<Handler>(handler));
+  if (result_) release();
 }
 
 template <class... Args>

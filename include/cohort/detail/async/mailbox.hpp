@@ -18,16 +18,18 @@ template <class Value>
 class mailbox {
 public:
   mailbox(const asio::any_io_executor& executor, std::size_t capacity)
-      : waiting_(executor), capacity_(capacity)
+      : waiting_(executor),
+        capacity_(capacity)
   {
   }
 
   void push(Value value);
   void close(std::error_code reason);
 
-  /// Waits for the next value. Cancelling loses none.
-  template <class Token>
-  auto async_next(Token&& token);
+  /// Adds a completion handler with signature `void(std::error_code, Value)` for the next value.
+  /// Cancelling it loses none.
+  template <class Handler>
+  void add(Handler&& handler);
 
 private:
   void deliver();
@@ -62,10 +64,11 @@ void mailbox<Value>::close(std::error_code reason)
 }
 
 template <class Value>
-template <class Token>
-auto mailbox<Value>::async_next(Token&& token)
+template <class Handler>
+void mailbox<Value>::add(Handler&& handler)
 {
-  return waiting_.async_wait([this] { deliver(); }, std::forward<Token>(token));
+  waiting_.add(std::forward<Handler>(handler));
+  deliver();
 }
 
 template <class Value>

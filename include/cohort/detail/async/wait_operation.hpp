@@ -75,9 +75,8 @@ public:
 
 private:
   // Handlers without an allocator of their own share Asio's recycled blocks.
-  using allocator = typename std::allocator_traits<
-      asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>>::
-      template rebind_alloc<wait_operation_for>;
+  using allocator = typename std::allocator_traits<asio::associated_allocator_t<Handler,
+      asio::recycling_allocator<void>>>::template rebind_alloc<wait_operation_for>;
   using traits = std::allocator_traits<allocator>;
   using handler_executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
 
@@ -87,7 +86,8 @@ private:
     void operator()(asio::cancellation_type type) noexcept
     {
       if (type == asio::cancellation_type::none) return;
-      // This object stays in the slot while the handler is on its way; a second signal finds nothing.
+      // This object stays in the slot while the handler is on its way; a second signal finds
+      // nothing.
       wait_operation_for* const self = std::exchange(operation, nullptr);
       if (self) self->abort();
     }
@@ -98,8 +98,7 @@ private:
 
   allocator get_allocator() const noexcept
   {
-    return allocator(
-        asio::get_associated_allocator(handler_, asio::recycling_allocator<void>()));
+    return allocator(asio::get_associated_allocator(handler_, asio::recycling_allocator<void>()));
   }
 
   void abort();
@@ -114,7 +113,8 @@ private:
 
 template <class... Args>
 wait_operation_list<Args...>::wait_operation_list(wait_operation_list&& other) noexcept
-    : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr))
+    : first_(std::exchange(other.first_, nullptr)),
+      last_(std::exchange(other.last_, nullptr))
 {
   for (auto* operation = first_; operation; operation = operation->next_) operation->list_ = this;
 }
@@ -187,8 +187,7 @@ void wait_operation_for<Handler, Args...>::post(std::error_code error, std::tupl
 {
   auto completion = [handler = std::move(handler_), io_work = std::move(io_work_), error,
                         values = std::move(args)]() mutable {
-    std::apply(
-        [&](Args&... each) { std::move(handler)(error, std::move(each)...); }, values);
+    std::apply([&](Args&... each) { std::move(handler)(error, std::move(each)...); }, values);
   };
   auto handler_work = std::move(handler_work_);
   auto memory = get_allocator();
@@ -202,7 +201,7 @@ void wait_operation_for<Handler, Args...>::destroy() noexcept
 {
   auto memory = get_allocator();
   // The handler goes last: it may own what holds the queue this waited in.
-  Handler handler(std::move(handler_));
+  [[maybe_unused]] const Handler handler(std::move(handler_));
   traits::destroy(memory, this);
   traits::deallocate(memory, this, 1);
 }

@@ -6,8 +6,9 @@
 #include <cohort/detail/async/wait_service.hpp>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/async_result.hpp>
+#include <asio/error.hpp>
 
+#include <concepts>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -29,17 +30,22 @@ public:
   wait_queue(const wait_queue&) = delete;
   wait_queue& operator=(const wait_queue&) = delete;
 
-  /// Adds the handler of `token`; `started()` is called right afterwards and may complete it.
-  template <class Started, class Token>
-  auto async_wait(Started started, Token&& token);
+  /// Adds a completion handler. Called inside an initiating function, while the queue certainly
+  /// lives: a lazy operation may be started long after it was made.
+  template <class Handler>
+  void add(Handler&& handler);
 
   bool empty() const noexcept { return operations_.empty(); }
 
   /// Completes the first handler, if there is one.
   bool complete_one(std::error_code error, Args... args);
 
-  /// Completes all that wait now.
-  void complete_all(std::error_code error, const Args&... args);
+  /// Completes all that wait now, each with a copy of `args`.
+  void complete_all(std::error_code error, const Args&... args) requires(
+      sizeof...(Args) != 0 && (std::copyable<Args> && ...));
+
+  /// Completes all that wait now, with empty values.
+  void complete_all(std::error_code error);
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
 
@@ -54,28 +60,23 @@ private:
 
 template <class... Args>
 wait_queue<Args...>::wait_queue(const asio::any_io_executor& executor)
-    : wait_queue_base(executor), executor_(executor)
+    : wait_queue_base(executor),
+      executor_(executor)
 {
 }
 
 template <class... Args>
 wait_queue<Args...>::~wait_queue()
 {
-  complete_all(asio::error::operation_aborted, Args()...);
+  complete_all(asio::error::operation_aborted);
 }
 
 template <class... Args>
-template <class Started, class Token>
-auto wait_queue<Args...>::async_wait(Started started, Token&& token)
+template <class Handler>
+void wait_queue<Args...>::add(Handler&& handler)
 {
-  return asio::async_initiate<Token, void(std::error_code, Args...)>(
-      [this](auto handler, Started after) {
-        using handler_type = std::decay_t<decltype(handler)>;
-        operations_.push_back(
-            wait_operation_for<handler_type, Args...>::create(std::move(handler), executor_));
-        after();
-      },
-      token, std::move(started));
+  using operation = wait_operation_for<std::decay_t<Handler>, Args...>;
+  operations_.push_back(operation::create(std::forward<Handler>(handler), executor_));
 }
 
 template <class... Args>
@@ -88,7 +89,16 @@ bool wait_queue<Args...>::complete_one(std::error_code error, Args... args)
 }
 
 template <class... Args>
-void wait_queue<Args...>::complete_all(std::error_code error, const Args&... args)
+void wait_queue<Args...>::complete_all(std::error_code error)
+{
+  wait_operation_list<Args...> now = std::move(operations_);
+  while (wait_operation<Args...>* operation = now.pop_front())
+    operation->complete(error, Args()...);
+}
+
+template <class... Args>
+void wait_queue<Args...>::complete_all(std::error_code error, const Args&... args) requires(
+    sizeof...(Args) != 0 && (std::copyable<Args> && ...))
 {
   // What a completion adds in the meantime waits for the next event.
   wait_operation_list<Args...> now = std::move(operations_);

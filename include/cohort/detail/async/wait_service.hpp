@@ -34,7 +34,8 @@ private:
 };
 
 /// Knows every queue of one execution context. A suspended coroutine often owns, through a handle,
-/// the very queue that its handler sits in; at the end of the context this service breaks the cycle.
+/// the very queue that its handler sits in; at the end of the context this service breaks the
+/// cycle.
 class wait_service : public asio::execution_context::service {
 public:
   static inline asio::execution_context::id id;
@@ -61,10 +62,7 @@ inline wait_queue_base::wait_queue_base(const asio::any_io_executor& executor)
   service_->add(*this);
 }
 
-inline wait_queue_base::~wait_queue_base()
-{
-  service_->remove(*this);
-}
+inline wait_queue_base::~wait_queue_base() { service_->remove(*this); }
 
 inline void wait_service::add(wait_queue_base& queue) noexcept
 {

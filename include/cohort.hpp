@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What a program meets first
+#include <cohort/run.hpp>
+
+// In the primary
+#include <cohort/cluster.hpp>
+#include <cohort/subscription.hpp>
+#include <cohort/worker.hpp>
+
+// In the worker
+#include <cohort/acceptor.hpp>
+#include <cohort/connection.hpp>
+#include <cohort/this_worker.hpp>
+
+// How connections are spread
+#include <cohort/scheduling/policy.hpp>
+#include <cohort/scheduling/round_robin.hpp>
+
+// Vocabulary
+#include <cohort/candidate.hpp>
+#include <cohort/config.hpp>
+#include <cohort/counters.hpp>
+#include <cohort/environment.hpp>
+#include <cohort/error.hpp>
+#include <cohort/event.hpp>
+#include <cohort/exit_status.hpp>
+#include <cohort/listen_options.hpp>
+#include <cohort/settings.hpp>
+#include <cohort/worker_id.hpp>

@@ -1,0 +1,201 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/config.hpp>
+#include <cohort/connection.hpp>
+#include <cohort/detail/async/transform_handler.hpp>
+#include <cohort/detail/core/accept_source.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/error.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace cohort {
+
+/// Takes the connections that arrive on an address this worker listens on: those that the primary
+/// offers to it, or, for `exclusive` and standalone workers, those of a socket of its own.
+///
+/// Made by `this_worker::listen`. It has the members of Asio's `basic_socket_acceptor` that servers
+/// use. A connection is this worker's from the moment `async_accept` gives it: before that, if the
+/// worker dies or does not ask, it goes to another.
+///
+/// Dropping or closing the acceptor leaves the listener; what was offered and not taken goes back.
+///
+/// Thread safety: distinct objects safe, shared objects unsafe.
+template <class Protocol, class Executor = asio::any_io_executor>
+class basic_acceptor {
+public:
+  using protocol_type = Protocol;
+  using executor_type = Executor;
+  using endpoint_type = typename Protocol::endpoint;
+  using connection_type = basic_connection<Protocol, Executor>;
+
+  template <class OtherExecutor>
+  struct rebind_executor {
+    using other = basic_acceptor<Protocol, OtherExecutor>;
+  };
+
+  /// Not listening; every accept fails with `asio::error::bad_descriptor`.
+  explicit basic_acceptor(const executor_type& executor) noexcept : executor_(executor) {}
+
+  /// The library's own.
+  basic_acceptor(const executor_type& executor, std::shared_ptr<detail::accept_source> source)
+      : executor_(executor),
+        source_(std::move(source))
+  {
+  }
+
+  basic_acceptor(basic_acceptor&& other) noexcept = default;
+  basic_acceptor& operator=(basic_acceptor&& other) noexcept;
+
+  /// Closes.
+  ~basic_acceptor() { close(); }
+
+  executor_type get_executor() const noexcept { return executor_; }
+
+  /// Waits for a connection and takes it.
+  ///
+  /// The first call lets the primary offer connections to this worker at all. Several waits may be
+  /// in flight; they are served in order. Completes
+  /// - with a connection, after the primary knows that it is this worker's;
+  /// - with `error::draining` when the worker drains, at once or while waiting: a normal end;
+  /// - with `asio::error::operation_aborted` after `cancel` or `close`, or when it is cancelled.
+  ///
+  /// Completion signature: `void(std::error_code, basic_connection<Protocol, Executor>)`.
+  /// Per-operation cancellation: terminal, partial and total, all without loss: a connection that
+  /// was not given stays on offer.
+  /// Errors of single connections and a full descriptor table are no errors here: the first are
+  /// skipped, the second sends the connection to another worker, or waits.
+  /// Executor: the handler runs on its associated executor, never inside this call.
+  /// Source: Asio's `basic_socket_acceptor::async_accept`.
+  template <class Token = default_token_t<Executor>>
+  auto async_accept(Token&& token = Token());
+
+  /// Ends the waits in flight with `operation_aborted`. The acceptor goes on listening.
+  void cancel();
+
+  /// Leaves the listener. Waits in flight end with `operation_aborted`. Connections live on.
+  void close();
+
+  bool is_open() const noexcept { return source_ && source_->is_open(); }
+
+  /// Takes no more than `maximum` connections at a time; the primary offers others elsewhere until
+  /// there is room again. Source: Node's `server.maxConnections`.
+  void max_connections(std::size_t maximum);
+
+  /// Where it listens, with the port that is bound even if port 0 was asked for.
+  /// @throws std::system_error `bad_descriptor` when it never listened.
+  endpoint_type local_endpoint() const;
+  endpoint_type local_endpoint(std::error_code& error) const;
+
+private:
+  executor_type executor_;
+  std::shared_ptr<detail::accept_source> source_;
+};
+
+/// The acceptor of a plain program: any executor.
+template <class Protocol>
+using acceptor = basic_acceptor<Protocol>;
+
+// Implementation
+
+namespace detail {
+
+/// Turns a descriptor that the primary sent into a connection object.
+template <class Protocol, class Executor>
+basic_connection<Protocol, Executor> make_connection(const Executor& executor,
+    const posix::socket_address& local, accepted from, std::error_code& error)
+{
+  using connection_type = basic_connection<Protocol, Executor>;
+  typename connection_type::socket_type socket(executor);
+  if (!error)
+    socket.assign(
+        local.to_endpoint<typename Protocol::endpoint>().protocol(), from.socket.get(), error);
+  // Only a socket that took it over closes the descriptor.
+  if (!error) from.socket.release();
+  return connection_type(std::move(socket), std::move(from.lease));
+}
+
+template <class Connection>
+struct deliver_connection {
+  typename Connection::executor_type executor;
+  posix::socket_address local;
+
+  template <class Handler>
+  void operator()(Handler handler, std::error_code error, accepted from)
+  {
+    auto connection = make_connection<typename Connection::protocol_type>(
+        executor, local, std::move(from), error);
+    std::move(handler)(error, std::move(connection));
+  }
+};
+
+} // namespace detail
+
+template <class Protocol, class Executor>
+basic_acceptor<Protocol, Executor>& basic_acceptor<Protocol, Executor>::operator=(
+    basic_acceptor&& other) noexcept
+{
+  if (this == &other) return *this;
+  close();
+  executor_ = std::move(other.executor_);
+  source_ = std::move(other.source_);
+  return *this;
+}
+
+template <class Protocol, class Executor>
+template <class Token>
+auto basic_acceptor<Protocol, Executor>::async_accept(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, connection_type)>(
+      [](auto handler, std::shared_ptr<detail::accept_source> source, Executor executor) {
+        using deliver = detail::deliver_connection<connection_type>;
+        if (!source) source = detail::closed_source::make(executor);
+        source->add(detail::transform_handler(
+            std::move(handler), deliver{executor, source->local_address()}));
+      },
+      token, source_, executor_);
+}
+
+template <class Protocol, class Executor>
+void basic_acceptor<Protocol, Executor>::cancel()
+{
+  if (source_) source_->cancel();
+}
+
+template <class Protocol, class Executor>
+void basic_acceptor<Protocol, Executor>::close()
+{
+  if (source_) source_->close(asio::error::operation_aborted);
+}
+
+template <class Protocol, class Executor>
+void basic_acceptor<Protocol, Executor>::max_connections(std::size_t maximum)
+{
+  if (source_) source_->set_max_connections(maximum);
+}
+
+template <class Protocol, class Executor>
+auto basic_acceptor<Protocol, Executor>::local_endpoint(std::error_code& error) const
+    -> endpoint_type
+{
+  error = source_ ? std::error_code() : asio::error::bad_descriptor;
+  return source_ ? source_->local_address().template to_endpoint<endpoint_type>() : endpoint_type();
+}
+
+template <class Protocol, class Executor>
+auto basic_acceptor<Protocol, Executor>::local_endpoint() const -> endpoint_type
+{
+  std::error_code error;
+  endpoint_type endpoint = local_endpoint(error);
+  if (error) throw std::system_error(error, "local_endpoint");
+  return endpoint;
+}
+
+} // namespace cohort

@@ -1,0 +1,238 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/counters.hpp>
+#include <cohort/detail/async/wait_queue.hpp>
+#include <cohort/detail/core/dispatcher.hpp>
+#include <cohort/detail/core/event_bus.hpp>
+#include <cohort/detail/core/launch.hpp>
+#include <cohort/detail/core/managed_worker.hpp>
+#include <cohort/environment.hpp>
+#include <cohort/error.hpp>
+#include <cohort/event.hpp>
+#include <cohort/settings.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cohort::detail {
+
+/// The primary: its workers, their listeners, and who wants to know what happens to them.
+template <class Policy>
+class cluster_core {
+public:
+  using duration = std::chrono::steady_clock::duration;
+  using clock = std::chrono::steady_clock;
+  using worker_type = managed_worker<cluster_core>;
+  using worker_pointer = std::shared_ptr<worker_core>;
+  using exits = std::vector<exit_event>;
+
+  cluster_core(const asio::any_io_executor& executor, const settings& how, Policy policy)
+      : executor_(executor),
+        settings_(how),
+        connections_(executor, *this, std::move(policy)),
+        ended_waiting_(executor),
+        idle_waiting_(executor)
+  {
+  }
+
+  const asio::any_io_executor& get_executor() const noexcept { return executor_; }
+  event_bus& events() noexcept { return events_; }
+  const settings& current_settings() const noexcept { return settings_; }
+  connection_counters counters() const { return connections_.counters(); }
+
+  /// Lays `more` over the settings of later forks.
+  void setup(const settings& more);
+
+  /// Starts a worker; `shutting_down` while the cluster ends.
+  worker_pointer fork(const environment& variables, std::error_code& error);
+
+  worker_pointer find(worker_id id) const;
+  std::vector<worker_pointer> workers() const;
+
+  /// Ends all workers; `handler(std::error_code, exits)` when the last process is gone.
+  template <class Handler>
+  void disconnect(duration deadline, Handler&& handler);
+
+  /// Sends every worker the signal.
+  void kill(int signal) noexcept;
+
+  /// Whether no process of this cluster runs.
+  bool idle() const noexcept { return workers_.empty(); }
+  /// `handler(std::error_code)` when no process of this cluster runs.
+  template <class Handler>
+  void wait_idle(Handler&& handler);
+
+  /// The handle goes away.
+  void close();
+
+  // For the workers.
+  dispatcher<Policy, cluster_core>& connections() noexcept { return connections_; }
+  void publish(const any_event& event) { events_.publish(event); }
+  void removed(worker_id id) { workers_.erase(id); }
+  void ended(const exit_event& event);
+
+  // For the listeners.
+  bool send_offer(
+      worker_id id, const wire::offer& message, std::span<const int> descriptors) noexcept;
+  void last_call_done(worker_id id) noexcept;
+  void accept_failed(std::error_code error) noexcept;
+  bool ending() const noexcept { return ending_; }
+
+private:
+  void report_if_idle();
+
+  asio::any_io_executor executor_;
+  settings settings_;
+  event_bus events_;
+  dispatcher<Policy, cluster_core> connections_;
+  // Those whose process is not reaped yet.
+  std::map<worker_id, std::shared_ptr<worker_type>> workers_;
+  worker_id last_id_ = 0;
+  bool ending_ = false;
+  exits exits_;
+  wait_queue<exits> ended_waiting_;
+  wait_queue<> idle_waiting_;
+  clock::time_point last_accept_report_{};
+};
+
+// Implementation
+
+template <class Policy>
+void cluster_core<Policy>::setup(const settings& more)
+{
+  settings_.overlay(more);
+  publish(setup_event{settings_});
+}
+
+template <class Policy>
+auto cluster_core<Policy>::fork(const environment& variables, std::error_code& error)
+    -> worker_pointer
+{
+  if (ending_) {
+    error = error::shutting_down;
+    return nullptr;
+  }
+  const worker_id id = last_id_ + 1;
+  worker_launch launch = prepare_launch(id, settings_, variables, error);
+  if (error) return nullptr;
+  auto worker = std::make_shared<worker_type>(
+      executor_, id, *this, std::move(launch.control), std::move(launch.messages), settings_);
+  worker->start(launch.options, error);
+  if (error) return nullptr;
+  last_id_ = id;
+  workers_.emplace(id, worker);
+  worker->announce();
+  return worker;
+}
+
+template <class Policy>
+auto cluster_core<Policy>::find(worker_id id) const -> worker_pointer
+{
+  const auto found = workers_.find(id);
+  return found == workers_.end() ? nullptr : found->second;
+}
+
+template <class Policy>
+auto cluster_core<Policy>::workers() const -> std::vector<worker_pointer>
+{
+  std::vector<worker_pointer> all;
+  all.reserve(workers_.size());
+  for (const auto& [id, worker] : workers_) all.push_back(worker);
+  return all;
+}
+
+template <class Policy>
+template <class Handler>
+void cluster_core<Policy>::disconnect(duration deadline, Handler&& handler)
+{
+  ended_waiting_.add(std::forward<Handler>(handler));
+  ending_ = true;
+  for (const auto& [id, worker] : std::map(workers_)) worker->disconnect(deadline);
+  report_if_idle();
+}
+
+template <class Policy>
+template <class Handler>
+void cluster_core<Policy>::wait_idle(Handler&& handler)
+{
+  idle_waiting_.add(std::forward<Handler>(handler));
+  report_if_idle();
+}
+
+template <class Policy>
+void cluster_core<Policy>::kill(int signal) noexcept
+{
+  for (const auto& [id, worker] : workers_) {
+    // One that has just ended needs no signal.
+    std::error_code ignored;
+    worker->kill(signal, ignored);
+  }
+}
+
+template <class Policy>
+void cluster_core<Policy>::ended(const exit_event& event)
+{
+  if (ending_) exits_.push_back(event);
+  report_if_idle();
+}
+
+template <class Policy>
+void cluster_core<Policy>::report_if_idle()
+{
+  if (!idle()) return;
+  idle_waiting_.complete_all(std::error_code());
+  if (!std::exchange(ending_, false)) return;
+  connections_.close_unused();
+  ended_waiting_.complete_all(std::error_code(), std::exchange(exits_, {}));
+}
+
+template <class Policy>
+void cluster_core<Policy>::close()
+{
+  connections_.close();
+  for (const auto& [id, worker] : std::exchange(workers_, {})) worker->orphan();
+  events_.close();
+  ended_waiting_.complete_all(asio::error::operation_aborted, {});
+  idle_waiting_.complete_all(asio::error::operation_aborted);
+}
+
+template <class Policy>
+bool cluster_core<Policy>::send_offer(
+    worker_id id, const wire::offer& message, std::span<const int> descriptors) noexcept
+{
+  const auto found = workers_.find(id);
+  return found != workers_.end() && found->second->send_offer(message, descriptors);
+}
+
+template <class Policy>
+void cluster_core<Policy>::last_call_done(worker_id id) noexcept
+{
+  const auto found = workers_.find(id);
+  if (found != workers_.end()) found->second->last_call_done();
+}
+
+template <class Policy>
+void cluster_core<Policy>::accept_failed(std::error_code error) noexcept
+{
+  // A full descriptor table fails every attempt; one report a second tells enough.
+  const clock::time_point now = clock::now();
+  if (last_accept_report_ != clock::time_point() &&
+      now - last_accept_report_ < std::chrono::seconds(1))
+    return;
+  last_accept_report_ = now;
+  error_event event;
+  event.code = error;
+  event.what = "accept";
+  publish(event);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,283 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/counters.hpp>
+#include <cohort/detail/core/shared_listener.hpp>
+#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/error.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cohort::detail {
+
+/// All listeners of a cluster: finds the one a worker means, and tells each what concerns it.
+///
+/// The functions that pass on what a worker says return false when it contradicts what is known
+/// here, a violation of the protocol. What names a listener that existed once is ignored: it
+/// crossed the listener's end on the way.
+template <class Policy, class Host>
+class dispatcher {
+public:
+  using listener = shared_listener<Policy, Host>;
+
+  dispatcher(const asio::any_io_executor& executor, Host& host, Policy policy)
+      : executor_(executor),
+        host_(host),
+        policy_(std::move(policy))
+  {
+  }
+
+  /// Makes the worker a member of the listener it asks for, which is created when there is none.
+  wire::listen_reply listen(worker_id worker, const wire::listen& message);
+
+  bool received(worker_id worker, const wire::taken& message)
+  {
+    return pass(message.listener, [&](listener& to) { return to.taken(worker, message); });
+  }
+  bool received(worker_id worker, const wire::refused& message)
+  {
+    return pass(message.listener, [&](listener& to) { return to.refused(worker, message); });
+  }
+  bool received(worker_id worker, const wire::released& message)
+  {
+    return pass(message.listener, [&](listener& to) { return to.released(worker, message); });
+  }
+  bool received(worker_id worker, const wire::credit& message)
+  {
+    return pass(message.listener, [&](listener& to) { return to.credit(worker, message.window); });
+  }
+  bool received(worker_id worker, const wire::close& message);
+
+  /// Tries to make the worker leave every listener: false while a last call is under way somewhere.
+  bool leave(worker_id worker);
+  bool in_last_call(worker_id worker) const noexcept;
+  void retire(worker_id worker);
+  void gone(worker_id worker);
+  void writable(worker_id worker);
+
+  /// Closes what no worker uses.
+  void close_unused();
+  void close();
+
+  connection_counters counters() const;
+
+private:
+  template <class Call>
+  bool pass(std::uint32_t id, Call call);
+  template <class Call>
+  void for_each(Call call);
+
+  std::shared_ptr<listener> find(const posix::socket_address& asked, std::uint16_t index) const;
+  std::shared_ptr<listener> create(
+      const wire::listen& message, const posix::socket_address& asked, std::error_code& error);
+  void share_credit(worker_id worker);
+  void forget_finished();
+
+  struct entry {
+    posix::socket_address asked;
+    std::uint16_t index;
+    std::shared_ptr<dispatcher::listener> listener;
+  };
+
+  asio::any_io_executor executor_;
+  Host& host_;
+  Policy policy_;
+  std::vector<entry> entries_;
+  std::uint32_t next_id_ = 1;
+  connection_counters finished_;
+};
+
+/// Adds up what was counted in two places.
+connection_counters& operator+=(connection_counters& sum, const connection_counters& more) noexcept;
+
+// Implementation
+
+inline connection_counters& operator+=(
+    connection_counters& sum, const connection_counters& more) noexcept
+{
+  sum.accepted += more.accepted;
+  sum.offered += more.offered;
+  sum.taken += more.taken;
+  sum.refused += more.refused;
+  sum.redispatched += more.redispatched;
+  sum.lost += more.lost;
+  sum.closed += more.closed;
+  return sum;
+}
+
+template <class Policy, class Host>
+wire::listen_reply dispatcher<Policy, Host>::listen(worker_id worker, const wire::listen& message)
+{
+  wire::listen_reply reply;
+  reply.request = message.request;
+  std::error_code error;
+  const auto asked = posix::socket_address::from_bytes(message.address.bytes(), error);
+  const bool is_unix = asked.family() == AF_UNIX;
+  if (!error && is_unix != (message.kind == wire::listen_kind::unix_stream))
+    error = std::make_error_code(std::errc::invalid_argument);
+  std::shared_ptr<listener> found;
+  if (!error) found = find(asked, message.index);
+  if (!error && !found) found = create(message, asked, error);
+  if (!error && !found->join(worker)) error = std::make_error_code(std::errc::address_in_use);
+  if (error) {
+    reply.category = wire::error_kind::system;
+    reply.value = error.value();
+    return reply;
+  }
+  share_credit(worker);
+  reply.listener = found->id();
+  reply.address = wire::address_bytes(found->bound().bytes());
+  return reply;
+}
+
+template <class Policy, class Host>
+auto dispatcher<Policy, Host>::find(const posix::socket_address& asked, std::uint16_t index) const
+    -> std::shared_ptr<listener>
+{
+  for (const entry& each : entries_) {
+    if (!each.listener->is_open()) continue;
+    if (each.asked == asked && (asked.port() != 0 || each.index == index)) return each.listener;
+    // The port that came out of "any port" is another name of that listener.
+    if (asked.port() != 0 && each.listener->bound() == asked) return each.listener;
+  }
+  return nullptr;
+}
+
+template <class Policy, class Host>
+auto dispatcher<Policy, Host>::create(const wire::listen& message,
+    const posix::socket_address& asked, std::error_code& error) -> std::shared_ptr<listener>
+{
+  posix::listen_settings how;
+  how.backlog = static_cast<int>(std::clamp<std::uint32_t>(message.backlog, 1, 65535));
+  how.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
+  how.mode = static_cast<mode_t>(message.mode);
+  posix::unique_fd socket = posix::listen_stream(asked, how, error);
+  if (error) return nullptr;
+  const posix::socket_address bound = posix::local_address(socket.get(), error);
+  if (error) return nullptr;
+  auto created = std::make_shared<listener>(executor_, host_, next_id_++, std::move(socket), bound,
+      (message.flags & wire::listen_hold_when_empty) != 0, policy_);
+  entries_.push_back(entry{asked, message.index, created});
+  return created;
+}
+
+template <class Policy, class Host>
+template <class Call>
+bool dispatcher<Policy, Host>::pass(std::uint32_t id, Call call)
+{
+  for (const entry& each : entries_) {
+    if (each.listener->id() != id) continue;
+    // The call may end this listener's entry.
+    const std::shared_ptr<listener> found = each.listener;
+    const bool fits = call(*found);
+    if (!found->is_open()) forget_finished();
+    return fits;
+  }
+  return id != 0 && id < next_id_;
+}
+
+template <class Policy, class Host>
+template <class Call>
+void dispatcher<Policy, Host>::for_each(Call call)
+{
+  for (const entry& each : std::vector(entries_)) call(*each.listener);
+  forget_finished();
+}
+
+template <class Policy, class Host>
+bool dispatcher<Policy, Host>::received(worker_id worker, const wire::close& message)
+{
+  const bool fits = pass(message.listener, [&](listener& from) {
+    from.retire(worker);
+    return true;
+  });
+  share_credit(worker);
+  return fits;
+}
+
+template <class Policy, class Host>
+bool dispatcher<Policy, Host>::leave(worker_id worker)
+{
+  bool left = true;
+  for_each([&](listener& from) {
+    if (!from.leave(worker)) left = false;
+  });
+  return left;
+}
+
+template <class Policy, class Host>
+bool dispatcher<Policy, Host>::in_last_call(worker_id worker) const noexcept
+{
+  return std::ranges::any_of(
+      entries_, [&](const entry& each) { return each.listener->is_member(worker); });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::retire(worker_id worker)
+{
+  for_each([&](listener& from) { from.retire(worker); });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::gone(worker_id worker)
+{
+  for_each([&](listener& from) { from.gone(worker); });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::writable(worker_id worker)
+{
+  for_each([&](listener& to) { to.writable(worker); });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::share_credit(worker_id worker)
+{
+  const auto joined = std::ranges::count_if(
+      entries_, [&](const entry& each) { return each.listener->is_member(worker); });
+  if (joined == 0) return;
+  const std::uint32_t share = wire::max_outstanding / static_cast<std::uint32_t>(joined);
+  for_each([&](listener& each) { each.limit_credit(worker, std::max<std::uint32_t>(share, 1)); });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::forget_finished()
+{
+  std::erase_if(entries_, [this](const entry& each) {
+    if (!each.listener->is_finished()) return false;
+    finished_ += each.listener->counters();
+    return true;
+  });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::close_unused()
+{
+  for_each([](listener& each) { each.close_if_empty(); });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::close()
+{
+  for_each([](listener& each) { each.shut(); });
+}
+
+template <class Policy, class Host>
+connection_counters dispatcher<Policy, Host>::counters() const
+{
+  connection_counters sum = finished_;
+  for (const entry& each : entries_) sum += each.listener->counters();
+  return sum;
+}
+
+} // namespace cohort::detail

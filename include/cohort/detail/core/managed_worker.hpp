@@ -1,0 +1,382 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/config.hpp>
+#include <cohort/detail/core/worker_core.hpp>
+#include <cohort/detail/io/frame_channel.hpp>
+#include <cohort/detail/posix/child.hpp>
+#include <cohort/detail/wire/control.hpp>
+#include <cohort/error.hpp>
+#include <cohort/settings.hpp>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace cohort::detail {
+
+/// A worker as its primary sees it: process, control channel, and the way out with its deadlines.
+///
+/// `Cluster` has: `connections()` (a `dispatcher`), `publish(event)`, `removed(worker_id)` (it
+/// belongs to `workers()` no more) and `ended(const exit_event&)` (all about its end was said).
+template <class Cluster>
+class managed_worker final : public worker_core,
+                             public std::enable_shared_from_this<managed_worker<Cluster>> {
+public:
+  managed_worker(const asio::any_io_executor& executor, worker_id id, Cluster& cluster,
+      posix::unique_fd control, posix::unique_fd messages, const settings& how);
+
+  /// Starts the process; with an error nothing of it is left.
+  void start(const posix::child_options& options, std::error_code& error);
+  /// Publishes that it was started.
+  void announce() { apply(state_.started()); }
+
+  bool send_offer(const wire::offer& message, std::span<const int> descriptors) noexcept;
+  /// No listener needs this worker any more: see `dispatcher::leave`.
+  void last_call_done() { send_drain(); }
+
+  void disconnect(duration deadline) override;
+
+  /// The cluster goes away: the channels close, which ends the worker.
+  void orphan();
+
+  // The channel's owner.
+  void on_frame(const wire::frame_view& frame, io::received_descriptors& descriptors);
+  void on_channel_end(std::error_code error);
+  void on_channel_writable();
+
+private:
+  // What happens when the timer fires: the next step towards a certain end.
+  enum class escalation { none, fence, terminate, kill };
+
+  // What a frame says. False: it contradicts what is known here.
+  bool received(const wire::hello&);
+  bool received(const wire::listen& message);
+  bool received(const wire::leaving&);
+  bool received(const wire::bye&);
+  template <class Message>
+  bool received(const Message& message);
+
+  template <class Message>
+  void send(const Message& message);
+  void send_drain();
+
+  void apply(const worker_actions& actions);
+  void apply(worker_action action);
+  void end_channel();
+  void condemn();
+  void publish_exit();
+  void exited(exit_status status);
+  void escalate(escalation next, duration after);
+  void escalated();
+
+  static auto clock_now() noexcept { return std::chrono::steady_clock::now(); }
+  static listening_event describe(const posix::socket_address& bound);
+
+  auto self() { return this->shared_from_this(); }
+
+  Cluster* cluster_;
+  io::frame_channel<managed_worker> control_;
+  posix::unique_fd messages_;
+  settings how_;
+  asio::steady_timer timer_;
+  escalation next_ = escalation::none;
+  // Why it was condemned, if it was.
+  std::error_code violation_ = error::protocol_violation;
+  bool drain_written_ = false;
+};
+
+// Implementation
+
+template <class Cluster>
+managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor, worker_id id,
+    Cluster& cluster, posix::unique_fd control, posix::unique_fd messages, const settings& how)
+    : worker_core(executor, id),
+      cluster_(&cluster),
+      control_(executor, std::move(control), wire::max_control_payload),
+      messages_(std::move(messages)),
+      how_(how),
+      timer_(executor)
+{
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::start(const posix::child_options& options, std::error_code& error)
+{
+  // Weak, or this and its process would hold each other for ever when the context ends first.
+  process_ = process::start(
+      executor_, options,
+      [weak = this->weak_from_this()](exit_status status) {
+        if (const auto self = weak.lock()) self->exited(status);
+      },
+      error);
+  if (!error) control_.start(self());
+}
+
+template <class Cluster>
+bool managed_worker<Cluster>::send_offer(
+    const wire::offer& message, std::span<const int> descriptors) noexcept
+{
+  // A broken channel takes nothing either; its end is reported on its own.
+  std::error_code error;
+  return control_.try_send(wire::control_frame(message).bytes(), descriptors, error);
+}
+
+template <class Cluster>
+template <class Message>
+void managed_worker<Cluster>::send(const Message& message)
+{
+  control_.send(wire::control_frame(message).bytes());
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::on_frame(const wire::frame_view& frame, io::received_descriptors&)
+{
+  if (!cluster_ || !state_.reads_frames()) return;
+  std::error_code error;
+  bool fits = true;
+  wire::visit_from_worker(
+      frame, [&](const auto& message) { fits = received(message); }, error);
+  if (error) violation_ = error;
+  if (error || !fits) apply(state_.violated());
+}
+
+template <class Cluster>
+bool managed_worker<Cluster>::received(const wire::hello&)
+{
+  wire::hello answer;
+  answer.library = version;
+  if (!state_.is_online()) send(answer);
+  apply(state_.hello());
+  return true;
+}
+
+template <class Cluster>
+template <class Message>
+bool managed_worker<Cluster>::received(const Message& message)
+{
+  if (const worker_actions actions = state_.frame(); !actions.empty()) {
+    apply(actions);
+    return true;
+  }
+  return cluster_->connections().received(id_, message);
+}
+
+template <class Cluster>
+bool managed_worker<Cluster>::received(const wire::listen& message)
+{
+  if (const worker_actions actions = state_.frame(); !actions.empty()) {
+    apply(actions);
+    return true;
+  }
+  wire::listen_reply reply;
+  if (state_.takes_offers()) {
+    reply = cluster_->connections().listen(id_, message);
+  } else {
+    reply.request = message.request;
+    reply.category = wire::error_kind::cohort;
+    reply.value = static_cast<std::int32_t>(error::draining);
+  }
+  send(reply);
+  if (reply.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
+  std::error_code ignored;
+  const auto bound = posix::socket_address::from_bytes(reply.address.bytes(), ignored);
+  const listening_event event = about(describe(bound));
+  listening_.set(std::error_code(), event);
+  cluster_->publish(event);
+  return true;
+}
+
+template <class Cluster>
+bool managed_worker<Cluster>::received(const wire::leaving&)
+{
+  apply(state_.leaving());
+  // It may have been asked to leave already and have its last call; it refuses that now.
+  if (cluster_ && state_.reads_frames() && !drain_written_) {
+    cluster_->connections().retire(id_);
+    send_drain();
+  }
+  return true;
+}
+
+template <class Cluster>
+bool managed_worker<Cluster>::received(const wire::bye&)
+{
+  if (!drain_written_) return false;
+  apply(state_.bye());
+  return true;
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::apply(const worker_actions& actions)
+{
+  for (const worker_action action : actions) apply(action);
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::apply(worker_action action)
+{
+  if (action == worker_action::fence) return escalate(escalation::fence, how_.fence_grace());
+  if (action == worker_action::condemn) return condemn();
+  // A worker that outlived its cluster has nobody to tell.
+  if (!cluster_) return;
+  switch (action) {
+  case worker_action::publish_fork: return cluster_->publish(about(fork_event()));
+  case worker_action::publish_online:
+    online_.set(std::error_code());
+    return cluster_->publish(about(online_event()));
+  case worker_action::stop_offers: return cluster_->connections().retire(id_);
+  case worker_action::send_drain: return send_drain();
+  case worker_action::send_bye_ack: return send(wire::bye_ack());
+  case worker_action::take_back: return cluster_->connections().gone(id_);
+  case worker_action::remove: return cluster_->removed(id_);
+  case worker_action::publish_disconnect: return cluster_->publish(about(disconnect_event()));
+  case worker_action::publish_exit: return publish_exit();
+  // `publish_listening` needs the address and is done where that is known.
+  case worker_action::publish_listening:
+  case worker_action::condemn:
+  case worker_action::fence: break;
+  }
+}
+
+template <class Cluster>
+listening_event managed_worker<Cluster>::describe(const posix::socket_address& bound)
+{
+  listening_event event;
+  if (bound.family() == AF_UNIX) {
+    event.type = address_type::unix_path;
+    event.address = bound.path();
+    return event;
+  }
+  const auto endpoint = bound.to_endpoint<asio::ip::tcp::endpoint>();
+  event.type = endpoint.address().is_v4() ? address_type::tcp4 : address_type::tcp6;
+  event.address = endpoint.address().to_string();
+  event.port = endpoint.port();
+  return event;
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::send_drain()
+{
+  if (std::exchange(drain_written_, true)) return;
+  send(wire::drain());
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::on_channel_writable()
+{
+  if (cluster_) cluster_->connections().writable(id_);
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::on_channel_end(std::error_code error)
+{
+  if (error.category() == error_category()) {
+    violation_ = error;
+    return apply(state_.violated());
+  }
+  end_channel();
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::end_channel()
+{
+  control_.close();
+  messages_.reset();
+  apply(state_.channel_ended());
+  online_.set(error::worker_gone);
+  listening_.set(error::worker_gone, listening_event());
+  disconnected_.set(std::error_code());
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::condemn()
+{
+  if (cluster_) {
+    error_event event;
+    event.code = violation_;
+    event.what = "protocol";
+    cluster_->publish(about(event));
+  }
+  end_channel();
+  // It may be dead already.
+  std::error_code ignored;
+  kill(SIGKILL, ignored);
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::exited(exit_status status)
+{
+  const auto alive = self();
+  // What it had said before its death still counts.
+  if (control_.is_open()) control_.read_to_end();
+  end_channel();
+  timer_.cancel();
+  const worker_actions actions = state_.exited(status);
+  exited_.set(std::error_code(), status);
+  apply(actions);
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::publish_exit()
+{
+  exit_event event;
+  event.status = *state_.status();
+  event.voluntary = state_.exited_after_disconnect();
+  event = about(event);
+  cluster_->publish(event);
+  cluster_->ended(event);
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::disconnect(duration deadline)
+{
+  if (state_.is_dead()) return;
+  // What is under way is only ever made shorter.
+  const bool killing = next_ == escalation::kill;
+  if (!killing && (next_ != escalation::terminate || timer_.expiry() > clock_now() + deadline))
+    escalate(escalation::terminate, deadline);
+  // As the last one of a listener it gets what waits there, before the actions can be carried out.
+  if (!state_.drain_requested().empty() && cluster_ && cluster_->connections().leave(id_))
+    send_drain();
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::orphan()
+{
+  cluster_ = nullptr;
+  end_channel();
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::escalate(escalation next, duration after)
+{
+  next_ = next;
+  timer_.expires_after(after);
+  timer_.async_wait([self = self()](std::error_code cancelled) {
+    if (!cancelled) self->escalated();
+  });
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::escalated()
+{
+  if (state_.is_dead()) return;
+  std::error_code ignored;
+  if (next_ != escalation::terminate) return kill(SIGKILL, ignored);
+  kill(SIGTERM, ignored);
+  escalate(escalation::kill, how_.kill_grace());
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,388 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/config.hpp>
+#include <cohort/detail/async/latch.hpp>
+#include <cohort/detail/core/bound_source.hpp>
+#include <cohort/detail/core/offered_source.hpp>
+#include <cohort/detail/io/frame_channel.hpp>
+#include <cohort/detail/posix/role.hpp>
+#include <cohort/detail/wire/control.hpp>
+#include <cohort/error.hpp>
+#include <cohort/listen_options.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace cohort::detail {
+
+/// A worker's side of the cluster: its control channel, what it listens on, and its way out.
+///
+/// Without a channel it stands alone: it binds for itself and only its own drain ends it.
+class self_core final : public source_owner,
+                        public control_port,
+                        public std::enable_shared_from_this<self_core> {
+public:
+  using duration = std::chrono::steady_clock::duration;
+  using source_pointer = std::shared_ptr<accept_source>;
+
+  self_core(const asio::any_io_executor& executor, posix::worker_channels channels);
+
+  /// Says hello and begins to read. Not for a worker that stands alone.
+  void start();
+
+  const asio::any_io_executor& get_executor() const noexcept { return executor_; }
+  bool standalone() const noexcept { return !control_; }
+  bool is_connected() const noexcept { return control_ && control_->is_open(); }
+  bool draining() const noexcept { return draining_.is_set(); }
+  latch<>& drain_requested() noexcept { return draining_; }
+  latch<>& left() noexcept { return left_; }
+
+  /// Adds a completion handler with signature `void(std::error_code, source_pointer)`.
+  template <class Handler>
+  void listen(Handler&& handler, wire::listen_kind kind, const posix::socket_address& address,
+      const listen_options& options);
+
+  /// Completes such a handler with an error.
+  template <class Handler>
+  void fail_listen(Handler&& handler, std::error_code error);
+
+  /// Announces the end and drains: no more connections, the live ones end, then `left`.
+  void leave() { drain(true); }
+
+  /// What happens when the primary goes away: nothing means an end at once with status 0.
+  void on_primary_lost(std::optional<duration> drain_for) noexcept { drain_for_ = drain_for; }
+
+  /// Gives everything up without a word: waits end with `operation_aborted`.
+  void abandon();
+
+  // The channel's owner.
+  void on_frame(const wire::frame_view& frame, io::received_descriptors& descriptors);
+  void on_channel_end(std::error_code error);
+  void on_channel_writable();
+
+private:
+  struct pending_listen {
+    explicit pending_listen(const asio::any_io_executor& executor) : waiting(executor) {}
+
+    wait_queue<source_pointer> waiting;
+    posix::socket_address asked;
+    std::uint16_t index = 0;
+    std::uint32_t credit = 0;
+  };
+
+  struct joined_listener {
+    std::uint32_t listener;
+    posix::socket_address asked;
+    std::uint16_t index;
+    std::weak_ptr<offered_source> source;
+  };
+
+  bool try_send(const wire::taken& message) override;
+  void send(const wire::credit& message) override { send_message(message); }
+  void send(const wire::refused& message) override { send_message(message); }
+  void send(const wire::released& message) override { send_message(message); }
+  void send(const wire::close& message) override;
+  void source_lease_ended() override { leave_if_done(); }
+
+  template <class Message>
+  void send_message(const Message& message);
+
+  void received(const wire::hello&) {}
+  void received(const wire::listen_reply& reply);
+  void received(const wire::drain&);
+  void received(const wire::bye_ack&) { finish(); }
+
+  void received_offer(const wire::offer& offer, io::received_descriptors& descriptors);
+  source_pointer listen_here(
+      const posix::socket_address& address, const listen_options& options, std::error_code& error);
+  std::uint16_t free_index(const posix::socket_address& asked) const;
+  void close_sources(std::error_code reason);
+  void drain(bool announce);
+  void leave_if_done();
+  void finish();
+  void primary_lost(std::error_code error);
+
+  asio::any_io_executor executor_;
+  std::optional<io::frame_channel<self_core>> control_;
+  posix::unique_fd messages_;
+  latch<> draining_;
+  latch<> left_;
+  std::map<std::uint32_t, std::unique_ptr<pending_listen>> pending_;
+  std::vector<joined_listener> joined_;
+  std::vector<std::weak_ptr<accept_source>> sources_;
+  asio::steady_timer deadline_;
+  std::optional<duration> drain_for_;
+  std::uint32_t next_request_ = 1;
+  // The primary has said that no offer follows.
+  bool last_offer_seen_ = false;
+  bool bye_sent_ = false;
+};
+
+// Implementation
+
+inline self_core::self_core(const asio::any_io_executor& executor, posix::worker_channels channels)
+    : executor_(executor),
+      messages_(std::move(channels.messages)),
+      draining_(executor),
+      left_(executor),
+      deadline_(executor)
+{
+  if (channels.control)
+    control_.emplace(executor, std::move(channels.control), wire::max_control_payload);
+}
+
+inline void self_core::start()
+{
+  wire::hello hello;
+  hello.library = version;
+  send_message(hello);
+  control_->start(shared_from_this());
+}
+
+template <class Message>
+void self_core::send_message(const Message& message)
+{
+  if (is_connected()) control_->send(wire::control_frame(message).bytes());
+}
+
+inline bool self_core::try_send(const wire::taken& message)
+{
+  std::error_code error;
+  return is_connected() && control_->try_send(wire::control_frame(message).bytes(), {}, error);
+}
+
+inline void self_core::send(const wire::close& message)
+{
+  std::erase_if(joined_, [&](const auto& each) { return each.listener == message.listener; });
+  send_message(message);
+}
+
+template <class Handler>
+void self_core::fail_listen(Handler&& handler, std::error_code error)
+{
+  wait_queue<source_pointer> waiting(executor_);
+  waiting.add(std::forward<Handler>(handler));
+  waiting.complete_one(error, nullptr);
+}
+
+template <class Handler>
+void self_core::listen(Handler&& handler, wire::listen_kind kind,
+    const posix::socket_address& address, const listen_options& options)
+{
+  if (draining()) return fail_listen(std::forward<Handler>(handler), error::draining);
+  auto pending = std::make_unique<pending_listen>(executor_);
+  pending->waiting.add(std::forward<Handler>(handler));
+  if (standalone() || options.exclusive()) {
+    std::error_code error;
+    source_pointer source = listen_here(address, options, error);
+    pending->waiting.complete_one(error, std::move(source));
+    return;
+  }
+  if (!is_connected()) {
+    pending->waiting.complete_one(error::disconnected, nullptr);
+    return;
+  }
+  pending->asked = address;
+  pending->index = address.port() == 0 ? free_index(address) : std::uint16_t(0);
+  pending->credit = options.credit();
+  wire::listen message;
+  message.request = next_request_++;
+  message.kind = kind;
+  if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
+  if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
+  message.index = pending->index;
+  message.backlog = static_cast<std::uint32_t>(options.backlog());
+  message.mode = options.mode();
+  message.address = wire::address_bytes(address.bytes());
+  pending_.emplace(message.request, std::move(pending));
+  send_message(message);
+}
+
+inline self_core::source_pointer self_core::listen_here(
+    const posix::socket_address& address, const listen_options& options, std::error_code& error)
+{
+  posix::listen_settings how;
+  how.backlog = options.backlog();
+  how.ipv6_only = options.ipv6_only();
+  how.mode = static_cast<mode_t>(options.mode());
+  posix::unique_fd socket = posix::listen_stream(address, how, error);
+  if (error) return nullptr;
+  const posix::socket_address bound = posix::local_address(socket.get(), error);
+  if (error) return nullptr;
+  auto source =
+      std::make_shared<bound_source>(executor_, shared_from_this(), bound, std::move(socket));
+  sources_.push_back(source);
+  return source;
+}
+
+inline std::uint16_t self_core::free_index(const posix::socket_address& asked) const
+{
+  // The n-th open listen on port 0 shares its port with every other worker's n-th.
+  for (std::uint16_t index = 0;; ++index) {
+    const auto uses = [&](const auto& one) { return one.asked == asked && one.index == index; };
+    bool used = false;
+    for (const auto& each : joined_) used = used || uses(each);
+    for (const auto& each : pending_) used = used || uses(*each.second);
+    if (!used) return index;
+  }
+}
+
+inline void self_core::on_frame(
+    const wire::frame_view& frame, io::received_descriptors& descriptors)
+{
+  std::error_code error;
+  wire::visit_from_primary(
+      frame,
+      [&](const auto& message) {
+        if constexpr (std::is_same_v<decltype(message), const wire::offer&>)
+          received_offer(message, descriptors);
+        else received(message);
+      },
+      error);
+  if (error && is_connected()) {
+    control_->close();
+    primary_lost(error);
+  }
+}
+
+inline void self_core::received(const wire::listen_reply& reply)
+{
+  auto found = pending_.extract(reply.request);
+  std::error_code error;
+  if (reply.category == wire::error_kind::system) error.assign(reply.value, std::system_category());
+  else if (reply.category == wire::error_kind::cohort)
+    error = static_cast<cohort::error>(reply.value);
+  if (error) {
+    if (found) found.mapped()->waiting.complete_one(error, nullptr);
+    return;
+  }
+  wire::close unwanted;
+  unwanted.listener = reply.listener;
+  const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
+  if (!found || error) return send_message(unwanted);
+  const pending_listen& asked = *found.mapped();
+  auto source = std::make_shared<offered_source>(
+      executor_, shared_from_this(), *this, address, reply.listener, asked.credit);
+  std::erase_if(sources_, [](const auto& each) { return each.expired(); });
+  sources_.push_back(source);
+  joined_.push_back({reply.listener, asked.asked, asked.index, source});
+  // Whoever asked may have been cancelled meanwhile.
+  if (!found.mapped()->waiting.complete_one(std::error_code(), source))
+    source->close(asio::error::operation_aborted);
+}
+
+inline void self_core::received_offer(
+    const wire::offer& offer, io::received_descriptors& descriptors)
+{
+  for (const joined_listener& each : joined_) {
+    if (each.listener != offer.listener) continue;
+    if (const auto source = each.source.lock())
+      return source->offered(offer.first, offer.count, descriptors.fds, descriptors.truncated);
+  }
+  // It crossed our `close` on the way: what the primary sent goes back to it.
+  wire::refused refused;
+  refused.listener = offer.listener;
+  refused.first = offer.first;
+  refused.count = offer.count;
+  refused.reason = wire::refuse_reason::draining;
+  send_message(refused);
+}
+
+inline void self_core::received(const wire::drain&)
+{
+  last_offer_seen_ = true;
+  drain(false);
+  leave_if_done();
+}
+
+inline void self_core::close_sources(std::error_code reason)
+{
+  for (auto& [request, pending] : std::exchange(pending_, {}))
+    pending->waiting.complete_one(reason, nullptr);
+  for (const auto& each : std::vector(sources_))
+    if (const auto source = each.lock()) source->close(reason);
+}
+
+inline void self_core::drain(bool announce)
+{
+  if (draining()) return;
+  if (announce) send_message(wire::leaving());
+  draining_.set(std::error_code());
+  close_sources(error::draining);
+  leave_if_done();
+}
+
+inline void self_core::leave_if_done()
+{
+  if (!draining() || left_.is_set() || bye_sent_) return;
+  for (const auto& each : sources_) {
+    const auto source = each.lock();
+    if (source && source->live() != 0) return;
+  }
+  if (!is_connected()) return finish();
+  if (!last_offer_seen_) return;
+  bye_sent_ = true;
+  std::error_code ignored;
+  posix::shutdown_write(messages_.get(), ignored);
+  send_message(wire::bye());
+}
+
+inline void self_core::finish()
+{
+  deadline_.cancel();
+  if (control_) control_->close();
+  messages_.reset();
+  left_.set(std::error_code());
+}
+
+inline void self_core::abandon()
+{
+  if (control_) control_->close();
+  messages_.reset();
+  deadline_.cancel();
+  close_sources(asio::error::operation_aborted);
+  draining_.set(asio::error::operation_aborted);
+  left_.set(asio::error::operation_aborted);
+}
+
+inline void self_core::on_channel_end(std::error_code error)
+{
+  control_->close();
+  if (bye_sent_) finish();
+  else primary_lost(error);
+}
+
+inline void self_core::primary_lost(std::error_code error)
+{
+  if (error.category() == error_category())
+    std::cerr << "cohort: worker " << posix::role().id << ": " << error.message() << '\n';
+  if (!drain_for_) posix::exit_at_once(error.category() == error_category() ? 1 : 0);
+  drain(false);
+  leave_if_done();
+  if (left_.is_set()) return;
+  deadline_.expires_after(*drain_for_);
+  deadline_.async_wait([self = shared_from_this()](std::error_code cancelled) {
+    if (!cancelled) posix::exit_at_once(0);
+  });
+}
+
+inline void self_core::on_channel_writable()
+{
+  for (const joined_listener& each : std::vector(joined_))
+    if (const auto source = each.source.lock()) source->writable();
+}
+
+} // namespace cohort::detail

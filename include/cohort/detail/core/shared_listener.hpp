@@ -1,0 +1,421 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/candidate.hpp>
+#include <cohort/detail/lifecycle/handoff.hpp>
+#include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// A socket that the primary listens on for its members: accepts against their credit, and hands
+/// each connection to the member that the policy names.
+///
+/// `Host` has, all of them `noexcept`:
+///   bool send_offer(worker_id, const wire::offer&, std::span<const int> descriptors)
+///   void last_call_done(worker_id)       see `leave`
+///   void accept_failed(std::error_code)  reported at most once a second
+///   bool ending()                        the cluster ends: no listener is held
+template <class Policy, class Host>
+class shared_listener : public std::enable_shared_from_this<shared_listener<Policy, Host>> {
+public:
+  using clock = std::chrono::steady_clock;
+
+  shared_listener(const asio::any_io_executor& executor, Host& host, std::uint32_t id,
+      posix::unique_fd socket, const posix::socket_address& bound, bool hold_when_empty,
+      const Policy& policy);
+
+  std::uint32_t id() const noexcept { return id_; }
+  const posix::socket_address& bound() const noexcept { return bound_; }
+  bool is_member(worker_id worker) const noexcept;
+  const connection_counters& counters() const noexcept { return handoff_.counters(); }
+
+  /// Whether the socket is open, so that workers may join.
+  bool is_open() const noexcept { return socket_.is_open(); }
+  /// Whether nothing is left to be done here.
+  bool is_finished() const noexcept { return !is_open() && handoff_.members().empty(); }
+
+  // What workers say. False: it contradicts what is known here.
+
+  bool join(worker_id worker);
+  bool taken(worker_id worker, const wire::taken& message);
+  bool refused(worker_id worker, const wire::refused& message);
+  bool released(worker_id worker, const wire::released& message);
+  bool credit(worker_id worker, std::uint32_t window);
+
+  /// Caps the worker's credit, as it is spread over several listeners.
+  void limit_credit(worker_id worker, std::uint32_t limit);
+
+  /// The worker's channel has room again.
+  void writable(worker_id worker);
+
+  /// Offers the worker nothing more. When it is the last member, what waits in the kernel and in
+  /// the queue is handed to it first: then false, and `Host::last_call_done` follows.
+  bool leave(worker_id worker);
+  /// The same without a last call: the worker has closed, or its channel is broken.
+  void retire(worker_id worker);
+  /// The worker is certainly dead, or has left; what it had not answered goes to others.
+  void gone(worker_id worker);
+
+  /// Closes the socket when no member is left, held or not.
+  void close_if_empty() noexcept
+  {
+    if (handoff_.active() == 0) close();
+  }
+
+  /// Closes the socket and everything that is queued. Nothing is asked of the host any more.
+  void shut() noexcept
+  {
+    last_call_.reset();
+    last_call_timer_.cancel();
+    close();
+  }
+
+private:
+  enum class pause { none, readable, timer };
+
+  // One wakeup accepts so many connections at most, then others have their turn.
+  static constexpr std::size_t budget_ = 256;
+  static constexpr std::chrono::milliseconds retry_pause_{50};
+  static constexpr std::chrono::seconds last_call_limit_{1};
+
+  struct credit_account {
+    std::uint32_t asked = 0;
+    std::uint32_t limit = wire::max_outstanding;
+  };
+
+  auto self() { return this->shared_from_this(); }
+
+  void close() noexcept;
+  void pump();
+  void dispatch() noexcept;
+  void accept_more();
+  bool accept_one(std::error_code& error);
+  void wait_readable();
+  void wait_for_descriptors(std::error_code error);
+  void wait_for_patience();
+  void check_last_call();
+  void check_members();
+  void end_last_call(worker_id worker);
+  void apply_credit(worker_id worker);
+
+  Host& host_;
+  std::uint32_t id_;
+  posix::socket_address bound_;
+  bool hold_when_empty_;
+  handoff<posix::unique_fd, Policy> handoff_;
+  std::map<worker_id, credit_account> credit_;
+  asio::posix::stream_descriptor socket_;
+  asio::steady_timer retry_;
+  asio::steady_timer patience_;
+  asio::steady_timer last_call_timer_;
+  pause pause_ = pause::none;
+  std::optional<worker_id> last_call_;
+  // The kernel had no connection when it was last asked.
+  bool backlog_empty_ = false;
+};
+
+// Implementation
+
+template <class Policy, class Host>
+shared_listener<Policy, Host>::shared_listener(const asio::any_io_executor& executor, Host& host,
+    std::uint32_t id, posix::unique_fd socket, const posix::socket_address& bound,
+    bool hold_when_empty, const Policy& policy)
+    : host_(host),
+      id_(id),
+      bound_(bound),
+      hold_when_empty_(hold_when_empty),
+      handoff_(policy),
+      socket_(executor, socket.release()),
+      retry_(executor),
+      patience_(executor),
+      last_call_timer_(executor)
+{
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::is_member(worker_id worker) const noexcept
+{
+  return credit_.contains(worker);
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::join(worker_id worker)
+{
+  if (!handoff_.join(worker)) return false;
+  credit_[worker] = credit_account();
+  // The listener lives on with the new member; the one that leaves need not empty it.
+  if (last_call_) {
+    const worker_id leaving = *last_call_;
+    retire(leaving);
+    host_.last_call_done(leaving);
+  }
+  return true;
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& message)
+{
+  // The worker alone owns it now: our copy is closed at once, so that the worker's close is seen.
+  const bool fits = handoff_.taken(
+      worker, message.first, message.count, message.released, [](posix::unique_fd) noexcept {});
+  if (fits) pump();
+  return fits;
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::refused(worker_id worker, const wire::refused& message)
+{
+  if (message.reason != wire::refuse_reason::unusable && credit_.contains(worker))
+    credit_[worker].asked = 0;
+  const bool fits = handoff_.refused(
+      worker, message.first, message.count, message.reason, [](posix::unique_fd) noexcept {});
+  if (!fits) return false;
+  check_members();
+  pump();
+  return true;
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::released(worker_id worker, const wire::released& message)
+{
+  const bool fits = handoff_.released(worker, message.count);
+  if (fits) pump();
+  return fits;
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::credit(worker_id worker, std::uint32_t window)
+{
+  const auto found = credit_.find(worker);
+  // A grant may cross the news that the worker is to leave.
+  if (found == credit_.end()) return true;
+  found->second.asked = window;
+  apply_credit(worker);
+  return true;
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::limit_credit(worker_id worker, std::uint32_t limit)
+{
+  const auto found = credit_.find(worker);
+  if (found == credit_.end() || found->second.limit == limit) return;
+  found->second.limit = limit;
+  apply_credit(worker);
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::apply_credit(worker_id worker)
+{
+  const credit_account& account = credit_[worker];
+  handoff_.grant(worker, std::min(account.asked, account.limit));
+  pump();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::writable(worker_id worker)
+{
+  if (handoff_.set_open(worker, true)) pump();
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::leave(worker_id worker)
+{
+  if (!is_member(worker)) return true;
+  const bool held = hold_when_empty_ && !host_.ending();
+  if (handoff_.active() != 1 || held || !is_open()) {
+    retire(worker);
+    return true;
+  }
+  last_call_ = worker;
+  backlog_empty_ = false;
+  if (pause_ == pause::readable) {
+    // The wait in flight ends; the kernel is asked anew at once.
+    pause_ = pause::none;
+    socket_.cancel();
+  }
+  last_call_timer_.expires_after(last_call_limit_);
+  last_call_timer_.async_wait([self = self()](std::error_code error) {
+    if (error || !self->last_call_) return;
+    self->close();
+    self->pump();
+  });
+  // `pump` ends the call when nothing waits; the caller learns it by the result alone.
+  accept_more();
+  if (!backlog_empty_ || handoff_.queue_size() != 0) return false;
+  retire(worker);
+  return true;
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::retire(worker_id worker)
+{
+  credit_.erase(worker);
+  end_last_call(worker);
+  if (!handoff_.retire(worker)) return;
+  check_members();
+  pump();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::gone(worker_id worker)
+{
+  credit_.erase(worker);
+  end_last_call(worker);
+  handoff_.gone(worker);
+  check_members();
+  pump();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::end_last_call(worker_id worker)
+{
+  if (last_call_ != worker) return;
+  last_call_.reset();
+  last_call_timer_.cancel();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::check_members()
+{
+  if (handoff_.active() != 0) return;
+  if (hold_when_empty_ && !host_.ending()) return;
+  close();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::close() noexcept
+{
+  handoff_.close_queue([](posix::unique_fd) noexcept {});
+  patience_.cancel();
+  retry_.cancel();
+  if (!socket_.is_open()) return;
+  posix::unlink_path(bound_);
+  std::error_code ignored;
+  socket_.close(ignored);
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::pump()
+{
+  if (handoff_.queue_size() != 0) dispatch();
+  accept_more();
+  wait_for_patience();
+  check_last_call();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::dispatch() noexcept
+{
+  handoff_.dispatch(clock::now(), [this](worker_id worker, auto run) noexcept {
+    std::array<int, handoff<posix::unique_fd, Policy>::max_run> descriptors;
+    for (std::size_t i = 0; i != run.size(); ++i) descriptors[i] = run[i].connection.get();
+    wire::offer message;
+    message.listener = id_;
+    message.first = run.front().sequence;
+    message.count = static_cast<std::uint16_t>(run.size());
+    return host_.send_offer(worker, message, std::span(descriptors).first(run.size()));
+  });
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::accept_more()
+{
+  if (!is_open() || pause_ != pause::none) return;
+  for (std::size_t accepted = 0; accepted < budget_;) {
+    // Without credit the kernel's queue holds what comes. Only a last call looks what is there.
+    std::size_t room = handoff_.capacity();
+    if (room == 0 && last_call_ && handoff_.queue_size() == 0) room = 1;
+    if (room == 0) return;
+    std::error_code error;
+    for (std::size_t i = 0; i != room && !error; ++i) accepted += accept_one(error) ? 1 : 0;
+    if (handoff_.queue_size() != 0) dispatch();
+    if (!error) continue;
+    if (!posix::would_block(error)) return wait_for_descriptors(error);
+    backlog_empty_ = true;
+    return wait_readable();
+  }
+  wait_readable();
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::accept_one(std::error_code& error)
+{
+  posix::socket_address peer;
+  posix::unique_fd socket = posix::accept_stream(socket_.native_handle(), &peer, error);
+  if (error) {
+    // The connection failed, not the listener: the next one may be fine.
+    if (posix::connection_failed(error)) error.clear();
+    return false;
+  }
+  backlog_empty_ = false;
+  handoff_.enqueue(std::move(socket), connection_info(peer.host(), peer.port(), clock::now()));
+  return true;
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::wait_readable()
+{
+  pause_ = pause::readable;
+  socket_.async_wait(socket_.wait_read, [self = self()](std::error_code error) {
+    if (error || self->pause_ != pause::readable) return;
+    self->pause_ = pause::none;
+    self->pump();
+  });
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::wait_for_descriptors(std::error_code error)
+{
+  pause_ = pause::timer;
+  host_.accept_failed(error);
+  retry_.expires_after(retry_pause_);
+  retry_.async_wait([self = self()](std::error_code cancelled) {
+    self->pause_ = pause::none;
+    if (!cancelled) self->pump();
+  });
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::wait_for_patience()
+{
+  // Only for connections that the policy lets wait though a member is ready.
+  const auto deadline = handoff_.next_deadline();
+  if (!deadline || patience_.expiry() == *deadline) return;
+  patience_.expires_at(*deadline);
+  patience_.async_wait([self = self()](std::error_code cancelled) {
+    if (!cancelled) self->pump();
+  });
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::check_last_call()
+{
+  if (!last_call_ || handoff_.queue_size() != 0 || (is_open() && !backlog_empty_)) return;
+  const worker_id leaving = *last_call_;
+  retire(leaving);
+  host_.last_call_done(leaving);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/async/latch.hpp>
+#include <cohort/detail/io/process.hpp>
+#include <cohort/detail/lifecycle/worker_state.hpp>
+#include <cohort/event.hpp>
+#include <cohort/exit_status.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <chrono>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// What a `worker` handle stands on: the process, and what has happened to it.
+class worker_core {
+public:
+  using duration = std::chrono::steady_clock::duration;
+
+  virtual ~worker_core() = default;
+
+  worker_id id() const noexcept { return id_; }
+  pid_t pid() const noexcept { return process_->pid(); }
+  const worker_state& state() const noexcept { return state_; }
+  const asio::any_io_executor& get_executor() const noexcept { return executor_; }
+
+  void kill(int signal, std::error_code& error) noexcept { process_->signal(signal, error); }
+
+  /// Begins a graceful end, or shortens the deadline of one that is under way.
+  virtual void disconnect(duration deadline) = 0;
+
+  latch<>& online() noexcept { return online_; }
+  latch<listening_event>& listening() noexcept { return listening_; }
+  latch<>& disconnected() noexcept { return disconnected_; }
+  latch<exit_status>& exited() noexcept { return exited_; }
+
+protected:
+  worker_core(const asio::any_io_executor& executor, worker_id id)
+      : executor_(executor),
+        id_(id),
+        online_(executor),
+        listening_(executor),
+        disconnected_(executor),
+        exited_(executor)
+  {
+  }
+
+  template <class Event>
+  Event about(Event event) const
+  {
+    event.worker = id_;
+    event.pid = pid();
+    return event;
+  }
+
+  asio::any_io_executor executor_;
+  worker_id id_;
+  worker_state state_;
+  std::shared_ptr<process> process_;
+  latch<> online_;
+  latch<listening_event> listening_;
+  latch<> disconnected_;
+  latch<exit_status> exited_;
+};
+
+} // namespace cohort::detail

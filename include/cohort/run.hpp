@@ -1,0 +1,277 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/cluster.hpp>
+#include <cohort/settings.hpp>
+#include <cohort/this_worker.hpp>
+
+#include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace cohort {
+
+/// How `run` starts and ends.
+class run_options {
+public:
+  using duration = std::chrono::steady_clock::duration;
+
+  run_options() = default;
+
+  /// How workers are started. Default: this program with its arguments.
+  run_options& settings(cohort::settings value) &
+  {
+    settings_ = std::move(value);
+    return *this;
+  }
+  run_options settings(cohort::settings value) && { return std::move(settings(std::move(value))); }
+
+  /// How long the workers may take to drain after SIGTERM or SIGINT, before they are ended by
+  /// force. Default: 30 seconds.
+  run_options& drain_deadline(duration value) &
+  {
+    drain_deadline_ = value;
+    return *this;
+  }
+  run_options drain_deadline(duration value) && { return std::move(drain_deadline(value)); }
+
+  const cohort::settings& settings() const noexcept { return settings_; }
+  duration drain_deadline() const noexcept { return drain_deadline_; }
+
+private:
+  cohort::settings settings_;
+  duration drain_deadline_ = std::chrono::seconds(30);
+};
+
+/// Runs a whole program: `supervise(cluster)` in the primary, `serve(self)` in each worker.
+///
+/// Makes the io_context, tells primary and worker apart, and owns the ending.
+/// - In the primary SIGTERM and SIGINT end the cluster: all workers drain, within a deadline; what
+///   `supervise` still awaits then ends by cancellation, and the result is 0. A second such signal
+///   kills the workers and ends at once with 128 and its number.
+/// - In a worker SIGTERM drains it, a second one ends it at once; SIGINT, which a terminal sends to
+///   the whole group, is left to the primary.
+/// - `error::shutting_down` and `error::draining` out of the coroutines are a normal end. Any other
+///   exception is one line on stderr and the result 1; out of `supervise` it also ends the cluster.
+/// - When `supervise` returns, the workers go on; the program ends with the last of them.
+///
+/// @param supervise coroutine of the type `asio::awaitable<void>(cohort::cluster<...>&)`.
+/// @param serve coroutine of the type `asio::awaitable<void>(cohort::this_worker&)`.
+/// @return the status for `main` to return.
+template <class Supervise, class Serve>
+int run(
+    int argc, char** argv, Supervise supervise, Serve serve, run_options options = run_options());
+
+} // namespace cohort
+
+// Implementation
+
+namespace cohort::detail {
+
+template <class Function>
+struct first_argument;
+
+template <class Result, class Argument>
+struct first_argument<std::function<Result(Argument)>> {
+  using type = std::remove_reference_t<Argument>;
+};
+
+/// The object that a coroutine function takes by reference.
+template <class Function>
+using subject_of = typename first_argument<decltype(std::function(std::declval<Function>()))>::type;
+
+/// Whether this is how a coroutine is meant to end when everything ends.
+inline bool is_normal_end(const std::exception_ptr& failure, bool ending)
+{
+  if (!failure) return true;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::system_error& error) {
+    if (error.code() == condition::ending) return true;
+    return ending && error.code() == asio::error::operation_aborted;
+  } catch (...) {
+    return false;
+  }
+}
+
+inline void report_failure(const char* where, const std::exception_ptr& failure)
+{
+  std::string line = std::string("cohort: ") + where + ": ";
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    line += error.what();
+  } catch (...) {
+    line += "unknown exception";
+  }
+  std::cerr << line + '\n';
+}
+
+/// The primary's half of `run`.
+template <class Cluster>
+class primary_program {
+public:
+  explicit primary_program(const run_options& options)
+      : options_(options),
+        cluster_(context_, options.settings()),
+        signals_(context_, SIGTERM, SIGINT)
+  {
+  }
+
+  template <class Supervise>
+  int run(Supervise& supervise)
+  {
+    wait_for_signal();
+    asio::co_spawn(context_, supervise(cluster_),
+        asio::bind_cancellation_slot(cancellation_.slot(), [this](std::exception_ptr failure) {
+          supervised_ = true;
+          if (!is_normal_end(failure, ending_)) {
+            report_failure("supervise", failure);
+            status_ = EXIT_FAILURE;
+            if (!ending_) end();
+          }
+          finish_if_idle();
+        }));
+    context_.run();
+    return status_;
+  }
+
+private:
+  void wait_for_signal()
+  {
+    signals_.async_wait([this](std::error_code error, int signal) {
+      if (error) return;
+      if (ending_) return end_at_once(signal);
+      end();
+      wait_for_signal();
+    });
+  }
+
+  void end()
+  {
+    ending_ = true;
+    cluster_.disconnect(
+        options_.drain_deadline(), [this](std::error_code, const std::vector<exit_event>&) {
+          // Events of the end have been delivered; what still waits would wait for
+          // ever.
+          asio::post(context_, [this] {
+            if (!supervised_) cancellation_.emit(asio::cancellation_type::terminal);
+            asio::post(context_, [this] { finish(); });
+          });
+        });
+  }
+
+  void end_at_once(int signal)
+  {
+    status_ = 128 + signal;
+    cluster_.kill(SIGKILL);
+    cluster_.idle([this](std::error_code) { context_.stop(); });
+  }
+
+  // Without `supervise` nobody forks any more: the program ends with the last worker.
+  void finish_if_idle()
+  {
+    if (ending_) return;
+    cluster_.idle([this](std::error_code error) {
+      if (!error && !ending_) finish();
+    });
+  }
+
+  void finish() { signals_.cancel(); }
+
+  asio::io_context context_{1};
+  run_options options_;
+  Cluster cluster_;
+  asio::signal_set signals_;
+  asio::cancellation_signal cancellation_;
+  bool supervised_ = false;
+  bool ending_ = false;
+  int status_ = EXIT_SUCCESS;
+};
+
+/// A worker's half of `run`.
+template <class Self>
+class worker_program {
+public:
+  template <class Serve>
+  int run(Serve& serve)
+  {
+    wait_for_signal();
+    asio::co_spawn(context_, serve(self_), [this](std::exception_ptr failure) {
+      if (is_normal_end(failure, self_.draining())) return;
+      report_failure("serve", failure);
+      status_ = EXIT_FAILURE;
+      context_.stop();
+    });
+    self_.left([this](std::error_code) { signals_.cancel(); });
+    context_.run();
+    return status_;
+  }
+
+private:
+  void wait_for_signal()
+  {
+    signals_.async_wait([this](std::error_code error, int signal) {
+      if (error) return;
+      if (signal == SIGTERM && self_.draining()) return end_at_once();
+      if (signal == SIGTERM) self_.disconnect([](std::error_code) {});
+      wait_for_signal();
+    });
+  }
+
+  void end_at_once()
+  {
+    // Ends as a program without a handler would.
+    signals_.clear();
+    std::cout.flush();
+    std::raise(SIGTERM);
+  }
+
+  asio::io_context context_{1};
+  Self self_{context_};
+  asio::signal_set signals_{context_, SIGTERM, SIGINT};
+  int status_ = EXIT_SUCCESS;
+};
+
+} // namespace cohort::detail
+
+namespace cohort {
+
+template <class Supervise, class Serve>
+int run(int argc, char** argv, Supervise supervise, Serve serve, run_options options)
+{
+  using cluster_type = detail::subject_of<Supervise>;
+  using worker_type = detail::subject_of<Serve>;
+  try {
+    if (is_worker()) {
+      detail::worker_program<worker_type> program;
+      return program.run(serve);
+    }
+    cohort::settings how = options.settings();
+    if (!how.args()) how.args(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+    options.settings(how);
+    detail::primary_program<cluster_type> program(options);
+    return program.run(supervise);
+  } catch (const std::exception& error) {
+    std::cerr << std::string("cohort: ") + error.what() + '\n';
+    return EXIT_FAILURE;
+  }
+}
+
+} // namespace cohort

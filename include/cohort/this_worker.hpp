@@ -1,0 +1,293 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/acceptor.hpp>
+#include <cohort/config.hpp>
+#include <cohort/detail/core/self_core.hpp>
+#include <cohort/detail/posix/role.hpp>
+#include <cohort/listen_options.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/execution_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace cohort {
+
+/// Whether a cluster started this process. Stays true after its channels were adopted.
+inline bool is_worker() noexcept { return detail::posix::role().is_worker(); }
+
+/// Whether this process was started by anything else: it may run a cluster.
+inline bool is_primary() noexcept { return !is_worker(); }
+
+/// Makes a `this_worker` that needs no cluster.
+struct standalone_t {
+  explicit standalone_t() = default;
+};
+inline constexpr standalone_t standalone{};
+
+/// What a worker does when its primary goes away without a word.
+enum class on_primary_lost {
+  /// It flushes the standard streams and ends at once with status 0, as in Node. The default.
+  exit,
+  /// It drains: live connections may end, until a deadline.
+  drain,
+};
+
+/// This process as a worker: its channel to the primary, and what it listens on.
+///
+/// One for each process. It counts as work of its execution context while the channel is open, so
+/// `run` does not return before the worker has left. After that the context ends when the program
+/// has nothing more to do.
+///
+/// With `standalone` it needs no cluster: `listen` binds for itself, and everything else works the
+/// same, so that one program runs clustered and alone.
+///
+/// Thread safety: shared objects unsafe; with several threads make it from a strand.
+template <class Executor = asio::any_io_executor>
+class basic_this_worker {
+public:
+  using executor_type = Executor;
+  using duration = std::chrono::steady_clock::duration;
+
+  template <class OtherExecutor>
+  struct rebind_executor {
+    using other = basic_this_worker<OtherExecutor>;
+  };
+
+  /// Adopts the channels this process was started with, and says hello.
+  /// @throws std::system_error `error::not_a_worker` when no cluster started this process, or the
+  ///   channels were adopted before.
+  explicit basic_this_worker(const executor_type& executor);
+  template <class Context>
+  requires std::convertible_to<Context&, asio::execution_context&>
+  explicit basic_this_worker(Context& context)
+      : basic_this_worker(executor_type(context.get_executor()))
+  {
+  }
+
+  /// Alone, without a cluster.
+  basic_this_worker(const executor_type& executor, standalone_t);
+  template <class Context>
+  requires std::convertible_to<Context&, asio::execution_context&> basic_this_worker(
+      Context& context, standalone_t)
+      : basic_this_worker(executor_type(context.get_executor()), standalone)
+  {
+  }
+
+  /// Gives the channels up without a word; the primary ends this process if it stays.
+  ~basic_this_worker() { core_->abandon(); }
+
+  basic_this_worker(const basic_this_worker&) = delete;
+  basic_this_worker& operator=(const basic_this_worker&) = delete;
+
+  executor_type get_executor() const noexcept { return executor_; }
+
+  /// The id the primary knows this worker by, 0 when it stands alone.
+  worker_id id() const noexcept
+  {
+    return core_->standalone() ? worker_id(0) : detail::posix::role().id;
+  }
+
+  /// Whether the channel to the primary is open; never for a worker that stands alone.
+  bool is_connected() const noexcept { return core_->is_connected(); }
+
+  /// Whether this worker is on its way out: it listens nowhere and takes no connection any more.
+  bool draining() const noexcept { return core_->draining(); }
+
+  /// Completes when the drain begins, at once when it has begun. For what should end early then,
+  /// such as connections that are idle between two requests.
+  ///
+  /// Completion signature: `void(std::error_code)`. Per-operation cancellation: all types.
+  template <class Token = default_token_t<Executor>>
+  auto drain_requested(Token&& token = Token());
+
+  /// Listens on `endpoint` together with all workers that listen on it.
+  ///
+  /// The primary binds; the first worker's options count for the socket. Port 0: the n-th open
+  /// listen of each worker on port 0 shares one port. A relative path of a unix socket is taken
+  /// from this process's working directory. With `listen_options::exclusive`, or alone, this
+  /// process binds for itself.
+  ///
+  /// Completion signature: `void(std::error_code, basic_acceptor<Protocol, Executor>)`.
+  /// Per-operation cancellation: all types; a listener that was joined meanwhile is left again.
+  /// Errors: what binding gives (`address_in_use`, `permission_denied`, ...), `address_in_use` also
+  /// when this worker listens there already, `error::draining`, `error::disconnected`.
+  /// Source: Node's `server.listen`.
+  template <class Endpoint, class Token = default_token_t<Executor>>
+  requires(!std::same_as<std::decay_t<Token>, listen_options>) auto listen(
+      const Endpoint& endpoint, Token&& token = Token());
+  template <class Endpoint, class Token = default_token_t<Executor>>
+  auto listen(const Endpoint& endpoint, const listen_options& options, Token&& token = Token());
+
+  /// Leaves the cluster: announces it, drains, and completes when this worker has left. The
+  /// context then ends by itself when nothing else is pending.
+  ///
+  /// Completion signature: `void(std::error_code)`.
+  /// Per-operation cancellation: ends the wait, not the leaving.
+  /// Source: Node's `cluster.worker.disconnect()`.
+  template <class Token = default_token_t<Executor>>
+  auto disconnect(Token&& token = Token());
+
+  /// Completes when this worker has left the cluster, for whatever reason.
+  template <class Token = default_token_t<Executor>>
+  auto left(Token&& token = Token());
+
+  /// Decides what happens when the primary goes away; `deadline` bounds a drain.
+  void set_on_primary_lost(
+      on_primary_lost what, duration deadline = std::chrono::seconds(30)) noexcept;
+
+private:
+  executor_type executor_;
+  std::shared_ptr<detail::self_core> core_;
+};
+
+/// The worker's side of a plain program: any executor.
+using this_worker = basic_this_worker<>;
+
+// Implementation
+
+namespace detail {
+
+template <class Acceptor>
+struct deliver_acceptor {
+  typename Acceptor::executor_type executor;
+
+  template <class Handler>
+  void operator()(Handler handler, std::error_code error, std::shared_ptr<accept_source> source)
+  {
+    std::move(handler)(error, error ? Acceptor(executor) : Acceptor(executor, std::move(source)));
+  }
+};
+
+inline posix::socket_address listen_address(
+    const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error)
+{
+  const std::string path = endpoint.path();
+  // Abstract names begin with a NUL byte and belong to no directory.
+  if (path.empty() || path.front() == '\0' || path.front() == '/')
+    return posix::socket_address::from_path(path, error);
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  return error ? posix::socket_address()
+               : posix::socket_address::from_path(absolute.native(), error);
+}
+
+inline posix::socket_address listen_address(
+    const asio::ip::tcp::endpoint& endpoint, std::error_code& error)
+{
+  return posix::socket_address::from_endpoint(endpoint, error);
+}
+
+inline wire::listen_kind kind_of(const asio::local::stream_protocol::endpoint&) noexcept
+{
+  return wire::listen_kind::unix_stream;
+}
+
+inline wire::listen_kind kind_of(const asio::ip::tcp::endpoint&) noexcept
+{
+  return wire::listen_kind::tcp;
+}
+
+} // namespace detail
+
+template <class Executor>
+basic_this_worker<Executor>::basic_this_worker(const executor_type& executor) : executor_(executor)
+{
+  std::error_code error;
+  detail::posix::worker_channels channels = detail::posix::adopt_channels(error);
+  if (error) throw std::system_error(error, "this_worker");
+  core_ = std::make_shared<detail::self_core>(executor, std::move(channels));
+  core_->start();
+}
+
+template <class Executor>
+basic_this_worker<Executor>::basic_this_worker(const executor_type& executor, standalone_t)
+    : executor_(executor),
+      core_(std::make_shared<detail::self_core>(executor, detail::posix::worker_channels()))
+{
+}
+
+template <class Executor>
+template <class Token>
+auto basic_this_worker<Executor>::drain_requested(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<detail::self_core> core) {
+        core->drain_requested().add(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Executor>
+template <class Endpoint, class Token>
+requires(!std::same_as<std::decay_t<Token>,
+         listen_options>) auto basic_this_worker<Executor>::listen(const Endpoint& endpoint,
+    Token&& token)
+{
+  return listen(endpoint, listen_options(), std::forward<Token>(token));
+}
+
+template <class Executor>
+template <class Endpoint, class Token>
+auto basic_this_worker<Executor>::listen(
+    const Endpoint& endpoint, const listen_options& options, Token&& token)
+{
+  using acceptor_type = basic_acceptor<typename Endpoint::protocol_type, Executor>;
+  return asio::async_initiate<Token, void(std::error_code, acceptor_type)>(
+      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor, Endpoint where,
+          listen_options how) {
+        detail::transform_handler deliver(
+            std::move(handler), detail::deliver_acceptor<acceptor_type>{executor});
+        std::error_code error;
+        const detail::posix::socket_address address = detail::listen_address(where, error);
+        if (error) core->fail_listen(std::move(deliver), error);
+        else core->listen(std::move(deliver), detail::kind_of(where), address, how);
+      },
+      token, core_, executor_, endpoint, options);
+}
+
+template <class Executor>
+template <class Token>
+auto basic_this_worker<Executor>::disconnect(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<detail::self_core> core) {
+        core->left().add(std::move(handler));
+        core->leave();
+      },
+      token, core_);
+}
+
+template <class Executor>
+template <class Token>
+auto basic_this_worker<Executor>::left(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<detail::self_core> core) {
+        core->left().add(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Executor>
+void basic_this_worker<Executor>::set_on_primary_lost(
+    on_primary_lost what, duration deadline) noexcept
+{
+  core_->on_primary_lost(
+      what == on_primary_lost::drain ? std::optional(deadline) : std::optional<duration>());
+}
+
+} // namespace cohort

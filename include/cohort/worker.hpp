@@ -1,0 +1,169 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/config.hpp>
+#include <cohort/detail/core/worker_core.hpp>
+#include <cohort/event.hpp>
+#include <cohort/exit_status.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <csignal>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include <sys/types.h>
+
+namespace cohort {
+
+/// A worker process, as its primary sees it. A handle: copies mean the same worker, and it stays
+/// valid after the worker's end, and after the cluster's.
+///
+/// The suspending functions wait for something that happens at most once. Awaited afterwards they
+/// complete at once; many may wait; all waits end when the worker is gone. Each has the signature
+/// `void(std::error_code, ...)`, supports terminal, partial and total cancellation without effect
+/// on the worker, and runs its handler on the associated executor, never inside the call.
+///
+/// Thread safety: distinct workers of one cluster are shared state: use them from its strand.
+///
+/// Source: Node's `Worker`.
+class worker {
+public:
+  using executor_type = asio::any_io_executor;
+  using duration = std::chrono::steady_clock::duration;
+
+  /// How long `disconnect` waits when it is not told.
+  static constexpr std::chrono::seconds default_deadline{30};
+
+  /// Refers to no worker; only assignment and `operator bool` make sense.
+  worker() noexcept = default;
+  explicit worker(std::shared_ptr<detail::worker_core> core) noexcept : core_(std::move(core)) {}
+
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  executor_type get_executor() const noexcept { return core_->get_executor(); }
+
+  worker_id id() const noexcept { return core_->id(); }
+  pid_t pid() const noexcept { return core_->pid(); }
+
+  /// Whether its channel is open: from the start until it has left, died or broken the protocol.
+  bool is_connected() const noexcept { return core_->state().is_connected(); }
+  /// Whether its process has ended.
+  bool is_dead() const noexcept { return core_->state().is_dead(); }
+  /// Whether its end was announced: by `disconnect` here, or by the worker itself before it left.
+  bool exited_after_disconnect() const noexcept { return core_->state().exited_after_disconnect(); }
+
+  /// Completes when the worker's runtime has said hello; `error::worker_gone` when it ends before.
+  template <class Token = default_token_t<>>
+  auto online(Token&& token = Token());
+
+  /// Completes with `listening_event` when the worker listens for the first time;
+  /// `error::worker_gone` when it ends before.
+  template <class Token = default_token_t<>>
+  auto listening(Token&& token = Token());
+
+  /// Completes when the worker's channel has ended, however.
+  template <class Token = default_token_t<>>
+  auto disconnected(Token&& token = Token());
+
+  /// Completes with `exit_status` when the worker's process has ended.
+  template <class Token = default_token_t<>>
+  auto exited(Token&& token = Token());
+
+  /// Sends a signal, and nothing else; a dead process gives `no_such_process`.
+  /// @throws std::system_error
+  void kill(int signal = SIGTERM);
+  void kill(int signal, std::error_code& error) noexcept { core_->kill(signal, error); }
+
+  /// Ends the worker gracefully and completes with its `exit_status`.
+  ///
+  /// It is offered no more connections. If it is the last one of a listener that is not held, what
+  /// waits there is handed to it first. It ends when its live connections have ended. When
+  /// `deadline` has passed it gets SIGTERM, and after `settings::kill_grace` SIGKILL. Called again
+  /// it does nothing more, except that the earlier deadline counts.
+  ///
+  /// Cancellation ends the wait, not the worker's end.
+  template <class Token = default_token_t<>>
+  auto disconnect(duration deadline, Token&& token = Token());
+  template <class Token = default_token_t<>>
+  requires(!std::convertible_to<Token, duration>) auto disconnect(Token&& token = Token());
+
+  friend bool operator==(const worker&, const worker&) = default;
+
+private:
+  std::shared_ptr<detail::worker_core> core_;
+};
+
+// Implementation
+
+template <class Token>
+auto worker::online(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<detail::worker_core> core) {
+        core->online().add(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Token>
+auto worker::listening(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, listening_event)>(
+      [](auto handler, std::shared_ptr<detail::worker_core> core) {
+        core->listening().add(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Token>
+auto worker::disconnected(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<detail::worker_core> core) {
+        core->disconnected().add(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Token>
+auto worker::exited(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, exit_status)>(
+      [](auto handler, std::shared_ptr<detail::worker_core> core) {
+        core->exited().add(std::move(handler));
+      },
+      token, core_);
+}
+
+inline void worker::kill(int signal)
+{
+  std::error_code error;
+  kill(signal, error);
+  if (error) throw std::system_error(error, "kill");
+}
+
+template <class Token>
+auto worker::disconnect(duration deadline, Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, exit_status)>(
+      [](auto handler, std::shared_ptr<detail::worker_core> core, duration limit) {
+        core->exited().add(std::move(handler));
+        core->disconnect(limit);
+      },
+      token, core_, deadline);
+}
+
+template <class Token>
+requires(!std::convertible_to<Token, worker::duration>) auto worker::disconnect(Token&& token)
+{
+  return disconnect(default_deadline, std::forward<Token>(token));
+}
+
+} // namespace cohort
