@@ -30,8 +30,9 @@ namespace cohort::detail::io {
 ///
 /// A member of `Owner`, and as long-lived as it. `Owner` has
 ///   void on_frame(const wire::frame_view&, received_descriptors&)
-///   void on_channel_end(std::error_code)  once: nothing more can be received. `asio::error::eof`,
-///       after which sending goes on; or what broke the channel, which is closed then
+///   void on_channel_end(std::error_code)  once: nothing more is received. `asio::error::eof`,
+///   after
+///       which sending goes on while it can, or what broke the channel, which is closed then
 ///   void on_channel_writable()            `congested()` was true and is false again
 /// None of them is called by `start`, `send`, `try_send`, `finish` or `close`; each may call any
 /// function of the channel and may drop the last other reference to the owner.
@@ -282,12 +283,10 @@ inline void frame_channel<Owner>::end(Owner& owner, const std::error_code& ec)
 {
   if (ended_) return;
   const std::error_code reason = ec; // `ec` may be a member that the owner changes
-  if (reason == asio::error::eof && !to_end_) {
-    ended_ = true;
-    input_.close_descriptors();
-  } else {
-    close();
-  }
+  ended_ = true;
+  input_.close_descriptors();
+  const bool can_still_send = reason == asio::error::eof && !to_end_ && !output_.error();
+  if (!can_still_send) close();
   owner.on_channel_end(reason);
 }
 
@@ -327,11 +326,13 @@ inline void frame_channel<Owner>::report_write_failure()
   auto owner = owner_.lock();
   if (!owner) return;
   asio::post(get_executor(), [this, owner = std::move(owner)] {
-    if (!is_open()) return;
-    if (!ended_)
+    if (!ended_) {
       read(owner);
-    else if (output_.failed_congested())
-      owner->on_channel_writable();
+    } else if (is_open()) {
+      // Both directions are over, and the peer has to see it.
+      close();
+      if (output_.failed_congested()) owner->on_channel_writable();
+    }
   });
 }
 
