@@ -11,7 +11,9 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
 
 #include <chrono>
 #include <csignal>
@@ -146,7 +148,7 @@ public:
             status_ = EXIT_FAILURE;
             if (!ending_) end();
           }
-          finish_if_idle();
+          finish();
         }));
     context_.run();
     return status_;
@@ -168,13 +170,19 @@ private:
     ending_ = true;
     cluster_.disconnect(
         options_.drain_deadline(), [this](std::error_code, const std::vector<exit_event>&) {
-          // Events of the end have been delivered; what still waits would wait for
-          // ever.
-          asio::post(context_, [this] {
-            if (!supervised_) cancellation_.emit(asio::cancellation_type::terminal);
-            asio::post(context_, [this] { finish(); });
-          });
+          // The last events are on their way to `supervise`; what it awaits after them would wait
+          // for ever.
+          asio::post(context_, [this] { cancel_supervise(); });
         });
+  }
+
+  void cancel_supervise()
+  {
+    if (supervised_) return context_.stop();
+    cancellation_.emit(asio::cancellation_type::terminal);
+    // One that goes on all the same is not waited for longer than this.
+    last_wait_.expires_after(std::chrono::seconds(1));
+    last_wait_.async_wait([this](std::error_code) { context_.stop(); });
   }
 
   void end_at_once(int signal)
@@ -184,21 +192,20 @@ private:
     cluster_.idle([this](std::error_code) { context_.stop(); });
   }
 
-  // Without `supervise` nobody forks any more: the program ends with the last worker.
-  void finish_if_idle()
+  void finish()
   {
-    if (ending_) return;
+    if (ending_ && cluster_.workers().empty()) return context_.stop();
+    // Without `supervise` nobody forks any more: the program ends with the last worker.
     cluster_.idle([this](std::error_code error) {
-      if (!error && !ending_) finish();
+      if (!error && !ending_) signals_.cancel();
     });
   }
-
-  void finish() { signals_.cancel(); }
 
   asio::io_context context_{1};
   run_options options_;
   Cluster cluster_;
   asio::signal_set signals_;
+  asio::steady_timer last_wait_{context_};
   asio::cancellation_signal cancellation_;
   bool supervised_ = false;
   bool ending_ = false;

@@ -43,8 +43,8 @@ public:
   void announce() { apply(state_.started()); }
 
   bool send_offer(const wire::offer& message, std::span<const int> descriptors) noexcept;
-  /// No listener needs this worker any more: see `dispatcher::leave`.
-  void last_call_done() { send_drain(); }
+  /// A listener needs this worker no more: see `dispatcher::leave`.
+  void last_call_done();
 
   void disconnect(duration deadline) override;
 
@@ -274,6 +274,12 @@ void managed_worker<Cluster>::send_drain()
 }
 
 template <class Cluster>
+void managed_worker<Cluster>::last_call_done()
+{
+  if (!cluster_->connections().in_last_call(id_)) send_drain();
+}
+
+template <class Cluster>
 void managed_worker<Cluster>::on_channel_writable()
 {
   if (cluster_) cluster_->connections().writable(id_);
@@ -345,7 +351,7 @@ void managed_worker<Cluster>::disconnect(duration deadline)
   if (state_.is_dead()) return;
   // What is under way is only ever made shorter.
   const bool killing = next_ == escalation::kill;
-  if (!killing && (next_ != escalation::terminate || timer_.expiry() > clock_now() + deadline))
+  if (!killing && (next_ != escalation::terminate || timer_.expiry() - clock_now() > deadline))
     escalate(escalation::terminate, deadline);
   // As the last one of a listener it gets what waits there, before the actions can be carried out.
   if (!state_.drain_requested().empty() && cluster_ && cluster_->connections().leave(id_))

@@ -93,6 +93,7 @@ COHORT_CHILD_SIDE inline int fill_standard_stream(int fd)
 {
   const long flags = sys::raw(SYS_fcntl, fd, F_GETFD);
   if (flags != -1 && !(flags & FD_CLOEXEC)) return 0;
+  if (flags == -1 && errno != EBADF) return errno;
   const long null = sys::raw(SYS_openat, AT_FDCWD, word("/dev/null"), O_RDWR | O_CLOEXEC);
   if (null == -1) return errno;
   const long result = null == fd ? sys::raw(SYS_fcntl, fd, F_SETFD, 0)

@@ -162,7 +162,7 @@ inline unique_fd listen_stream(const socket_address& address,
     ec = last_error();
   if (!ec && sys::listen(fd.get(), settings.backlog) != 0) {
     ec = last_error();
-    if (has_path) sys::unlink(std::string(address.path()).c_str());
+    unlink_path(address);
   }
   if (ec) fd.reset();
   return fd;
@@ -170,8 +170,11 @@ inline unique_fd listen_stream(const socket_address& address,
 
 inline void unlink_path(const socket_address& address) noexcept
 {
-  if (!address.path().empty() && !address.is_abstract())
-    sys::unlink(std::string(address.path()).c_str());
+  const auto path = address.path();
+  if (path.empty() || address.is_abstract()) return;
+  char text[sizeof(sockaddr_un)] = {};
+  path.copy(text, sizeof text - 1);
+  sys::unlink(text);
 }
 
 inline unique_fd accept_stream(int listener, socket_address* peer, std::error_code& ec) noexcept
