@@ -246,6 +246,18 @@ TEST_CASE("addresses nobody can listen on give errors")
   CHECK(ec == std::errc::address_not_available);
 }
 
+TEST_CASE("the path of a Unix socket can be removed, other addresses have none")
+{
+  const temporary_folder folder;
+  std::error_code ec;
+  const auto listener = listen_stream(folder.address(), listen_settings(), ec);
+  REQUIRE(fs::exists(folder.path / "s"));
+  unlink_path(folder.address());
+  CHECK(!fs::exists(folder.path / "s"));
+  unlink_path(socket_address());
+  unlink_path(loopback("127.0.0.1"));
+}
+
 TEST_CASE("a stream pair is connected, and its end is seen")
 {
   std::error_code ec;

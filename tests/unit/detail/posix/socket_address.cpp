@@ -174,6 +174,17 @@ TEST_CASE("the port can be changed")
   CHECK(un == path_address("/a"));
 }
 
+TEST_CASE("the host's bytes are there without the port")
+{
+  const auto one = tcp_address("10.1.2.3", 1), other = tcp_address("10.1.2.3", 2);
+  CHECK(one.host().size() == 4);
+  CHECK(one.host()[3] == std::byte(3));
+  CHECK(std::ranges::equal(one.host(), other.host()));
+  CHECK(tcp_address("::1", 1).host().size() == 16);
+  CHECK(path_address("/a").host().empty());
+  CHECK(socket_address().host().empty());
+}
+
 TEST_CASE("addresses are keys")
 {
   std::map<socket_address, int> ordered;
