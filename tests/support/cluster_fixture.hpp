@@ -1,0 +1,219 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/cluster.hpp>
+#include <cohort/environment.hpp>
+#include <cohort/event.hpp>
+#include <cohort/settings.hpp>
+#include <cohort/worker.hpp>
+
+#include "support/client.hpp"
+#include "support/scratch.hpp"
+#include "support/time_factor.hpp"
+
+#include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/connect.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/post.hpp>
+#include <asio/read_until.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
+#include <chrono>
+#include <csignal>
+#include <doctest/doctest.h>
+#include <exception>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace cohort_test {
+
+using asio::awaitable;
+
+/// What `co_fork` is given so that the worker plays that role.
+inline cohort::environment role(const std::string& name)
+{
+  return cohort::environment().set("COHORT_TEST_ROLE", name);
+}
+
+/// A worker that listens as `tests/process/server_role.cpp` says: "127.0.0.1:0 credit=4 accept=1".
+inline cohort::environment server(const std::string& listen = "127.0.0.1:0")
+{
+  return role("server").set("COHORT_TEST_LISTEN", listen);
+}
+
+/// A primary inside the test: its context, its cluster, and a bound on all it does.
+class cluster_fixture {
+public:
+  explicit cluster_fixture(const cohort::settings& how = cohort::settings())
+      : cluster_storage_(std::in_place, context, how)
+  {
+  }
+
+  /// Workers that a failed test has left are killed.
+  ~cluster_fixture()
+  {
+    for (auto& each : threads_) each.join();
+    if (!cluster_storage_ || cluster().workers().empty()) return;
+    cluster().kill(SIGKILL);
+    context.restart();
+    context.run_for(std::chrono::seconds(10));
+  }
+  cluster_fixture(const cluster_fixture&) = delete;
+  cluster_fixture& operator=(const cluster_fixture&) = delete;
+
+  cohort::cluster<>& cluster() { return *cluster_storage_; }
+  void destroy_cluster() { cluster_storage_.reset(); }
+
+  /// Runs the coroutine `body()` to its end, and the context until nothing is left to do. Whatever
+  /// is not over after `limit` fails the test.
+  template <class Body>
+  void run(Body body, std::chrono::seconds limit = std::chrono::seconds(20));
+
+  /// Forks, and waits until the worker listens.
+  awaitable<cohort::worker> start(cohort::environment variables = server());
+  /// The same for several, one after another, so that they join in the order of their ids.
+  awaitable<std::vector<cohort::worker>> start(
+      unsigned count, cohort::environment variables = server());
+
+  /// The port on which the worker, which listens, listens.
+  awaitable<address> address_of(cohort::worker worker);
+
+  /// Ends the cluster and expects that all workers end with code 0.
+  awaitable<void> end();
+
+  /// Runs `work()` on a thread of its own, for what blocks; the primary goes on meanwhile.
+  template <class Work>
+  awaitable<void> in_thread(Work& work);
+
+  /// Waits for what nothing announces; false when it is not so after a while.
+  template <class Condition>
+  awaitable<bool> eventually(
+      Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(5));
+
+  /// Has the worker carry out a command, see `tests/process/server_role.cpp`; its answer. For
+  /// workers whose environment has `controlled`.
+  awaitable<std::string> command(cohort::worker worker, std::string line);
+  /// To be laid over a role so that the worker takes commands.
+  cohort::environment controlled(cohort::environment variables)
+  {
+    return std::move(variables).set("COHORT_TEST_CONTROL", scratch.path());
+  }
+
+  scratch_directory scratch;
+  asio::io_context context{1};
+
+private:
+  std::optional<cohort::cluster<>> cluster_storage_;
+  std::vector<std::thread> threads_;
+};
+
+// Implementation
+
+template <class Body>
+void cluster_fixture::run(Body body, std::chrono::seconds limit)
+{
+  bool finished = false;
+  std::exception_ptr failure;
+  asio::co_spawn(context, body(), [&](std::exception_ptr thrown) {
+    finished = true;
+    failure = thrown;
+    if (thrown) context.stop();
+  });
+  context.restart();
+  context.run_for(limit * time_factor());
+  if (failure) std::rethrow_exception(failure);
+  const bool idle = context.stopped();
+  if (!idle) context.stop();
+  REQUIRE_MESSAGE(finished, "the test's coroutine still waits");
+  REQUIRE_MESSAGE(idle, "the context still has work");
+}
+
+inline awaitable<cohort::worker> cluster_fixture::start(cohort::environment variables)
+{
+  cohort::worker worker = co_await cluster().co_fork(std::move(variables));
+  co_await worker.listening();
+  co_return worker;
+}
+
+inline awaitable<std::vector<cohort::worker>> cluster_fixture::start(
+    unsigned count, cohort::environment variables)
+{
+  std::vector<cohort::worker> workers;
+  while (workers.size() != count) {
+    cohort::worker worker = co_await start(variables);
+    workers.push_back(worker);
+  }
+  co_return workers;
+}
+
+inline awaitable<address> cluster_fixture::address_of(cohort::worker worker)
+{
+  const cohort::listening_event event = co_await worker.listening();
+  switch (event.type) {
+  case cohort::address_type::tcp6: co_return address::tcp6(event.port);
+  case cohort::address_type::unix_path: co_return address::local(event.address);
+  default: co_return address::tcp4(event.port);
+  }
+}
+
+inline awaitable<void> cluster_fixture::end()
+{
+  const std::vector<cohort::exit_event> exits = co_await cluster().disconnect();
+  for (const cohort::exit_event& each : exits) {
+    CHECK_MESSAGE(each.status.success(), "worker ", each.worker, ' ', each.status.to_string());
+    CHECK(each.voluntary);
+  }
+  CHECK(cluster().workers().empty());
+}
+
+template <class Work>
+awaitable<void> cluster_fixture::in_thread(Work& work)
+{
+  auto start = [this, &work](auto handler) {
+    auto guard = asio::make_work_guard(context);
+    auto run = [this, &work, handler = std::move(handler), guard = std::move(guard)]() mutable {
+      work();
+      asio::post(context, [handler = std::move(handler)]() mutable { std::move(handler)(); });
+    };
+    threads_.emplace_back(std::move(run));
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+}
+
+template <class Condition>
+awaitable<bool> cluster_fixture::eventually(Condition condition, std::chrono::milliseconds limit)
+{
+  const auto deadline = std::chrono::steady_clock::now() + limit * time_factor();
+  asio::steady_timer timer(context);
+  for (;;) {
+    if (condition()) co_return true;
+    if (std::chrono::steady_clock::now() > deadline) co_return false;
+    timer.expires_after(std::chrono::milliseconds(1));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+inline awaitable<std::string> cluster_fixture::command(cohort::worker worker, std::string line)
+{
+  asio::local::stream_protocol::socket socket(context);
+  const asio::local::stream_protocol::endpoint where(scratch.file(std::to_string(worker.id())));
+  co_await socket.async_connect(where, asio::use_awaitable);
+  line += '\n';
+  co_await asio::async_write(socket, asio::buffer(line), asio::use_awaitable);
+  std::string reply;
+  auto buffer = asio::dynamic_buffer(reply);
+  co_await asio::async_read_until(socket, buffer, '\n', asio::use_awaitable);
+  reply.pop_back();
+  co_return reply;
+}
+
+} // namespace cohort_test
