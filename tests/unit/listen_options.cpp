@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/listen_options.hpp>
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+using cohort::listen_options;
+
+TEST_CASE("listening has the documented defaults")
+{
+  const listen_options options;
+  CHECK(options.backlog() == 511);
+  CHECK(options.credit() == 16);
+  CHECK(options.mode() == 0600);
+  CHECK_FALSE(options.ipv6_only());
+  CHECK_FALSE(options.exclusive());
+  CHECK_FALSE(options.hold_when_empty());
+}
+
+TEST_CASE("every option sets its own field, chained on an object")
+{
+  listen_options options;
+  options.backlog(1).credit(2).mode(0640).ipv6_only(true).exclusive(true).hold_when_empty(true);
+  CHECK(options.backlog() == 1);
+  CHECK(options.credit() == 2);
+  CHECK(options.mode() == 0640);
+  CHECK(options.ipv6_only());
+  CHECK(options.exclusive());
+  CHECK(options.hold_when_empty());
+}
+
+TEST_CASE("every option works on a temporary")
+{
+  const listen_options options =
+      listen_options().backlog(1).credit(2).mode(0640).ipv6_only(true).exclusive(true);
+  CHECK(options.backlog() == 1);
+  CHECK(options.credit() == 2);
+  CHECK(options.mode() == 0640);
+  CHECK(options.ipv6_only());
+  CHECK(options.exclusive());
+  CHECK(listen_options().hold_when_empty(true).hold_when_empty());
+}
+
+TEST_CASE("credit is 1 to 128")
+{
+  listen_options options;
+  CHECK_THROWS_AS(options.credit(0), std::invalid_argument);
+  CHECK_THROWS_AS(options.credit(129), std::invalid_argument);
+  CHECK(options.credit() == 16);
+  CHECK(options.credit(128).credit() == 128);
+}
+
+TEST_CASE("a backlog is at least 1")
+{
+  listen_options options;
+  CHECK_THROWS_AS(options.backlog(0), std::invalid_argument);
+  CHECK_THROWS_AS(options.backlog(-1), std::invalid_argument);
+  CHECK(options.backlog() == 511);
+}
+
+TEST_CASE("a mode has permission bits only") { CHECK(listen_options().mode(07666).mode() == 0666); }

@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/settings.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using cohort::settings;
+using namespace std::chrono_literals;
+using strings = std::vector<std::string>;
+
+TEST_CASE("settings have the documented defaults")
+{
+  const settings nothing;
+  CHECK_FALSE(nothing.exec().has_value());
+  CHECK_FALSE(nothing.args().has_value());
+  CHECK(nothing.exec_argv().empty());
+  CHECK(nothing.cwd().empty());
+  CHECK_FALSE(nothing.silent());
+  CHECK(nothing.fence_grace() == 1s);
+  CHECK(nothing.kill_grace() == 500ms);
+}
+
+TEST_CASE("every setter sets its own field, chained on an object")
+{
+  settings how;
+  how.exec("/bin/x").args(strings(2, "a")).exec_argv(strings(1, "gdb")).cwd("/tmp");
+  how.silent(true).fence_grace(2s).kill_grace(3s);
+  CHECK(how.exec() == "/bin/x");
+  CHECK(how.args() == strings(2, "a"));
+  CHECK(how.exec_argv() == strings(1, "gdb"));
+  CHECK(how.cwd() == "/tmp");
+  CHECK(how.silent());
+  CHECK(how.fence_grace() == 2s);
+  CHECK(how.kill_grace() == 3s);
+}
+
+TEST_CASE("every setter works on a temporary")
+{
+  const settings how = settings()
+                           .exec("/bin/x")
+                           .args(strings())
+                           .exec_argv(strings(1, "gdb"))
+                           .cwd("/tmp")
+                           .silent(true)
+                           .fence_grace(2s)
+                           .kill_grace(3s);
+  CHECK(how.exec() == "/bin/x");
+  CHECK(how.args() == strings());
+  CHECK(how.exec_argv() == strings(1, "gdb"));
+  CHECK(how.cwd() == "/tmp");
+  CHECK(how.silent());
+  CHECK(how.fence_grace() == 2s);
+  CHECK(how.kill_grace() == 3s);
+}
+
+TEST_CASE("an overlay changes what it sets")
+{
+  settings below = settings().exec("/below").args(strings(1, "a")).exec_argv(strings(1, "b"));
+  below.cwd("/c").silent(true).fence_grace(2s).kill_grace(3s);
+  settings above = settings().exec("/above").args(strings()).exec_argv(strings());
+  above.cwd("").silent(false).fence_grace(4s).kill_grace(5s);
+  below.overlay(above);
+  CHECK(below.exec() == "/above");
+  CHECK(below.args() == strings());
+  CHECK(below.exec_argv().empty());
+  CHECK(below.cwd().empty());
+  CHECK_FALSE(below.silent());
+  CHECK(below.fence_grace() == 4s);
+  CHECK(below.kill_grace() == 5s);
+}
+
+TEST_CASE("an overlay leaves alone what it does not set")
+{
+  settings how = settings().exec("/below").args(strings(1, "a")).exec_argv(strings(1, "b"));
+  how.cwd("/c").silent(true).fence_grace(2s).kill_grace(3s);
+  how.overlay(settings());
+  CHECK(how.exec() == "/below");
+  CHECK(how.args() == strings(1, "a"));
+  CHECK(how.exec_argv() == strings(1, "b"));
+  CHECK(how.cwd() == "/c");
+  CHECK(how.silent());
+  CHECK(how.fence_grace() == 2s);
+  CHECK(how.kill_grace() == 3s);
+}
