@@ -61,7 +61,7 @@ TEST_CASE("what lies close to it does too")
     const auto original = contents(entry.path());
     for (int round = 0; round != 50; ++round) {
       auto changed = original;
-      for (unsigned i = 0; i != 1 + random() % 3 && !changed.empty(); ++i)
+      for (auto left = 1 + random() % 3; left != 0 && !changed.empty(); --left)
         changed[random() % changed.size()] = static_cast<std::byte>(random());
       REQUIRE_NOTHROW(cohort_test::fuzz::check_wire(changed));
     }
