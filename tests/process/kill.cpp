@@ -62,6 +62,12 @@ TEST_CASE("what waits in the channel of a stopped and killed worker is answered 
             }
           };
           co_await primary.in_thread(warm_up);
+          const auto all_are_taken = [&] {
+            const cohort::connection_counters now = cluster.counters();
+            return now.taken == now.accepted;
+          };
+          const bool quiet = co_await primary.eventually(all_are_taken);
+          REQUIRE(quiet);
           const cohort::connection_counters before = cluster.counters();
           stop(workers[0]);
           // Twice as many as the stopped one may be offered, and some more: it takes its whole
@@ -176,6 +182,7 @@ TEST_CASE("a client of a killed worker sees the end of its connection")
     auto wait_for_end = [&] { end = one.receive_end(); };
     co_await primary.in_thread(wait_for_end);
     CHECK(end == outcome::ok);
+    co_await worker.exited();
     CHECK(primary.cluster().counters().lost == 1);
     // The last worker's listener is gone with it.
     CHECK(ask(where).result == outcome::refused);
