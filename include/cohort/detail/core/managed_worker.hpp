@@ -77,6 +77,7 @@ private:
   void end_channel();
   void condemn();
   void publish_exit();
+  void report(const char* what, std::error_code error);
   void exited(exit_status status);
   void escalate(escalation next, duration after);
   void escalated();
@@ -189,6 +190,8 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
     reply.value = static_cast<std::int32_t>(error::draining);
   }
   send(reply);
+  if (reply.category == wire::error_kind::system)
+    report("listen", std::error_code(reply.value, std::system_category()));
   if (reply.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
   std::error_code ignored;
   const auto bound = posix::socket_address::from_bytes(reply.address.bytes(), ignored);
@@ -309,16 +312,21 @@ void managed_worker<Cluster>::end_channel()
 template <class Cluster>
 void managed_worker<Cluster>::condemn()
 {
-  if (cluster_) {
-    error_event event;
-    event.code = violation_;
-    event.what = "protocol";
-    cluster_->publish(about(event));
-  }
+  report("protocol", violation_);
   end_channel();
   // It may be dead already.
   std::error_code ignored;
   kill(SIGKILL, ignored);
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::report(const char* what, std::error_code error)
+{
+  if (!cluster_) return;
+  error_event event;
+  event.code = error;
+  event.what = what;
+  cluster_->publish(about(event));
 }
 
 template <class Cluster>
