@@ -291,7 +291,8 @@ void managed_worker<Cluster>::on_channel_writable()
 template <class Cluster>
 void managed_worker<Cluster>::on_channel_end(std::error_code error)
 {
-  if (error.category() == error_category()) {
+  // One that dies while it writes breaks off in a frame; that is no violation.
+  if (error.category() == error_category() && error != error::truncated) {
     violation_ = error;
     return apply(state_.violated());
   }
