@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cerrno>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace cohort {
@@ -106,10 +108,20 @@ public:
     switch (static_cast<condition>(value)) {
     case condition::ending: return code == error::shutting_down || code == error::draining;
     case condition::peer_gone:
-      return code == error::worker_gone || code == error::disconnected ||
-             code == std::errc::broken_pipe || code == std::errc::connection_reset;
+      return code == error::worker_gone || code == error::disconnected || is_errno(code, EPIPE) ||
+             is_errno(code, ECONNRESET);
     }
     return false;
+  }
+
+private:
+  // Asio has a category of its own for errno, which knows few of std's conditions. It is told by
+  // its name, as this header needs nothing of Asio.
+  static bool is_errno(const std::error_code& code, int value) noexcept
+  {
+    return code.value() == value &&
+           (code == std::error_code(value, std::system_category()).default_error_condition() ||
+               std::string_view(code.category().name()) == "asio.system");
   }
 };
 

@@ -84,7 +84,7 @@ void mailbox<Value>::deliver()
     lost_ = false;
     waiting_.complete_one(error::events_lost, Value());
   }
-  if (closed_) waiting_.complete_all(closed_, Value());
+  if (closed_) waiting_.complete_all(closed_);
 }
 
 } // namespace cohort::detail
