@@ -14,6 +14,7 @@
 #include <cohort/settings.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
 
 #include <chrono>
 #include <map>
@@ -27,7 +28,7 @@ namespace cohort::detail {
 
 /// The primary: its workers, their listeners, and who wants to know what happens to them.
 template <class Policy>
-class cluster_core {
+class cluster_core : public std::enable_shared_from_this<cluster_core<Policy>> {
 public:
   using duration = std::chrono::steady_clock::duration;
   using clock = std::chrono::steady_clock;
@@ -89,6 +90,7 @@ public:
 
 private:
   void report_if_idle();
+  void report_end();
 
   asio::any_io_executor executor_;
   settings settings_;
@@ -190,7 +192,18 @@ void cluster_core<Policy>::report_if_idle()
 {
   if (!idle()) return;
   idle_waiting_.complete_all(std::error_code());
-  if (!std::exchange(ending_, false)) return;
+  if (!ending_) return;
+  // Who is about to learn of the last exits, and would replace those workers, has to find the
+  // cluster ending still.
+  asio::post(executor_, [weak = this->weak_from_this()] {
+    if (const auto self = weak.lock()) self->report_end();
+  });
+}
+
+template <class Policy>
+void cluster_core<Policy>::report_end()
+{
+  if (!idle() || !std::exchange(ending_, false)) return;
   connections_.close_unused();
   ended_waiting_.complete_all(std::error_code(), std::exchange(exits_, {}));
 }
