@@ -54,7 +54,11 @@ public:
   /// Whether the socket is open, so that workers may join.
   bool is_open() const noexcept { return socket_.is_open(); }
   /// Whether nothing is left to be done here.
-  bool is_finished() const noexcept { return !is_open() && handoff_.members().empty(); }
+  bool is_finished() const noexcept
+  {
+    const auto owes = [](const candidate& member) { return member.offers + member.connections != 0; };
+    return !is_open() && std::ranges::none_of(handoff_.members(), owes);
+  }
 
   // What workers say. False: it contradicts what is known here.
 
@@ -107,6 +111,14 @@ private:
 
   auto self() { return this->shared_from_this(); }
 
+  // Whether some client may still need a member: what is on offer may come back.
+  bool is_awaited() const noexcept
+  {
+    const auto has_offers = [](const candidate& member) { return member.offers != 0; };
+    return handoff_.queue_size() != 0 || (is_open() && !backlog_empty_) ||
+           std::ranges::any_of(handoff_.members(), has_offers);
+  }
+
   void close() noexcept;
   void pump();
   void dispatch() noexcept;
@@ -116,6 +128,7 @@ private:
   void wait_for_descriptors(std::error_code error);
   void wait_for_patience();
   void check_last_call();
+  void finish_last_call();
   void check_members();
   void end_last_call(worker_id worker);
   void apply_credit(worker_id worker);
@@ -257,13 +270,11 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
   }
   last_call_timer_.expires_after(last_call_limit_);
   last_call_timer_.async_wait([self = self()](std::error_code error) {
-    if (error || !self->last_call_) return;
-    self->close();
-    self->pump();
+    if (!error && self->last_call_) self->finish_last_call();
   });
   // `pump` ends the call when nothing waits; the caller learns it by the result alone.
   accept_more();
-  if (!backlog_empty_ || handoff_.queue_size() != 0) return false;
+  if (is_awaited()) return false;
   retire(worker);
   return true;
 }
@@ -412,7 +423,12 @@ void shared_listener<Policy, Host>::wait_for_patience()
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::check_last_call()
 {
-  if (!last_call_ || handoff_.queue_size() != 0 || (is_open() && !backlog_empty_)) return;
+  if (last_call_ && !is_awaited()) finish_last_call();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::finish_last_call()
+{
   const worker_id leaving = *last_call_;
   retire(leaving);
   host_.last_call_done(leaving);
