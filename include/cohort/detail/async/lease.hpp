@@ -25,8 +25,8 @@ public:
   lease(lease&& other) noexcept = default;
   lease& operator=(lease&& other) noexcept
   {
-    lease old(std::move(*this));
-    owner_ = std::move(other.owner_);
+    lease taken(std::move(other));
+    std::swap(owner_, taken.owner_);
     return *this;
   }
   ~lease() { end(); }

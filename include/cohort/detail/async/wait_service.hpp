@@ -28,6 +28,7 @@ private:
   /// Destroys the handlers without calling them.
   virtual void destroy_waiting() noexcept = 0;
 
+  // Null once the context has shut down, which some handles outlive.
   wait_service* service_;
   wait_queue_base* previous_ = nullptr;
   wait_queue_base* next_ = nullptr;
@@ -62,7 +63,10 @@ inline wait_queue_base::wait_queue_base(const asio::any_io_executor& executor)
   service_->add(*this);
 }
 
-inline wait_queue_base::~wait_queue_base() { service_->remove(*this); }
+inline wait_queue_base::~wait_queue_base()
+{
+  if (service_) service_->remove(*this);
+}
 
 inline void wait_service::add(wait_queue_base& queue) noexcept
 {
@@ -95,6 +99,7 @@ inline void wait_service::shutdown() noexcept
       if (!first_) return;
       queue = first_;
       unlink(*queue);
+      queue->service_ = nullptr;
     }
     // Destroying a handler may end this queue or any other.
     queue->destroy_waiting();

@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/bound_source.hpp>
+
+#include <cohort/error.hpp>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <doctest/doctest.h>
+
+#include "support/time_factor.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using namespace cohort::detail;
+using asio::ip::tcp;
+
+namespace {
+
+struct silent_owner final : source_owner {
+  void source_lease_ended() override {}
+};
+
+struct source_test {
+  asio::io_context context;
+  std::shared_ptr<bound_source> source;
+  std::vector<accepted> taken;
+  std::vector<std::error_code> errors;
+
+  template <class Endpoint>
+  explicit source_test(const Endpoint& where)
+  {
+    std::error_code error;
+    const auto asked = posix::socket_address::from_endpoint(where, error);
+    auto listener = posix::listen_stream(asked, posix::listen_settings(), error);
+    REQUIRE_MESSAGE(!error, error.message());
+    const auto bound = posix::local_address(listener.get(), error);
+    source = std::make_shared<bound_source>(
+        context.get_executor(), std::make_shared<silent_owner>(), bound, std::move(listener));
+  }
+  source_test() : source_test(tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {}
+
+  void wait()
+  {
+    source->add([this](std::error_code error, accepted result) {
+      if (error) errors.push_back(error);
+      else taken.push_back(std::move(result));
+    });
+  }
+
+  tcp::socket connect()
+  {
+    tcp::socket client(context);
+    client.connect(source->local_address().to_endpoint<tcp::endpoint>());
+    return client;
+  }
+
+  void run()
+  {
+    context.restart();
+    context.poll();
+  }
+
+  template <class Done>
+  bool run_until(Done done)
+  {
+    const auto limit = std::chrono::seconds(10) * cohort_test::time_factor();
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    context.restart();
+    while (!done() && context.run_one_until(deadline) != 0) {
+    }
+    return done();
+  }
+};
+
+std::string temporary_path()
+{
+  std::string name = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
+  REQUIRE(::mkdtemp(name.data()));
+  return name + "/socket";
+}
+
+} // namespace
+
+TEST_CASE("a connection that waits already is taken, but not inside the call")
+{
+  source_test test;
+  const auto client = test.connect();
+  test.wait();
+  CHECK(test.taken.empty());
+  test.run();
+  CHECK(test.taken.size() == 1);
+}
+
+TEST_CASE("a connection that comes later completes the wait")
+{
+  source_test test;
+  test.wait();
+  test.wait();
+  test.run();
+  CHECK(test.taken.empty());
+  const auto first = test.connect();
+  const auto second = test.connect();
+  CHECK(test.run_until([&] { return test.taken.size() == 2; }));
+}
+
+TEST_CASE("nothing is accepted that nobody waits for")
+{
+  source_test test;
+  const auto first = test.connect();
+  const auto second = test.connect();
+  test.wait();
+  test.run();
+  CHECK(test.taken.size() == 1);
+  CHECK(test.source->live() == 1);
+}
+
+TEST_CASE("beyond max_connections they wait in the kernel until one ends")
+{
+  source_test test;
+  test.source->set_max_connections(1);
+  const auto first = test.connect();
+  const auto second = test.connect();
+  test.wait();
+  test.wait();
+  test.run();
+  CHECK(test.taken.size() == 1);
+  test.taken.clear();
+  CHECK(test.run_until([&] { return !test.taken.empty(); }));
+}
+
+TEST_CASE("cancel ends the waits, and a later wait is served")
+{
+  source_test test;
+  test.wait();
+  test.source->cancel();
+  test.run();
+  CHECK(test.errors == std::vector<std::error_code>{asio::error::operation_aborted});
+  test.wait();
+  const auto client = test.connect();
+  CHECK(test.run_until([&] { return !test.taken.empty(); }));
+}
+
+TEST_CASE("a closed source listens no more, and its waits end")
+{
+  source_test test;
+  test.wait();
+  test.source->close(cohort::error::draining);
+  test.run();
+  CHECK(test.errors == std::vector<std::error_code>{cohort::error::draining});
+  tcp::socket client(test.context);
+  std::error_code error;
+  client.connect(test.source->local_address().to_endpoint<tcp::endpoint>(), error);
+  CHECK(error == asio::error::connection_refused);
+  // Nothing of it keeps the context going.
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+}
+
+TEST_CASE("the path of a unix socket goes with the source")
+{
+  const std::string path = temporary_path();
+  for (const bool closed_first : {true, false}) {
+    source_test test{asio::local::stream_protocol::endpoint(path)};
+    CHECK(std::filesystem::exists(path));
+    if (closed_first) test.source->close(asio::error::operation_aborted);
+    else test.source.reset();
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+  std::filesystem::remove(std::filesystem::path(path).parent_path());
+}

@@ -1,0 +1,318 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/dispatcher.hpp>
+
+#include <cohort/scheduling/round_robin.hpp>
+
+#include <doctest/doctest.h>
+
+#include "support/noted_host.hpp"
+
+#include <filesystem>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using namespace cohort::detail;
+using cohort::worker_id;
+
+namespace {
+
+struct dispatcher_test {
+  ~dispatcher_test()
+  {
+    connections.close();
+    CHECK_FALSE(host.wrong);
+  }
+
+  static posix::socket_address loopback(std::uint16_t port = 0)
+  {
+    std::error_code error;
+    return posix::socket_address::from_endpoint(
+        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), error);
+  }
+
+  wire::listen_reply listen(worker_id worker, const posix::socket_address& where,
+      std::uint16_t index = 0, std::uint8_t flags = 0)
+  {
+    wire::listen message;
+    message.request = ++requests;
+    message.index = index;
+    message.flags = flags;
+    message.backlog = 16;
+    message.mode = 0600;
+    message.address = wire::address_bytes(where.bytes());
+    if (where.family() == AF_UNIX) message.kind = wire::listen_kind::unix_stream;
+    const wire::listen_reply reply = connections.listen(worker, message);
+    CHECK(reply.request == message.request);
+    CHECK(reply.valid());
+    return reply;
+  }
+
+  // A listen that succeeds: the number of the listener.
+  std::uint32_t joined(worker_id worker, const posix::socket_address& where,
+      std::uint16_t index = 0, std::uint8_t flags = 0)
+  {
+    const auto reply = listen(worker, where, index, flags);
+    REQUIRE(reply.category == wire::error_kind::none);
+    CHECK(reply.listener != 0);
+    bound = address_of(reply);
+    return reply.listener;
+  }
+
+  static posix::socket_address address_of(const wire::listen_reply& reply)
+  {
+    std::error_code error;
+    return posix::socket_address::from_bytes(reply.address.bytes(), error);
+  }
+
+  bool grant(worker_id worker, std::uint32_t listener, std::uint16_t window)
+  {
+    wire::credit message;
+    message.listener = listener;
+    message.window = window;
+    return connections.received(worker, message);
+  }
+  bool close(worker_id worker, std::uint32_t listener)
+  {
+    wire::close message;
+    message.listener = listener;
+    return connections.received(worker, message);
+  }
+
+  asio::io_context context;
+  cohort_test::noted_host host;
+  cohort_test::test_clients clients{context};
+  dispatcher<cohort::round_robin, cohort_test::noted_host> connections{
+      context.get_executor(), host, cohort::round_robin()};
+  std::uint32_t requests = 0;
+  posix::socket_address bound;
+};
+
+} // namespace
+
+TEST_CASE("the first listen creates the listener, later ones join it")
+{
+  dispatcher_test test;
+  const auto first = test.joined(1, test.loopback());
+  const auto port = test.bound.port();
+  CHECK(port != 0);
+  CHECK(test.joined(2, test.loopback()) == first);
+  CHECK(test.bound.port() == port);
+}
+
+TEST_CASE("each further listen on port 0 has a port of its own, which all workers share")
+{
+  dispatcher_test test;
+  const auto first = test.joined(1, test.loopback(), 0);
+  const auto first_port = test.bound.port();
+  const auto second = test.joined(1, test.loopback(), 1);
+  CHECK(second != first);
+  CHECK(test.bound.port() != first_port);
+  CHECK(test.joined(2, test.loopback(), 1) == second);
+  CHECK(test.joined(2, test.loopback(), 0) == first);
+}
+
+TEST_CASE("the port that came out of port 0 is another name of that listener")
+{
+  dispatcher_test test;
+  const auto first = test.joined(1, test.loopback());
+  CHECK(test.joined(2, test.bound) == first);
+}
+
+TEST_CASE("a worker that listens on an address already is told that it is in use")
+{
+  dispatcher_test test;
+  test.joined(1, test.loopback());
+  const auto reply = test.listen(1, test.bound);
+  CHECK(reply.category == wire::error_kind::system);
+  CHECK(reply.value == EADDRINUSE);
+}
+
+TEST_CASE("an error of binding is the answer, and a later listen tries anew")
+{
+  dispatcher_test test;
+  std::error_code error;
+  auto other = posix::listen_stream(test.loopback(), posix::listen_settings(), error);
+  const auto taken = posix::local_address(other.get(), error);
+  const auto reply = test.listen(1, taken);
+  CHECK(reply.category == wire::error_kind::system);
+  CHECK(reply.value == EADDRINUSE);
+  other.reset();
+  test.joined(1, taken);
+  CHECK(test.bound == taken);
+}
+
+TEST_CASE("an address that is none, or of another kind than announced, is an error")
+{
+  dispatcher_test test;
+  wire::listen message;
+  message.request = 1;
+  message.backlog = 1;
+  CHECK(test.connections.listen(1, message).value == EINVAL);
+  message.address = wire::address_bytes(test.loopback().bytes());
+  message.kind = wire::listen_kind::unix_stream;
+  CHECK(test.connections.listen(1, message).value == EINVAL);
+}
+
+TEST_CASE("a path can be listened on by all workers")
+{
+  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
+  REQUIRE(::mkdtemp(folder.data()));
+  {
+    dispatcher_test test;
+    std::error_code error;
+    const auto path = posix::socket_address::from_path(folder + "/socket", error);
+    const auto first = test.joined(1, path);
+    CHECK(test.joined(2, path) == first);
+  }
+  std::filesystem::remove(folder);
+}
+
+TEST_CASE("a message about a listener that existed is ignored, one that never did is a violation")
+{
+  dispatcher_test test;
+  const auto id = test.joined(1, test.loopback());
+  CHECK(test.close(1, id));
+  test.connections.gone(1);
+  CHECK(test.grant(1, id, 5));
+  CHECK(test.close(1, id));
+  wire::taken taken;
+  taken.listener = id;
+  taken.count = 1;
+  CHECK(test.connections.received(1, taken));
+  CHECK_FALSE(test.grant(1, id + 1, 5));
+  CHECK_FALSE(test.grant(1, 0, 5));
+  CHECK_FALSE(test.close(1, id + 1));
+  taken.listener = id + 1;
+  CHECK_FALSE(test.connections.received(1, taken));
+  wire::refused refused;
+  refused.listener = id + 1;
+  CHECK_FALSE(test.connections.received(1, refused));
+  wire::released released;
+  released.listener = 0;
+  CHECK_FALSE(test.connections.received(1, released));
+}
+
+TEST_CASE("an answer that fits no offer of its listener is a violation")
+{
+  dispatcher_test test;
+  wire::taken taken;
+  taken.listener = test.joined(1, test.loopback());
+  taken.first = 1;
+  taken.count = 1;
+  CHECK_FALSE(test.connections.received(1, taken));
+}
+
+TEST_CASE("an address is free again when the last member has closed")
+{
+  dispatcher_test test;
+  const auto first = test.joined(1, test.loopback());
+  const auto address = test.bound;
+  CHECK(test.close(1, first));
+  std::error_code error;
+  const auto other = posix::listen_stream(address, posix::listen_settings(), error);
+  CHECK(!error);
+  const auto second = test.joined(2, test.loopback());
+  CHECK(second != first);
+}
+
+TEST_CASE("a worker's credit is shared among its listeners: at most 128 in all")
+{
+  dispatcher_test test;
+  const auto first = test.joined(1, test.loopback(), 0);
+  const auto first_address = test.bound;
+  const auto second = test.joined(1, test.loopback(), 1);
+  CHECK(test.grant(1, first, 128));
+  CHECK(test.grant(1, second, 128));
+  test.clients.connect(first_address, 16);
+  CHECK(cohort_test::run_bounded(test.context, [&] { return test.host.offered(1) == 16; }));
+  // As many as a backlog holds at a time.
+  for (int offered = 16; offered != 64; offered += 16) {
+    test.clients.connect(first_address, 16);
+    CHECK(cohort_test::run_bounded(
+        test.context, [&] { return test.host.offered(1) == offered + 16; }));
+  }
+  test.clients.connect(first_address, 1);
+  test.context.restart();
+  test.context.poll();
+  CHECK(test.host.offered(1) == 64);
+  // One listener less: the other one may have all.
+  CHECK(test.close(1, second));
+  CHECK(cohort_test::run_bounded(test.context, [&] { return test.host.offered(1) == 65; }));
+}
+
+TEST_CASE("a worker leaves all its listeners, and a last call is one of any of them")
+{
+  dispatcher_test test;
+  const auto first = test.joined(1, test.loopback(), 0);
+  test.joined(1, test.loopback(), 1);
+  const auto second_address = test.bound;
+  test.grant(1, first, 1);
+  test.clients.connect(second_address, 1);
+  CHECK_FALSE(test.connections.leave(1));
+  CHECK(test.connections.in_last_call(1));
+  test.connections.retire(1);
+  CHECK_FALSE(test.connections.in_last_call(1));
+}
+
+TEST_CASE("a worker that listens nowhere leaves at once")
+{
+  dispatcher_test test;
+  CHECK(test.connections.leave(1));
+  CHECK_FALSE(test.connections.in_last_call(1));
+}
+
+TEST_CASE("what a listener counted is not forgotten with it")
+{
+  dispatcher_test test;
+  const auto id = test.joined(1, test.loopback());
+  test.clients.connect(test.bound, 2);
+  test.grant(1, id, 2);
+  test.connections.gone(1);
+  const auto counters = test.connections.counters();
+  CHECK(counters.accepted == 2);
+  CHECK(counters.offered == 2);
+  CHECK(counters.redispatched == 2);
+  CHECK(counters.closed == 2);
+  test.joined(2, test.loopback());
+  CHECK(test.connections.counters().accepted == 2);
+}
+
+TEST_CASE("counters add up, each of them")
+{
+  cohort::connection_counters sum;
+  cohort::connection_counters one;
+  one.accepted = 1;
+  one.offered = 2;
+  one.taken = 3;
+  one.refused = 4;
+  one.redispatched = 5;
+  one.lost = 6;
+  one.closed = 7;
+  sum += one;
+  sum += one;
+  CHECK(sum.accepted == 2);
+  CHECK(sum.offered == 4);
+  CHECK(sum.taken == 6);
+  CHECK(sum.refused == 8);
+  CHECK(sum.redispatched == 10);
+  CHECK(sum.lost == 12);
+  CHECK(sum.closed == 14);
+}
+
+TEST_CASE("held listeners that nobody uses close when they are told")
+{
+  dispatcher_test test;
+  test.joined(1, test.loopback(), 0, wire::listen_hold_when_empty);
+  const auto address = test.bound;
+  test.connections.gone(1);
+  const auto kept = test.joined(2, address);
+  CHECK(kept != 0);
+  test.connections.gone(2);
+  test.connections.close_unused();
+  std::error_code error;
+  const auto other = posix::listen_stream(address, posix::listen_settings(), error);
+  CHECK(!error);
+}

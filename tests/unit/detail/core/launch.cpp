@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/launch.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+using namespace cohort::detail;
+using cohort::environment;
+using cohort::settings;
+using strings = std::vector<std::string>;
+
+namespace {
+
+// Sets a variable of this process for the life of the object.
+class host_variable {
+public:
+  host_variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~host_variable() { ::unsetenv(name_); }
+  host_variable(const host_variable&) = delete;
+  host_variable& operator=(const host_variable&) = delete;
+
+private:
+  const char* name_;
+};
+
+std::size_t count(const strings& entries, const std::string& entry)
+{
+  return static_cast<std::size_t>(std::ranges::count(entries, entry));
+}
+
+std::size_t count_name(const strings& entries, const std::string& name)
+{
+  return static_cast<std::size_t>(std::ranges::count_if(
+      entries, [&](const std::string& each) { return each.starts_with(name + '='); }));
+}
+
+} // namespace
+
+TEST_CASE("unless said otherwise this program is started with its own arguments")
+{
+  const auto line = command_line(1, settings());
+  REQUIRE_FALSE(line.empty());
+  CHECK(std::filesystem::equivalent(line[0], "/proc/self/exe"));
+  const strings arguments(line.begin() + 1, line.end());
+  CHECK(arguments == posix::program_arguments());
+}
+
+TEST_CASE("program and arguments can be set, also to no arguments")
+{
+  CHECK(command_line(1, settings().exec("/x").args(strings{"a", "b"})) == strings{"/x", "a", "b"});
+  CHECK(command_line(1, settings().exec("/x").args(strings())) == strings{"/x"});
+}
+
+TEST_CASE("a launcher comes first, and knows the worker's id wherever it asks")
+{
+  const auto how = settings()
+                       .exec("/x")
+                       .args(strings(1, "{id}"))
+                       .exec_argv(strings{"/gdb", "--log={id}.{id}", "{}", "{id}"});
+  CHECK(command_line(12, how) == strings{"/gdb", "--log=12.12", "{}", "12", "/x", "{id}"});
+}
+
+TEST_CASE("a worker has this process's environment, what it is given, and its role")
+{
+  const host_variable host("COHORT_UNIT_HOST", "of the host");
+  const auto entries = worker_environment(7, environment().set("COHORT_UNIT_OWN", "a=b"));
+  CHECK(count(entries, "COHORT_UNIT_HOST=of the host") == 1);
+  CHECK(count(entries, "COHORT_UNIT_OWN=a=b") == 1);
+  CHECK(count(entries, "COHORT_WORKER_ID=7") == 1);
+  CHECK(count(entries, "COHORT_CONTROL_FD=3") == 1);
+  CHECK(count(entries, "COHORT_MESSAGE_FD=4") == 1);
+}
+
+TEST_CASE("what a worker is given replaces what the host has, and its role replaces both")
+{
+  const host_variable host("COHORT_UNIT_HOST", "old");
+  const host_variable role("COHORT_WORKER_ID", "99");
+  const auto given = environment().set("COHORT_UNIT_HOST", "new").set("COHORT_CONTROL_FD", "55");
+  const auto entries = worker_environment(7, given);
+  CHECK(count(entries, "COHORT_UNIT_HOST=new") == 1);
+  for (const char* name : {"COHORT_UNIT_HOST", "COHORT_WORKER_ID", "COHORT_CONTROL_FD"})
+    CHECK(count_name(entries, name) == 1);
+  CHECK(count(entries, "COHORT_WORKER_ID=7") == 1);
+  CHECK(count(entries, "COHORT_CONTROL_FD=3") == 1);
+}
+
+TEST_CASE("a launch has two channels, of which the worker gets one end each")
+{
+  std::error_code error;
+  const auto launch =
+      prepare_launch(3, settings().exec("/x").args(strings()).cwd("/tmp"), environment(), error);
+  REQUIRE(!error);
+  CHECK(posix::is_unix_stream(launch.control.get()));
+  CHECK(posix::is_unix_stream(launch.messages.get()));
+  CHECK(launch.options.inherit ==
+        std::vector<int>{launch.worker_control.get(), launch.worker_messages.get()});
+  CHECK(launch.options.path == "/x");
+  CHECK(launch.options.argv == strings{"/x"});
+  CHECK(launch.options.cwd == "/tmp");
+  CHECK(launch.options.stdio == std::array<int, 3>{-1, -1, -1});
+  CHECK(count(launch.options.envp, "COHORT_WORKER_ID=3") == 1);
+}
+
+TEST_CASE("the launcher is what is executed")
+{
+  std::error_code error;
+  const auto launch = prepare_launch(
+      3, settings().exec("/x").args(strings()).exec_argv(strings(1, "/gdb")), environment(), error);
+  CHECK(launch.options.path == "/gdb");
+}
+
+TEST_CASE("a silent worker writes to nowhere, and reads what its primary reads")
+{
+  std::error_code error;
+  const auto launch = prepare_launch(3, settings().silent(true), environment(), error);
+  REQUIRE(!error);
+  CHECK(launch.null);
+  CHECK(launch.options.stdio[0] == -1);
+  CHECK(launch.options.stdio[1] == launch.null.get());
+  CHECK(launch.options.stdio[2] == launch.null.get());
+}

@@ -1,0 +1,437 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/shared_listener.hpp>
+
+#include <cohort/scheduling/round_robin.hpp>
+
+#include <doctest/doctest.h>
+
+#include "support/noted_host.hpp"
+
+#include <filesystem>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using namespace cohort::detail;
+using cohort::worker_id;
+using counts = std::vector<int>;
+
+namespace {
+
+using listener_type = shared_listener<cohort::round_robin, cohort_test::noted_host>;
+
+// A socket, and a listener that has its ownership.
+struct listener_test {
+  explicit listener_test(bool hold_when_empty = false) : listener_test(loopback(), hold_when_empty)
+  {
+  }
+
+  listener_test(const posix::socket_address& where, bool hold_when_empty)
+  {
+    std::error_code error;
+    auto socket = posix::listen_stream(where, posix::listen_settings(), error);
+    REQUIRE_MESSAGE(!error, error.message());
+    const auto bound = posix::local_address(socket.get(), error);
+    listener = std::make_shared<listener_type>(context.get_executor(), host, 1, std::move(socket),
+        bound, hold_when_empty, cohort::round_robin());
+  }
+
+  ~listener_test() { CHECK_FALSE(host.wrong); }
+
+  static posix::socket_address loopback()
+  {
+    std::error_code error;
+    return posix::socket_address::from_endpoint(
+        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  }
+
+  void member(worker_id worker, std::uint32_t credit)
+  {
+    CHECK(listener->join(worker));
+    CHECK(listener->credit(worker, credit));
+  }
+
+  void connect(int count) { clients.connect(listener->bound(), count); }
+
+  // The member answers its first open offers.
+  bool take(worker_id worker, std::uint64_t first, std::uint16_t count, std::uint16_t released = 0)
+  {
+    wire::taken message;
+    message.listener = 1;
+    message.first = first;
+    message.count = count;
+    message.released = released;
+    const bool fits = listener->taken(worker, message);
+    // What answers make room for is accepted when all that came with them are read.
+    run();
+    return fits;
+  }
+  bool refuse(worker_id worker, std::uint64_t first, std::uint16_t count,
+      wire::refuse_reason reason = wire::refuse_reason::no_room)
+  {
+    wire::refused message;
+    message.listener = 1;
+    message.first = first;
+    message.count = count;
+    message.reason = reason;
+    return listener->refused(worker, message);
+  }
+
+  void run()
+  {
+    context.restart();
+    context.poll();
+  }
+  template <class Done>
+  bool run_until(Done done)
+  {
+    return cohort_test::run_bounded(context, done);
+  }
+
+  asio::io_context context;
+  cohort_test::noted_host host;
+  cohort_test::test_clients clients{context};
+  std::shared_ptr<listener_type> listener;
+};
+
+} // namespace
+
+TEST_CASE("nothing is accepted without credit")
+{
+  listener_test test;
+  CHECK(test.listener->join(1));
+  test.connect(3);
+  test.run();
+  CHECK(test.listener->counters().accepted == 0);
+  CHECK(test.host.offers.empty());
+}
+
+TEST_CASE("no more is accepted than there is credit for, and goes out as one offer")
+{
+  listener_test test;
+  test.connect(5);
+  test.member(1, 3);
+  CHECK(test.host.runs(1) == counts{3});
+  test.run();
+  CHECK(test.listener->counters().accepted == 3);
+  CHECK(test.take(1, test.host.offers[0].first, 2));
+  CHECK(test.host.runs(1) == counts{3, 2});
+  CHECK(test.listener->counters().accepted == 5);
+  CHECK(test.listener->counters().taken == 2);
+}
+
+TEST_CASE("a connection that comes later is offered at once")
+{
+  listener_test test;
+  test.member(1, 4);
+  test.run();
+  CHECK(test.host.offers.empty());
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+}
+
+TEST_CASE("what waits is spread over the members as the policy says")
+{
+  listener_test test;
+  test.member(1, 2);
+  test.member(2, 2);
+  test.connect(4);
+  CHECK(test.run_until([&] { return test.host.offered(1) + test.host.offered(2) == 4; }));
+  CHECK(test.host.offered(1) == 2);
+  CHECK(test.host.offered(2) == 2);
+}
+
+TEST_CASE("an answer that fits nothing is a violation and changes nothing")
+{
+  listener_test test;
+  test.connect(1);
+  test.member(1, 1);
+  const auto first = test.host.offers.at(0).first;
+  CHECK_FALSE(test.take(1, first + 1, 1));
+  CHECK_FALSE(test.take(1, first, 2));
+  CHECK_FALSE(test.take(2, first, 1));
+  CHECK_FALSE(test.take(1, first, 1, 2)); // more ended than it has
+  CHECK_FALSE(test.refuse(2, first, 1));
+  wire::released released;
+  released.count = 1;
+  CHECK_FALSE(test.listener->released(1, released));
+  CHECK(test.listener->counters().taken == 0);
+  CHECK(test.take(1, first, 1));
+  CHECK(test.listener->released(1, released));
+}
+
+TEST_CASE("a grant of one who is no member is ignored: it crossed the news")
+{
+  listener_test test;
+  CHECK(test.listener->credit(9, 5));
+  CHECK_FALSE(test.listener->is_member(9));
+}
+
+TEST_CASE("nobody joins twice")
+{
+  listener_test test;
+  CHECK(test.listener->join(1));
+  CHECK_FALSE(test.listener->join(1));
+}
+
+TEST_CASE("a refusal for lack of room takes the credit, and the connection goes elsewhere")
+{
+  listener_test test;
+  test.connect(1);
+  test.member(1, 4);
+  CHECK(test.listener->join(2));
+  CHECK(test.refuse(1, test.host.offers.at(0).first, 1));
+  test.run();
+  CHECK(test.host.runs(1) == counts{1});
+  CHECK(test.listener->credit(2, 4));
+  CHECK(test.host.runs(2) == counts{1});
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.host.offered(2) == 2; }));
+  CHECK(test.host.offered(1) == 1);
+  CHECK(test.listener->credit(1, 4));
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 2; }));
+}
+
+TEST_CASE("a raised limit does not give back the credit that a refusal took")
+{
+  listener_test test;
+  test.connect(1);
+  test.member(1, 4);
+  test.listener->limit_credit(1, 2);
+  CHECK(test.refuse(1, test.host.offers.at(0).first, 1));
+  test.listener->limit_credit(1, 8);
+  test.run();
+  CHECK(test.host.runs(1) == counts{1});
+}
+
+TEST_CASE("a limit caps the credit, and what was asked for counts again when it is raised")
+{
+  listener_test test;
+  test.connect(8);
+  CHECK(test.listener->join(1));
+  test.listener->limit_credit(1, 2);
+  CHECK(test.listener->credit(1, 6));
+  CHECK(test.host.runs(1) == counts{2});
+  test.listener->limit_credit(1, 100);
+  CHECK(test.host.runs(1) == counts{2, 4});
+}
+
+TEST_CASE("a member whose channel is full is passed over until it has room")
+{
+  listener_test test;
+  test.host.full.insert(1);
+  test.connect(2);
+  CHECK(test.listener->join(2));
+  test.member(1, 4);
+  CHECK(test.host.offers.empty());
+  CHECK(test.listener->credit(2, 1));
+  CHECK(test.host.runs(2) == counts{1});
+  test.host.full.clear();
+  test.run();
+  CHECK(test.host.offered(1) == 0);
+  test.listener->writable(1);
+  CHECK(test.host.runs(1) == counts{1});
+}
+
+TEST_CASE("a connection that every try found unusable is closed")
+{
+  listener_test test;
+  test.connect(1);
+  test.member(1, 1);
+  for (std::size_t tried = 1; tried <= 3; ++tried) {
+    REQUIRE(test.host.offers.size() == tried);
+    CHECK_FALSE(test.clients.closed(0));
+    const auto first = test.host.offers.back().first;
+    CHECK(test.refuse(1, first, 1, wire::refuse_reason::unusable));
+  }
+  CHECK(test.host.offers.size() == 3);
+  CHECK(test.listener->counters().closed == 1);
+  CHECK(test.run_until([&] { return test.clients.closed(0) || test.context.stopped(); }));
+  CHECK(test.clients.closed(0));
+}
+
+TEST_CASE("what the dead had not answered goes to others, in its old order")
+{
+  listener_test test;
+  test.connect(3);
+  test.member(1, 3);
+  CHECK(test.take(1, test.host.offers.at(0).first, 1));
+  test.member(2, 8);
+  test.listener->gone(1);
+  CHECK(test.host.runs(2) == counts{2});
+  CHECK(test.listener->counters().redispatched == 2);
+  CHECK(test.listener->counters().lost == 1);
+  CHECK_FALSE(test.listener->is_member(1));
+  test.listener->gone(1);
+  CHECK(test.listener->counters().lost == 1);
+}
+
+TEST_CASE("one of several leaves without a last call and is offered nothing more")
+{
+  listener_test test;
+  test.member(1, 8);
+  test.member(2, 8);
+  CHECK(test.listener->leave(1));
+  CHECK(test.host.called.empty());
+  test.connect(3);
+  CHECK(test.run_until([&] { return test.host.offered(2) == 3; }));
+  CHECK(test.host.offered(1) == 0);
+}
+
+TEST_CASE("who is no member has left already")
+{
+  listener_test test;
+  CHECK(test.listener->leave(5));
+  CHECK(test.listener->is_open());
+}
+
+TEST_CASE("the last one leaves at once when nothing waits, and the socket closes")
+{
+  listener_test test;
+  test.member(1, 8);
+  CHECK(test.listener->leave(1));
+  CHECK(test.host.called.empty());
+  CHECK_FALSE(test.listener->is_open());
+  test.listener->gone(1);
+  CHECK(test.listener->is_finished());
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+}
+
+TEST_CASE("the last one is handed what waits in the kernel before it leaves")
+{
+  listener_test test;
+  test.member(1, 2);
+  test.run();
+  test.connect(5);
+  CHECK_FALSE(test.listener->leave(1));
+  CHECK(test.listener->is_member(1));
+  std::size_t answered = 0;
+  while (test.host.called.empty() && answered != test.host.offers.size()) {
+    const auto offer = test.host.offers[answered++];
+    CHECK(test.take(1, offer.first, offer.count));
+  }
+  CHECK(test.host.offered(1) == 5);
+  CHECK(test.host.called == std::vector<worker_id>{1});
+  CHECK_FALSE(test.listener->is_open());
+  CHECK(test.listener->counters().taken == 5);
+  CHECK(test.listener->counters().closed == 0);
+}
+
+TEST_CASE("a last call to one without credit ends in bounded time, what waits is closed")
+{
+  listener_test test;
+  CHECK(test.listener->join(1));
+  test.connect(2);
+  CHECK_FALSE(test.listener->leave(1));
+  CHECK(test.run_until([&] { return !test.host.called.empty(); }));
+  CHECK(test.host.called == std::vector<worker_id>{1});
+  CHECK(test.host.offered(1) == 0);
+  CHECK_FALSE(test.listener->is_open());
+  CHECK(test.clients.closed(0));
+  CHECK(test.clients.closed(1));
+}
+
+TEST_CASE("one who joins during a last call takes it over")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.run();
+  test.connect(3);
+  CHECK_FALSE(test.listener->leave(1));
+  CHECK(test.listener->join(2));
+  CHECK(test.host.called == std::vector<worker_id>{1});
+  CHECK_FALSE(test.listener->is_member(1));
+  CHECK(test.listener->is_open());
+  CHECK(test.listener->credit(2, 8));
+  CHECK(test.run_until([&] { return test.host.offered(2) == 2; }));
+  CHECK(test.host.offered(1) == 1);
+}
+
+TEST_CASE("one who dies during its last call ends it, and what it had not answered is closed")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.run();
+  test.connect(3);
+  CHECK_FALSE(test.listener->leave(1));
+  test.listener->gone(1);
+  CHECK(test.listener->is_finished());
+  CHECK(test.host.called.empty());
+  for (std::size_t i = 0; i != 3; ++i) CHECK(test.clients.closed(i));
+}
+
+TEST_CASE("a held listener outlives its last member, and the next one gets what waited")
+{
+  listener_test test(true);
+  test.connect(2);
+  test.member(1, 1);
+  test.listener->gone(1);
+  CHECK(test.listener->is_open());
+  test.connect(1);
+  test.run();
+  CHECK_FALSE(test.clients.closed(0));
+  test.member(2, 8);
+  CHECK(test.run_until([&] { return test.host.offered(2) == 3; }));
+}
+
+TEST_CASE("a held listener is left without a last call")
+{
+  listener_test test(true);
+  test.member(1, 1);
+  test.run();
+  test.connect(3);
+  CHECK(test.listener->leave(1));
+  CHECK(test.listener->is_open());
+}
+
+TEST_CASE("while the cluster ends no listener is held")
+{
+  listener_test test(true);
+  test.member(1, 1);
+  test.host.is_ending = true;
+  CHECK(test.listener->leave(1));
+  CHECK_FALSE(test.listener->is_open());
+}
+
+TEST_CASE("a held listener without members closes when it is told")
+{
+  listener_test test(true);
+  test.member(1, 1);
+  test.listener->close_if_empty();
+  CHECK(test.listener->is_open());
+  test.listener->gone(1);
+  test.listener->close_if_empty();
+  CHECK(test.listener->is_finished());
+}
+
+TEST_CASE("shutting closes the socket and asks nothing of the host any more")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.run();
+  test.connect(3);
+  CHECK_FALSE(test.listener->leave(1));
+  const auto offers = test.host.offers.size();
+  test.listener->shut();
+  CHECK_FALSE(test.listener->is_open());
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+  CHECK(test.host.offers.size() == offers);
+  CHECK(test.host.called.empty());
+}
+
+TEST_CASE("the path of a unix socket goes with the listener")
+{
+  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
+  REQUIRE(::mkdtemp(folder.data()));
+  const std::string path = folder + "/socket";
+  std::error_code error;
+  listener_test test(posix::socket_address::from_path(path, error), false);
+  CHECK(std::filesystem::exists(path));
+  test.member(1, 1);
+  test.listener->gone(1);
+  CHECK_FALSE(std::filesystem::exists(path));
+  std::filesystem::remove(folder);
+}
