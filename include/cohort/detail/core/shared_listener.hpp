@@ -13,6 +13,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <algorithm>
@@ -121,6 +122,7 @@ private:
 
   void close() noexcept;
   void pump();
+  void pump_soon();
   void dispatch() noexcept;
   void accept_more();
   bool accept_one(std::error_code& error);
@@ -144,6 +146,7 @@ private:
   asio::steady_timer patience_;
   asio::steady_timer last_call_timer_;
   pause pause_ = pause::none;
+  bool pump_posted_ = false;
   std::optional<worker_id> last_call_;
   // The kernel had no connection when it was last asked.
   bool backlog_empty_ = false;
@@ -193,7 +196,7 @@ bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& m
   // The worker alone owns it now: our copy is closed at once, so that the worker's close is seen.
   const bool fits = handoff_.taken(
       worker, message.first, message.count, message.released, [](posix::unique_fd) noexcept {});
-  if (fits) pump();
+  if (fits) pump_soon();
   return fits;
 }
 
@@ -214,7 +217,7 @@ template <class Policy, class Host>
 bool shared_listener<Policy, Host>::released(worker_id worker, const wire::released& message)
 {
   const bool fits = handoff_.released(worker, message.count);
-  if (fits) pump();
+  if (fits) pump_soon();
   return fits;
 }
 
@@ -334,6 +337,18 @@ void shared_listener<Policy, Host>::pump()
   accept_more();
   wait_for_patience();
   check_last_call();
+}
+
+// Answers come many at a time; what they make room for is accepted and sent in one go.
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::pump_soon()
+{
+  const bool idle = pause_ == pause::readable && handoff_.queue_size() == 0 && !last_call_;
+  if (idle || std::exchange(pump_posted_, true)) return;
+  asio::post(socket_.get_executor(), [self = self()] {
+    self->pump_posted_ = false;
+    self->pump();
+  });
 }
 
 template <class Policy, class Host>
