@@ -4,7 +4,8 @@
 """Compiles each program of cases/ twice.
 
 As it stands it must compile; with MUST_FAIL defined it must not, and the first error must match the
-expression of its line `// expect-error: REGEX` (one alternative for each compiler's words).
+expression of its line `// expect-error: REGEX` (one alternative for each compiler's words). With a
+line `// expect-lines: N` the compiler may not say more than that, source that it quotes apart.
 """
 
 import argparse
@@ -35,7 +36,9 @@ def first_error(output):
 def problem(command, path):
     """None when the case behaves."""
     with open(path) as file:
-        expected = re.search(r"^// expect-error: (.+)$", file.read(), re.MULTILINE)
+        text = file.read()
+    expected = re.search(r"^// expect-error: (.+)$", text, re.MULTILINE)
+    lines = re.search(r"^// expect-lines: (\d+)$", text, re.MULTILINE)
     if not expected:
         return "has no line `// expect-error: REGEX`"
     status, output = compile_case(command, path)
@@ -47,6 +50,9 @@ def problem(command, path):
     error = first_error(output)
     if error is None or not re.search(expected.group(1), error):
         return f"expected /{expected.group(1)}/, first error is: {error}"
+    said = sum(not re.match(r"\s*\d*\s*\|", line) for line in output.splitlines())
+    if lines and said > int(lines.group(1)):
+        return f"the compiler needs {said} lines to say it:\n{output}"
     return None
 
 

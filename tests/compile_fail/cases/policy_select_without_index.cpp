@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-// expect-error: constraint.* failure|constraints not satisfied
+// expect-error: the policy of a cohort::cluster must be a cohort::scheduling_policy
+// expect-lines: 15
 //
 // What `select` returns is an index: of type int it could be -1 for nobody, which is not `wait`.
 
-#include <cohort/scheduling/policy.hpp>
+#include <cohort/cluster.hpp>
 
-#include <cstddef>
-#include <span>
+#include <asio/io_context.hpp>
 
 struct chooses {
 #ifdef MUST_FAIL
@@ -20,7 +20,9 @@ struct chooses {
 #endif
 };
 
-template <cohort::scheduling_policy Policy>
-struct scheduled {};
-
-scheduled<chooses> made;
+int main()
+{
+  asio::io_context context;
+  cohort::cluster<chooses> cluster(context);
+  return cluster.workers().empty() ? 0 : 1;
+}

@@ -1,10 +1,13 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: on_leave must be callable with a const cohort::candidate&
+// expect-lines: 15
 //
 // A hook that could never be called would otherwise be ignored.
 
-#include <cohort/scheduling/round_robin.hpp>
+#include <cohort/cluster.hpp>
+
+#include <asio/io_context.hpp>
 
 struct listening : cohort::round_robin {
 #ifdef MUST_FAIL
@@ -14,4 +17,9 @@ struct listening : cohort::round_robin {
 #endif
 };
 
-static_assert(cohort::detail::check_hooks<listening>());
+int main()
+{
+  asio::io_context context;
+  cohort::cluster<listening> cluster(context);
+  return cluster.workers().empty() ? 0 : 1;
+}

@@ -8,13 +8,15 @@
 #include <asio/associated_executor.hpp>
 #include <asio/cancellation_type.hpp>
 #include <asio/error.hpp>
-#include <asio/executor_work_guard.hpp>
+#include <asio/execution/outstanding_work.hpp>
 #include <asio/post.hpp>
+#include <asio/prefer.hpp>
 #include <asio/recycling_allocator.hpp>
 
 #include <memory>
 #include <system_error>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 namespace cohort::detail {
@@ -65,6 +67,18 @@ private:
   wait_operation<Args...>* last_ = nullptr;
 };
 
+/// An executor that counts as work of its context as long as it exists. As Asio's own operations
+/// do it: `executor_work_guard` does not compile for every executor of Asio 1.22.
+template <class Executor>
+using working_executor = std::decay_t<decltype(asio::prefer(
+    std::declval<const Executor&>(), asio::execution::outstanding_work.tracked))>;
+
+template <class Executor>
+working_executor<Executor> keep_working(const Executor& executor)
+{
+  return asio::prefer(executor, asio::execution::outstanding_work.tracked);
+}
+
 template <class Handler, class... Args>
 class wait_operation_for final : public wait_operation<Args...> {
 public:
@@ -105,8 +119,8 @@ private:
   void post(std::error_code error, std::tuple<Args...> args);
 
   Handler handler_;
-  asio::executor_work_guard<asio::any_io_executor> io_work_;
-  asio::executor_work_guard<handler_executor> handler_work_;
+  working_executor<asio::any_io_executor> io_work_;
+  working_executor<handler_executor> handler_work_;
 };
 
 // Implementation
@@ -149,8 +163,8 @@ template <class Handler, class... Args>
 wait_operation_for<Handler, Args...>::wait_operation_for(
     Handler handler, const asio::any_io_executor& executor)
     : handler_(std::move(handler)),
-      io_work_(executor),
-      handler_work_(asio::get_associated_executor(handler_, executor))
+      io_work_(keep_working(executor)),
+      handler_work_(keep_working(asio::get_associated_executor(handler_, executor)))
 {
 }
 
@@ -193,7 +207,7 @@ void wait_operation_for<Handler, Args...>::post(std::error_code error, std::tupl
   auto memory = get_allocator();
   traits::destroy(memory, this);
   traits::deallocate(memory, this, 1);
-  asio::post(handler_work.get_executor(), std::move(completion));
+  asio::post(handler_work, std::move(completion));
 }
 
 template <class Handler, class... Args>

@@ -206,3 +206,18 @@ TEST_CASE("a handler bound to a strand runs within it")
   context.run();
   CHECK(within);
 }
+
+TEST_CASE("a handler may be bound to a strand of any executor")
+{
+  asio::io_context context;
+  const auto strand = asio::make_strand(asio::any_io_executor(context.get_executor()));
+  bool within = false;
+  auto* const operation = make<>(context, asio::bind_executor(strand, [&](std::error_code) {
+    within = strand.running_in_this_thread();
+  }));
+  context.poll();
+  CHECK_FALSE(context.stopped());
+  operation->complete(std::error_code());
+  context.run();
+  CHECK(within);
+}

@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/run.hpp>
+
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <concepts>
+#include <csignal>
+#include <iostream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+using namespace std::chrono_literals;
+using cohort::cluster;
+using cohort::run_options;
+using cohort::this_worker;
+
+namespace {
+
+asio::awaitable<void> supervise_nothing(cluster<>&) { co_return; }
+asio::awaitable<void> serve_nothing(this_worker&) { co_return; }
+
+static_assert(std::same_as<cohort::detail::subject_of<decltype(&supervise_nothing)>, cluster<>>);
+static_assert(std::same_as<cohort::detail::subject_of<decltype(&serve_nothing)>, this_worker>);
+
+// What is written to std::cerr while this lives.
+class captured_errors {
+public:
+  captured_errors() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
+  ~captured_errors() { std::cerr.rdbuf(before_); }
+  captured_errors(const captured_errors&) = delete;
+  captured_errors& operator=(const captured_errors&) = delete;
+  std::string text() const { return text_.str(); }
+
+private:
+  std::ostringstream text_;
+  std::streambuf* before_;
+};
+
+char* no_arguments[] = {nullptr};
+
+template <class Supervise>
+int run(Supervise supervise, run_options options = run_options())
+{
+  return cohort::run(0, no_arguments, supervise, serve_nothing, options);
+}
+
+} // namespace
+
+TEST_CASE("options have the documented defaults, and can be chained")
+{
+  CHECK(run_options().drain_deadline() == 30s);
+  CHECK_FALSE(run_options().settings().silent());
+  const auto options = run_options().drain_deadline(1s).settings(cohort::settings().silent(true));
+  CHECK(options.drain_deadline() == 1s);
+  CHECK(options.settings().silent());
+  run_options same;
+  same.drain_deadline(2s).settings(cohort::settings().cwd("/"));
+  CHECK(same.drain_deadline() == 2s);
+  CHECK(same.settings().cwd() == "/");
+}
+
+TEST_CASE("a program that supervises nothing ends with 0") { CHECK(run(supervise_nothing) == 0); }
+
+TEST_CASE("the arguments are those of main unless the options say otherwise")
+{
+  std::vector<std::string> seen;
+  const auto look = [&seen](cluster<>& primary) -> asio::awaitable<void> {
+    seen = *primary.current_settings().args();
+    co_return;
+  };
+  std::string name = "program", first = "--one";
+  char* arguments[] = {name.data(), first.data(), nullptr};
+  CHECK(cohort::run(2, arguments, look, serve_nothing) == 0);
+  CHECK(seen == std::vector<std::string>{"--one"});
+  const auto own = cohort::settings().args(std::vector<std::string>(2, "x"));
+  CHECK(cohort::run(2, arguments, look, serve_nothing, run_options().settings(own)) == 0);
+  CHECK(seen == std::vector<std::string>(2, "x"));
+}
+
+TEST_CASE("an exception out of supervise is one line and the result 1")
+{
+  const captured_errors errors;
+  const auto fail = [](cluster<>&) -> asio::awaitable<void> {
+    throw std::runtime_error("no luck");
+    co_return;
+  };
+  CHECK(run(fail) == 1);
+  CHECK(errors.text() == "cohort: supervise: no luck\n");
+}
+
+TEST_CASE("what is no std::exception has a line too")
+{
+  const captured_errors errors;
+  const auto fail = [](cluster<>&) -> asio::awaitable<void> {
+    throw 5;
+    co_return;
+  };
+  CHECK(run(fail) == 1);
+  CHECK(errors.text() == "cohort: supervise: unknown exception\n");
+}
+
+TEST_CASE("shutting down and draining are a normal end, and an aborted wait only in an ending")
+{
+  const auto end = [](std::error_code error) {
+    return std::make_exception_ptr(std::system_error(error));
+  };
+  using cohort::detail::is_normal_end;
+  CHECK(is_normal_end(nullptr, false));
+  CHECK(is_normal_end(end(cohort::error::shutting_down), false));
+  CHECK(is_normal_end(end(cohort::error::draining), false));
+  CHECK(is_normal_end(end(asio::error::operation_aborted), true));
+  CHECK_FALSE(is_normal_end(end(asio::error::operation_aborted), false));
+  CHECK_FALSE(is_normal_end(end(cohort::error::worker_gone), true));
+  CHECK_FALSE(is_normal_end(std::make_exception_ptr(5), true));
+}
+
+TEST_CASE("a termination signal ends the program with 0, and what it awaits is cancelled")
+{
+  bool cancelled = false;
+  const auto wait = [&cancelled](cluster<>& primary) -> asio::awaitable<void> {
+    auto events = primary.subscribe<cohort::exit_event>();
+    asio::post(primary.get_executor(), [] { std::raise(SIGTERM); });
+    try {
+      [[maybe_unused]] const auto event = co_await events.next();
+    } catch (const std::system_error& error) {
+      cancelled = error.code() == asio::error::operation_aborted;
+      throw;
+    }
+  };
+  CHECK(run(wait) == 0);
+  CHECK(cancelled);
+}
+
+TEST_CASE("an exception out of supervise ends the workers first")
+{
+  const captured_errors errors;
+  const auto fork_and_fail = [](cluster<>& primary) -> asio::awaitable<void> {
+    co_await primary.co_fork();
+    throw std::runtime_error("after all");
+  };
+  const auto how = cohort::settings().exec("/bin/sleep").args(std::vector<std::string>(1, "100"));
+  CHECK(run(fork_and_fail, run_options().settings(how).drain_deadline(1ms)) == 1);
+  CHECK(errors.text() == "cohort: supervise: after all\n");
+}
+
+TEST_CASE("a second signal kills the workers and is the result")
+{
+  const auto raise_twice = [](cluster<>& primary) -> asio::awaitable<void> {
+    co_await primary.co_fork();
+    // The first one begins an end that a worker which never drains would keep waiting.
+    for (int i = 0; i != 2; ++i) {
+      std::raise(SIGINT);
+      co_await asio::post(primary.get_executor(), asio::use_awaitable);
+    }
+    co_await primary.idle();
+  };
+  const auto how = cohort::settings().exec("/bin/sleep").args(std::vector<std::string>(1, "100"));
+  CHECK(run(raise_twice, run_options().settings(how)) == 128 + SIGINT);
+}
