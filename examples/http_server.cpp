@@ -167,12 +167,12 @@ auto supervisor::handle(const cohort::exit_event& event) -> duration
 auto supervisor::failed(const std::string& what) -> duration
 {
   ++failures_;
-  if (listening_.empty() && failures_ == most_failures_) {
+  if (listening_.empty() && failures_ >= most_failures_) {
     failure_ = what;
     return duration(0);
   }
   std::cerr << "http_server: " << what << std::endl;
-  return std::min(longest_pause_, duration(100) * (1 << std::min(failures_, 6U)));
+  return std::min(longest_pause_, duration(100) * (1 << std::min(failures_ - 1, 6U)));
 }
 
 } // namespace
