@@ -100,6 +100,8 @@ private:
   std::map<worker_id, std::shared_ptr<worker_type>> workers_;
   worker_id last_id_ = 0;
   bool ending_ = false;
+  // The handle is gone. An operation that was made before may still be started.
+  bool closed_ = false;
   exits exits_;
   wait_queue<exits> ended_waiting_;
   wait_queue<> idle_waiting_;
@@ -119,7 +121,7 @@ template <class Policy>
 auto cluster_core<Policy>::fork(const environment& variables, std::error_code& error)
     -> worker_pointer
 {
-  if (ending_) {
+  if (ending_ || closed_) {
     error = error::shutting_down;
     return nullptr;
   }
@@ -211,6 +213,7 @@ void cluster_core<Policy>::report_end()
 template <class Policy>
 void cluster_core<Policy>::close()
 {
+  closed_ = true;
   connections_.close();
   for (const auto& [id, worker] : std::exchange(workers_, {})) worker->orphan();
   events_.close();

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/worker_core.hpp>
+
+#include <asio/io_context.hpp>
+#include <doctest/doctest.h>
+
+#include <optional>
+
+using cohort::exit_status;
+using cohort::detail::worker_core;
+
+namespace {
+
+// A worker of which only its latches are of interest.
+class shown_worker final : public worker_core {
+public:
+  shown_worker(const asio::any_io_executor& executor, cohort::worker_id id)
+      : worker_core(executor, id)
+  {
+  }
+  void disconnect(duration) override {}
+};
+
+} // namespace
+
+TEST_CASE("a worker keeps its id and its executor, and begins with nothing happened")
+{
+  asio::io_context context;
+  shown_worker worker(context.get_executor(), 7);
+  CHECK(worker.id() == 7);
+  CHECK(worker.get_executor() == asio::any_io_executor(context.get_executor()));
+  CHECK_FALSE(worker.online().is_set());
+  CHECK_FALSE(worker.listening().is_set());
+  CHECK_FALSE(worker.disconnected().is_set());
+  CHECK_FALSE(worker.exited().is_set());
+  CHECK_FALSE(worker.state().is_dead());
+  CHECK(worker.state().is_connected());
+}
+
+TEST_CASE("waits end with operation_aborted when the last handle goes")
+{
+  asio::io_context context;
+  std::optional<shown_worker> worker(std::in_place, context.get_executor(), 7);
+  std::error_code online, exited;
+  worker->online().add([&](std::error_code error) { online = error; });
+  worker->exited().add([&](std::error_code error, exit_status) { exited = error; });
+  worker.reset();
+  context.run();
+  CHECK(online == asio::error::operation_aborted);
+  CHECK(exited == asio::error::operation_aborted);
+}
