@@ -22,7 +22,7 @@ namespace cohort::detail {
 /// this class. Cancellation of any type takes a handler out with `operation_aborted`; so does the
 /// end of the queue. When the execution context shuts down first, the handlers are destroyed.
 template <class... Args>
-class wait_queue : public wait_queue_base {
+class wait_queue final : public wait_queue_base {
 public:
   explicit wait_queue(const asio::any_io_executor& executor);
   ~wait_queue();
