@@ -6,6 +6,7 @@
 #include <asio/error.hpp>
 #include <doctest/doctest.h>
 
+#include <ostream>
 #include <set>
 #include <string>
 #include <vector>
