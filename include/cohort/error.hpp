@@ -67,7 +67,8 @@ struct std::is_error_condition_enum<cohort::condition> : std::true_type {
 
 namespace cohort::detail {
 
-class error_category final : public std::error_category {
+// Not named like the functions: inside this namespace their calls would make objects of these.
+class category_of_errors final : public std::error_category {
 public:
   const char* name() const noexcept override { return "cohort"; }
 
@@ -90,7 +91,7 @@ public:
   }
 };
 
-class condition_category final : public std::error_category {
+class category_of_conditions final : public std::error_category {
 public:
   const char* name() const noexcept override { return "cohort.condition"; }
 
@@ -131,13 +132,13 @@ namespace cohort {
 
 inline const std::error_category& error_category() noexcept
 {
-  static const detail::error_category category;
+  static const detail::category_of_errors category;
   return category;
 }
 
 inline const std::error_category& condition_category() noexcept
 {
-  static const detail::condition_category category;
+  static const detail::category_of_conditions category;
   return category;
 }
 

@@ -82,7 +82,8 @@ TEST_CASE("an idle connection is told of the drain and ends between two requests
     co_await ask_on(primary, idle);
     busy.request("late");
     const auto both = [&] { return primary.cluster().counters().taken == 2; };
-    CHECK(co_await primary.eventually(both));
+    const bool both_at_last = co_await primary.eventually(both);
+    CHECK(both_at_last);
     bool ended = false;
     worker.disconnect(30s, [&](std::error_code, cohort::exit_status) { ended = true; });
     const outcome end = co_await end_of(primary, idle);
@@ -212,7 +213,8 @@ TEST_CASE("what a draining worker has not taken goes to others")
       clients.back().request("get");
     }
     const auto offered = [&] { return primary.cluster().counters().offered == 11; };
-    CHECK(co_await primary.eventually(offered));
+    const bool offered_at_last = co_await primary.eventually(offered);
+    CHECK(offered_at_last);
     cohort::worker other = co_await primary.start();
     lazy.disconnect(30s, [](std::error_code, cohort::exit_status) {});
     auto receive = [&] {
@@ -272,7 +274,8 @@ TEST_CASE("workers that leave together hand over what one of them has not taken"
       clients.back().request("get");
     }
     const auto offered = [&] { return primary.cluster().counters().offered == 4; };
-    CHECK(co_await primary.eventually(offered));
+    const bool offered_at_last = co_await primary.eventually(offered);
+    CHECK(offered_at_last);
     co_await primary.start();
     live.close();
     co_await primary.end();

@@ -140,7 +140,8 @@ TEST_CASE("the n-th listen on port 0 of all workers shares one port")
     const auto closed = [&] {
       return ask(address::tcp4(*ports[0].begin())).result == outcome::refused;
     };
-    CHECK(co_await primary.eventually(closed));
+    const bool closed_at_last = co_await primary.eventually(closed);
+    CHECK(closed_at_last);
     const answer served = co_await ask_at(primary, address::tcp4(*ports[1].begin()));
     CHECK(served.result == outcome::ok);
     co_await primary.end();
@@ -178,7 +179,8 @@ TEST_CASE("a worker may listen and close as often as it likes")
       co_await primary.command(worker, "close " + std::to_string(i + 1));
     }
     const auto as_before = [&] { return count_descriptors() == before; };
-    CHECK(co_await primary.eventually(as_before));
+    const bool as_before_at_last = co_await primary.eventually(as_before);
+    CHECK(as_before_at_last);
     co_await primary.end();
   });
 }
