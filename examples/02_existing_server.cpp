@@ -9,7 +9,7 @@
 //
 //   02_existing_server                           until SIGTERM or Ctrl-C; every client is greeted
 //   02_existing_server --threads 4               the same, the primary's context on four threads
-//   02_existing_server --port 0 --requests 8     prints eight greetings from four workers and ends
+//   02_existing_server --port 0 --requests 8     prints eight greetings and ends
 //   02_existing_server alone                     one process without a cluster
 
 #include <asio.hpp>

@@ -93,10 +93,11 @@ private:
   duration handle(const cohort::exit_event& event);
   duration failed(const std::string& what);
 
-  std::size_t wanted() const noexcept { return announced_ ? how_.workers : 1; }
+  // One worker shows whether the address can be had before the others are started.
+  std::size_t wanted() const noexcept { return can_listen_ ? how_.workers : 1; }
 
   const http::options& how_;
-  // The address has been printed; before, one worker shows whether it can be had at all.
+  bool can_listen_ = false;
   bool announced_ = false;
   std::set<cohort::worker_id> listening_;
   unsigned failures_ = 0;
@@ -138,14 +139,16 @@ auto supervisor::handle(const cohort::listening_event& event) -> duration
 {
   listening_.insert(event.worker);
   failures_ = 0;
-  if (std::exchange(announced_, true)) return duration(0);
+  can_listen_ = true;
+  if (announced_ || listening_.size() != how_.workers) return duration(0);
+  announced_ = true;
   std::cout << "listening on " << http::url(event.address, event.port) << std::endl;
   return duration(0);
 }
 
 auto supervisor::handle(const cohort::error_event& event) -> duration
 {
-  if (event.what == "listen" && !announced_) {
+  if (event.what == "listen" && !can_listen_) {
     failure_ = "cannot listen on " + http::url(how_.host.to_string(), how_.port) + ": " +
                event.code.message();
     return duration(0);

@@ -53,6 +53,7 @@ private:
   static asio::awaitable<void> watch(std::shared_ptr<server> self);
   template <class Condition>
   void interrupt_if(Condition condition);
+  void stop_clocks_if_done();
 
   asio::steady_timer second_;
   asio::steady_timer grace_;
@@ -81,10 +82,15 @@ inline asio::awaitable<void> server::run(std::shared_ptr<server> self, sessions:
     // Out of memory: this connection ends, the others go on.
   }
   self->sessions_.erase(place);
-  if (!self->shared_.draining || !self->sessions_.empty()) co_return;
-  // The last one has ended: no clock shall keep this worker.
-  self->second_.cancel();
-  self->grace_.cancel();
+  self->stop_clocks_if_done();
+}
+
+inline void server::stop_clocks_if_done()
+{
+  // With the last connection nothing shall keep a worker that drains.
+  if (!shared_.draining || !sessions_.empty()) return;
+  second_.cancel();
+  grace_.cancel();
 }
 
 inline asio::awaitable<void> server::watch(std::shared_ptr<server> self)
@@ -114,6 +120,7 @@ inline asio::awaitable<void> server::end_idle(
   std::error_code error;
   co_await worker.drain_requested(asio::redirect_error(asio::use_awaitable, error));
   self->shared_.draining = true;
+  self->stop_clocks_if_done();
   if (self->sessions_.empty()) co_return;
   self->grace_.expires_after(idle_grace_);
   co_await self->grace_.async_wait(asio::redirect_error(asio::use_awaitable, error));
