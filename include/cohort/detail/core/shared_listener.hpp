@@ -102,6 +102,9 @@ private:
 
   // One wakeup accepts so many connections at most, then others have their turn.
   static constexpr std::size_t budget_ = 256;
+  // An accept that finds nothing costs as much as one that succeeds: after a wakeup that brought a
+  // single connection, so many times no second one is looked for.
+  static constexpr unsigned single_accept_run_ = 7;
   static constexpr std::chrono::milliseconds retry_pause_{50};
   static constexpr std::chrono::seconds last_call_limit_{1};
 
@@ -146,6 +149,7 @@ private:
   asio::steady_timer patience_;
   asio::steady_timer last_call_timer_;
   pause pause_ = pause::none;
+  unsigned single_accepts_ = 0;
   bool pump_posted_ = false;
   std::optional<worker_id> last_call_;
   // The kernel had no connection when it was last asked.
@@ -374,10 +378,16 @@ void shared_listener<Policy, Host>::accept_more()
     std::size_t room = handoff_.capacity();
     if (room == 0 && last_call_ && handoff_.queue_size() == 0) room = 1;
     if (room == 0) return;
+    // The wait looks at the socket anew, so that nothing is missed.
+    const bool only_one = single_accepts_ != 0 && accepted == 0 && !last_call_;
+    if (only_one) --single_accepts_;
     std::error_code error;
-    for (std::size_t i = 0; i != room && !error; ++i) accepted += accept_one(error) ? 1 : 0;
+    for (std::size_t i = 0; i != (only_one ? 1 : room) && !error; ++i)
+      accepted += accept_one(error) ? 1 : 0;
     if (handoff_.queue_size() != 0) dispatch();
+    if (only_one && !error) return wait_readable();
     if (!error) continue;
+    if (accepted == 1) single_accepts_ = single_accept_run_;
     if (!posix::would_block(error)) return wait_for_descriptors(error);
     backlog_empty_ = true;
     return wait_readable();
