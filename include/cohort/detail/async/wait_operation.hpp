@@ -199,12 +199,14 @@ void wait_operation_for<Handler, Args...>::abort()
 template <class Handler, class... Args>
 void wait_operation_for<Handler, Args...>::post(std::error_code error, std::tuple<Args...> args)
 {
-  auto completion = [handler = std::move(handler_), io_work = std::move(io_work_), error,
-                        values = std::move(args)]() mutable {
+  auto memory = get_allocator();
+  auto completion = [handler = std::move(handler_), error, values = std::move(args)]() mutable {
     std::apply([&](Args&... each) { std::move(handler)(error, std::move(each)...); }, values);
   };
-  auto handler_work = std::move(handler_work_);
-  auto memory = get_allocator();
+  // Both end when the handler is on its way: it may run in a thread of another context, and this
+  // one may be gone before that is through with it.
+  [[maybe_unused]] const auto io_work = std::move(io_work_);
+  const auto handler_work = std::move(handler_work_);
   traits::destroy(memory, this);
   traits::deallocate(memory, this, 1);
   asio::post(handler_work, std::move(completion));

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
 #include <vector>
 
@@ -153,8 +154,11 @@ struct worker_test {
     posix::child_options options;
     options.path = "/bin/sh";
     options.argv = {"sh", "-c", script};
+    auto from_script = posix::stream_pair(error);
+    options.inherit = {from_script.second.get()};
     worker().start(options, error);
     REQUIRE_MESSAGE(!error, error.message());
+    script_says = std::move(from_script.first);
     worker().announce();
     core().exited().add(
         [this](std::error_code, exit_status how_it_ended) { status = how_it_ended; });
@@ -257,6 +261,8 @@ struct worker_test {
   noted_cluster cluster;
   std::shared_ptr<played_worker> peer;
   posix::unique_fd other_messages;
+  // What the script writes to its descriptor 3.
+  posix::unique_fd script_says;
   std::optional<exit_status> status;
 };
 
@@ -385,7 +391,10 @@ TEST_CASE("past its deadline a worker gets SIGTERM")
 
 TEST_CASE("a worker that does not heed SIGTERM is killed")
 {
-  worker_test test(cohort::settings().kill_grace(10ms), "trap '' TERM; kill -STOP $$; sleep 100");
+  const char* const script = "trap '' TERM; echo ready >&3; kill -STOP $$";
+  worker_test test(cohort::settings().kill_grace(10ms), script);
+  pollfd ready{test.script_says.get(), POLLIN, 0};
+  REQUIRE(::poll(&ready, 1, 10'000) == 1);
   test.worker().disconnect(1ms);
   CHECK(test.run_until([&] { return test.status.has_value(); }));
   CHECK(test.status == exit_status::signalled(SIGKILL));
