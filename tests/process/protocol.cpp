@@ -125,13 +125,15 @@ TEST_CASE("a worker that closes its channel and lives is killed before its clien
   std::vector<answer> answers;
   primary.run([&]() -> awaitable<void> {
     auto events = primary.cluster().subscribe<cohort::disconnect_event, cohort::exit_event>();
+    // It asks for nothing yet, but keeps the listener.
+    cohort::worker other =
+        co_await primary.start(primary.controlled(server("127.0.0.1:0 accept=0")));
     cohort::worker deserter = co_await primary.start(role("deserter"));
     const address where = co_await primary.address_of(deserter);
     std::vector<client> clients = connect_four(where);
     const auto offered = [&] { return primary.cluster().counters().offered == 4; };
     const bool out = co_await primary.eventually(offered);
     CHECK(out);
-    cohort::worker other = co_await primary.start();
     const auto first = co_await events.next();
     CHECK(first.index() == 0);
     CHECK(primary.cluster().counters().redispatched == 0);
@@ -140,6 +142,7 @@ TEST_CASE("a worker that closes its channel and lives is killed before its clien
     const cohort::exit_status status = co_await deserter.exited();
     CHECK(status.signal() == SIGKILL);
     CHECK(primary.cluster().counters().redispatched == 4);
+    co_await primary.command(other, "accept 0 100");
     answers = co_await answers_to(primary, clients);
     for (const answer& each : answers) CHECK(each.worker == other.id());
     co_await primary.end();
