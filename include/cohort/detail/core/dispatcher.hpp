@@ -166,7 +166,8 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message,
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) return nullptr;
   auto created = std::make_shared<listener>(executor_, host_, next_id_++, std::move(socket), bound,
-      (message.flags & wire::listen_hold_when_empty) != 0, policy_);
+      (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);
+  if (error) return nullptr;
   entries_.push_back(entry{asked, message.index, created});
   return created;
 }

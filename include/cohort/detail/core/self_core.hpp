@@ -222,8 +222,9 @@ inline self_core::source_pointer self_core::listen_here(
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) return nullptr;
-  auto source =
-      std::make_shared<bound_source>(executor_, shared_from_this(), bound, std::move(socket));
+  auto source = std::make_shared<bound_source>(
+      executor_, shared_from_this(), bound, std::move(socket), error);
+  if (error) return nullptr;
   sources_.push_back(source);
   return source;
 }

@@ -3,16 +3,15 @@
 #pragma once
 
 #include <cohort/candidate.hpp>
+#include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/lifecycle/handoff.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
-#include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -45,10 +44,10 @@ public:
 
   shared_listener(const asio::any_io_executor& executor, Host& host, std::uint32_t id,
       posix::unique_fd socket, const posix::socket_address& bound, bool hold_when_empty,
-      const Policy& policy);
+      const Policy& policy, std::error_code& error);
 
   std::uint32_t id() const noexcept { return id_; }
-  const posix::socket_address& bound() const noexcept { return bound_; }
+  const posix::socket_address& bound() const noexcept { return socket_.bound(); }
   bool is_member(worker_id worker) const noexcept;
   const connection_counters& counters() const noexcept { return handoff_.counters(); }
 
@@ -57,7 +56,9 @@ public:
   /// Whether nothing is left to be done here.
   bool is_finished() const noexcept
   {
-    const auto owes = [](const candidate& member) { return member.offers + member.connections != 0; };
+    const auto owes = [](const candidate& member) {
+      return member.offers + member.connections != 0;
+    };
     return !is_open() && std::ranges::none_of(handoff_.members(), owes);
   }
 
@@ -98,14 +99,8 @@ public:
   }
 
 private:
-  enum class pause { none, readable, timer };
-
   // One wakeup accepts so many connections at most, then others have their turn.
   static constexpr std::size_t budget_ = 256;
-  // An accept that finds nothing costs as much as one that succeeds: after a wakeup that brought a
-  // single connection, so many times no second one is looked for.
-  static constexpr unsigned single_accept_run_ = 7;
-  static constexpr std::chrono::milliseconds retry_pause_{50};
   static constexpr std::chrono::seconds last_call_limit_{1};
 
   struct credit_account {
@@ -119,7 +114,7 @@ private:
   bool is_awaited() const noexcept
   {
     const auto has_offers = [](const candidate& member) { return member.offers != 0; };
-    return handoff_.queue_size() != 0 || (is_open() && !backlog_empty_) ||
+    return handoff_.queue_size() != 0 || (is_open() && !socket_.is_empty()) ||
            std::ranges::any_of(handoff_.members(), has_offers);
   }
 
@@ -128,9 +123,6 @@ private:
   void pump_soon();
   void dispatch() noexcept;
   void accept_more();
-  bool accept_one(std::error_code& error);
-  void wait_readable();
-  void wait_for_descriptors(std::error_code error);
   void wait_for_patience();
   void check_last_call();
   void finish_last_call();
@@ -140,20 +132,14 @@ private:
 
   Host& host_;
   std::uint32_t id_;
-  posix::socket_address bound_;
   bool hold_when_empty_;
   handoff<posix::unique_fd, Policy> handoff_;
   std::map<worker_id, credit_account> credit_;
-  asio::posix::stream_descriptor socket_;
-  asio::steady_timer retry_;
+  io::listener socket_;
   asio::steady_timer patience_;
   asio::steady_timer last_call_timer_;
-  pause pause_ = pause::none;
-  unsigned single_accepts_ = 0;
   bool pump_posted_ = false;
   std::optional<worker_id> last_call_;
-  // The kernel had no connection when it was last asked.
-  bool backlog_empty_ = false;
 };
 
 // Implementation
@@ -161,14 +147,12 @@ private:
 template <class Policy, class Host>
 shared_listener<Policy, Host>::shared_listener(const asio::any_io_executor& executor, Host& host,
     std::uint32_t id, posix::unique_fd socket, const posix::socket_address& bound,
-    bool hold_when_empty, const Policy& policy)
+    bool hold_when_empty, const Policy& policy, std::error_code& error)
     : host_(host),
       id_(id),
-      bound_(bound),
       hold_when_empty_(hold_when_empty),
       handoff_(policy),
-      socket_(executor, socket.release()),
-      retry_(executor),
+      socket_(executor, std::move(socket), bound, error),
       patience_(executor),
       last_call_timer_(executor)
 {
@@ -269,12 +253,8 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
     return true;
   }
   last_call_ = worker;
-  backlog_empty_ = false;
-  if (pause_ == pause::readable) {
-    // The wait in flight ends; the kernel is asked anew at once.
-    pause_ = pause::none;
-    socket_.cancel();
-  }
+  // The kernel is asked anew at once.
+  socket_.interrupt();
   last_call_timer_.expires_after(last_call_limit_);
   last_call_timer_.async_wait([self = self()](std::error_code error) {
     if (!error && self->last_call_) self->finish_last_call();
@@ -327,11 +307,7 @@ void shared_listener<Policy, Host>::close() noexcept
 {
   handoff_.close_queue([](posix::unique_fd) noexcept {});
   patience_.cancel();
-  retry_.cancel();
-  if (!socket_.is_open()) return;
-  posix::unlink_path(bound_);
-  std::error_code ignored;
-  socket_.close(ignored);
+  socket_.close();
 }
 
 template <class Policy, class Host>
@@ -347,7 +323,7 @@ void shared_listener<Policy, Host>::pump()
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::pump_soon()
 {
-  const bool idle = pause_ == pause::readable && handoff_.queue_size() == 0 && !last_call_;
+  const bool idle = socket_.is_waiting() && handoff_.queue_size() == 0 && !last_call_;
   if (idle || std::exchange(pump_posted_, true)) return;
   asio::post(socket_.get_executor(), [self = self()] {
     self->pump_posted_ = false;
@@ -372,65 +348,25 @@ void shared_listener<Policy, Host>::dispatch() noexcept
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::accept_more()
 {
-  if (!is_open() || pause_ != pause::none) return;
-  for (std::size_t accepted = 0; accepted < budget_;) {
+  if (!is_open() || socket_.is_waiting()) return;
+  const std::uint64_t enough = handoff_.counters().accepted + budget_;
+  while (handoff_.counters().accepted < enough) {
     // Without credit the kernel's queue holds what comes. Only a last call looks what is there.
     std::size_t room = handoff_.capacity();
     if (room == 0 && last_call_ && handoff_.queue_size() == 0) room = 1;
     if (room == 0) return;
-    // The wait looks at the socket anew, so that nothing is missed.
-    const bool only_one = single_accepts_ != 0 && accepted == 0 && !last_call_;
-    if (only_one) --single_accepts_;
-    std::error_code error;
-    for (std::size_t i = 0; i != (only_one ? 1 : room) && !error; ++i)
-      accepted += accept_one(error) ? 1 : 0;
+    const std::error_code error = socket_.accept(room, last_call_.has_value(),
+        [this](posix::unique_fd connection, const posix::socket_address& peer) {
+          const connection_info info(peer.host(), peer.port(), clock::now());
+          handoff_.enqueue(std::move(connection), info);
+        });
     if (handoff_.queue_size() != 0) dispatch();
-    if (only_one && !error) return wait_readable();
     if (!error) continue;
-    if (accepted == 1) single_accepts_ = single_accept_run_;
-    if (!posix::would_block(error)) return wait_for_descriptors(error);
-    backlog_empty_ = true;
-    return wait_readable();
+    if (posix::would_block(error)) break;
+    host_.accept_failed(error);
+    return socket_.back_off([self = self()] { self->pump(); });
   }
-  wait_readable();
-}
-
-template <class Policy, class Host>
-bool shared_listener<Policy, Host>::accept_one(std::error_code& error)
-{
-  posix::socket_address peer;
-  posix::unique_fd socket = posix::accept_stream(socket_.native_handle(), &peer, error);
-  if (error) {
-    // The connection failed, not the listener: the next one may be fine.
-    if (posix::connection_failed(error)) error.clear();
-    return false;
-  }
-  backlog_empty_ = false;
-  handoff_.enqueue(std::move(socket), connection_info(peer.host(), peer.port(), clock::now()));
-  return true;
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::wait_readable()
-{
-  pause_ = pause::readable;
-  socket_.async_wait(socket_.wait_read, [self = self()](std::error_code error) {
-    if (error || self->pause_ != pause::readable) return;
-    self->pause_ = pause::none;
-    self->pump();
-  });
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::wait_for_descriptors(std::error_code error)
-{
-  pause_ = pause::timer;
-  host_.accept_failed(error);
-  retry_.expires_after(retry_pause_);
-  retry_.async_wait([self = self()](std::error_code cancelled) {
-    self->pause_ = pause::none;
-    if (!cancelled) self->pump();
-  });
+  socket_.wait([self = self()] { self->pump(); });
 }
 
 template <class Policy, class Host>

@@ -41,8 +41,9 @@ struct source_test {
     auto listener = posix::listen_stream(asked, posix::listen_settings(), error);
     REQUIRE_MESSAGE(!error, error.message());
     const auto bound = posix::local_address(listener.get(), error);
-    source = std::make_shared<bound_source>(
-        context.get_executor(), std::make_shared<silent_owner>(), bound, std::move(listener));
+    source = std::make_shared<bound_source>(context.get_executor(),
+        std::make_shared<silent_owner>(), bound, std::move(listener), error);
+    REQUIRE_FALSE(error);
   }
   source_test() : source_test(tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {}
 

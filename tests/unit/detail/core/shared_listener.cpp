@@ -35,7 +35,8 @@ struct listener_test {
     REQUIRE_MESSAGE(!error, error.message());
     const auto bound = posix::local_address(socket.get(), error);
     listener = std::make_shared<listener_type>(context.get_executor(), host, 1, std::move(socket),
-        bound, hold_when_empty, cohort::round_robin());
+        bound, hold_when_empty, cohort::round_robin(), error);
+    REQUIRE_FALSE(error);
   }
 
   ~listener_test() { CHECK_FALSE(host.wrong); }

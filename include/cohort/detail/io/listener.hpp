@@ -1,0 +1,162 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail::io {
+
+/// A listening socket whose connections are for others: it accepts without making Asio sockets of
+/// them, many at a time, and waits for more, or for room in a full descriptor table.
+///
+/// A Unix path is removed when it closes. Handlers have to keep their owner alive.
+class listener {
+public:
+  /// With an error, because Asio cannot watch it, it is not open.
+  listener(const asio::any_io_executor& executor, posix::unique_fd socket,
+      const posix::socket_address& bound, std::error_code& error);
+  listener(const listener&) = delete;
+  listener& operator=(const listener&) = delete;
+  ~listener() { close(); }
+
+  const asio::any_io_executor& get_executor() noexcept { return executor_; }
+  const posix::socket_address& bound() const noexcept { return bound_; }
+  bool is_open() const noexcept { return socket_.is_open(); }
+
+  /// Accepts up to `limit` connections, each given to `take(unique_fd, const socket_address&
+  /// peer)`.
+  ///
+  /// @param thorough whether to ask until the kernel says that none is left. Otherwise it is taken
+  ///   for granted for a while after a wakeup that brought a single connection.
+  /// @return no error when `limit` were taken; `would_block` when none is left, then `wait`; any
+  ///   other when none can be taken now, then `back_off`.
+  template <class Take>
+  std::error_code accept(std::size_t limit, bool thorough, Take&& take);
+
+  /// Whether the kernel had no connection when it was last asked.
+  bool is_empty() const noexcept { return empty_; }
+
+  /// Calls `handler()` when a connection may be there, or when it is worth trying again. One of
+  /// them at a time; neither after `interrupt` or `close`.
+  template <class Handler>
+  void wait(Handler handler);
+  template <class Handler>
+  void back_off(Handler handler);
+  bool is_waiting() const noexcept { return waiting_; }
+
+  /// Ends the wait, without its handler.
+  void interrupt() noexcept;
+
+  void close() noexcept;
+
+private:
+  // An accept that finds nothing costs as much as one that succeeds.
+  static constexpr unsigned single_accepts_ = 7;
+  // Long enough not to spin, short enough that nobody notices the pause.
+  static constexpr std::chrono::milliseconds pause_{50};
+
+  template <class Handler>
+  auto guarded(Handler handler);
+
+  asio::any_io_executor executor_;
+  asio::posix::stream_descriptor socket_;
+  asio::steady_timer timer_;
+  posix::socket_address bound_;
+  unsigned expect_single_ = 0;
+  // Which wait is in force: an earlier one may be on its way to its handler already.
+  unsigned wait_number_ = 0;
+  bool waiting_ = false;
+  bool empty_ = false;
+};
+
+// Implementation
+
+inline listener::listener(const asio::any_io_executor& executor, posix::unique_fd socket,
+    const posix::socket_address& bound, std::error_code& error)
+    : executor_(executor),
+      socket_(executor),
+      timer_(executor),
+      bound_(bound)
+{
+  socket_.assign(socket.get(), error);
+  if (!error) socket.release();
+  else posix::unlink_path(bound);
+}
+
+template <class Take>
+std::error_code listener::accept(std::size_t limit, bool thorough, Take&& take)
+{
+  const bool single = !thorough && expect_single_ != 0;
+  if (single) --expect_single_;
+  for (std::size_t accepted = 0; accepted != limit; ++accepted) {
+    // The wait looks at the socket anew, so that nothing is missed.
+    if (single && accepted == 1) return {EAGAIN, std::system_category()};
+    std::error_code error;
+    posix::socket_address peer;
+    posix::unique_fd connection = posix::accept_stream(socket_.native_handle(), &peer, error);
+    // The connection failed, not the listener: the next one may be fine.
+    if (error && posix::connection_failed(error)) continue;
+    empty_ = error && posix::would_block(error);
+    if (empty_ && accepted == 1) expect_single_ = single_accepts_;
+    if (error) return error;
+    take(std::move(connection), peer);
+  }
+  return std::error_code();
+}
+
+template <class Handler>
+auto listener::guarded(Handler handler)
+{
+  waiting_ = true;
+  return [this, number = ++wait_number_, handler = std::move(handler)](std::error_code) mutable {
+    // The handler holds the owner of this object, which is alive as long as it exists.
+    if (!waiting_ || number != wait_number_) return;
+    waiting_ = false;
+    handler();
+  };
+}
+
+template <class Handler>
+void listener::wait(Handler handler)
+{
+  socket_.async_wait(socket_.wait_read, guarded(std::move(handler)));
+}
+
+template <class Handler>
+void listener::back_off(Handler handler)
+{
+  timer_.expires_after(pause_);
+  timer_.async_wait(guarded(std::move(handler)));
+}
+
+inline void listener::interrupt() noexcept
+{
+  waiting_ = false;
+  std::error_code ignored;
+  socket_.cancel(ignored);
+  timer_.cancel();
+}
+
+inline void listener::close() noexcept
+{
+  if (!socket_.is_open()) return;
+  interrupt();
+  posix::unlink_path(bound_);
+  std::error_code ignored;
+  socket_.close(ignored);
+}
+
+} // namespace cohort::detail::io
