@@ -61,20 +61,20 @@ public:
 
   /// Completes when the worker's runtime has said hello; `error::worker_gone` when it ends before.
   template <class Token = default_token_t<>>
-  auto online(Token&& token = Token());
+  auto online(Token&& token = Token()) const;
 
   /// Completes with `listening_event` when the worker listens for the first time;
   /// `error::worker_gone` when it ends before.
   template <class Token = default_token_t<>>
-  auto listening(Token&& token = Token());
+  auto listening(Token&& token = Token()) const;
 
   /// Completes when the worker's channel has ended, however.
   template <class Token = default_token_t<>>
-  auto disconnected(Token&& token = Token());
+  auto disconnected(Token&& token = Token()) const;
 
   /// Completes with `exit_status` when the worker's process has ended.
   template <class Token = default_token_t<>>
-  auto exited(Token&& token = Token());
+  auto exited(Token&& token = Token()) const;
 
   /// Sends a signal, and nothing else; a dead process gives `no_such_process`.
   /// @throws std::system_error
@@ -103,7 +103,7 @@ private:
 // Implementation
 
 template <class Token>
-auto worker::online(Token&& token)
+auto worker::online(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -113,7 +113,7 @@ auto worker::online(Token&& token)
 }
 
 template <class Token>
-auto worker::listening(Token&& token)
+auto worker::listening(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code, listening_event)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -123,7 +123,7 @@ auto worker::listening(Token&& token)
 }
 
 template <class Token>
-auto worker::disconnected(Token&& token)
+auto worker::disconnected(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -133,7 +133,7 @@ auto worker::disconnected(Token&& token)
 }
 
 template <class Token>
-auto worker::exited(Token&& token)
+auto worker::exited(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code, exit_status)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {

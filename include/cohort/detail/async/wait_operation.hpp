@@ -6,6 +6,7 @@
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
+#include <asio/bind_allocator.hpp>
 #include <asio/cancellation_type.hpp>
 #include <asio/error.hpp>
 #include <asio/execution/outstanding_work.hpp>
@@ -209,7 +210,7 @@ void wait_operation_for<Handler, Args...>::post(std::error_code error, std::tupl
   const auto handler_work = std::move(handler_work_);
   traits::destroy(memory, this);
   traits::deallocate(memory, this, 1);
-  asio::post(handler_work, std::move(completion));
+  asio::post(handler_work, asio::bind_allocator(memory, std::move(completion)));
 }
 
 template <class Handler, class... Args>

@@ -44,7 +44,11 @@ public:
   void add(Handler&& handler);
 
   /// Ends the waits in flight with `operation_aborted`.
-  void cancel() { waiting_.complete_all(asio::error::operation_aborted); }
+  void cancel()
+  {
+    waiting_.complete_all(asio::error::operation_aborted);
+    unwanted();
+  }
 
   /// Takes no more connections; waits in flight and later ones fail with `reason`.
   void close(std::error_code reason);
@@ -82,6 +86,8 @@ private:
   virtual void serve() = 0;
   /// One lease has ended, its descriptor is closed.
   virtual void live_changed() = 0;
+  /// Nobody waits any more.
+  virtual void unwanted() {}
   /// The source has closed, `closed_` is set.
   virtual void stop() = 0;
 

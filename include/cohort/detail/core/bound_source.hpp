@@ -28,6 +28,7 @@ public:
 private:
   void serve() override;
   void live_changed() override {}
+  void unwanted() override { listener_.interrupt(); }
   void stop() override { listener_.close(); }
 
   io::listener listener_;

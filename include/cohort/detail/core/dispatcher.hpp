@@ -60,7 +60,8 @@ public:
 
   /// Tries to make the worker leave every listener: false while a last call is under way somewhere.
   bool leave(worker_id worker);
-  bool in_last_call(worker_id worker) const noexcept;
+  /// Whether it listens anywhere still, if only for its last call.
+  bool is_member(worker_id worker) const noexcept;
   void retire(worker_id worker);
   void gone(worker_id worker);
   void writable(worker_id worker);
@@ -217,7 +218,7 @@ bool dispatcher<Policy, Host>::leave(worker_id worker)
 }
 
 template <class Policy, class Host>
-bool dispatcher<Policy, Host>::in_last_call(worker_id worker) const noexcept
+bool dispatcher<Policy, Host>::is_member(worker_id worker) const noexcept
 {
   return std::ranges::any_of(
       entries_, [&](const entry& each) { return each.listener->is_member(worker); });

@@ -10,12 +10,12 @@
 #include <cohort/error.hpp>
 #include <cohort/settings.hpp>
 
-#include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -68,6 +68,8 @@ private:
   template <class Message>
   bool received(const Message& message);
 
+  void answered(std::size_t offers);
+
   template <class Message>
   void send(const Message& message);
   void send_drain();
@@ -78,12 +80,9 @@ private:
   void condemn();
   void publish_exit();
   void report(const char* what, std::error_code error);
-  void exited(exit_status status);
+  void process_exited(exit_status status);
   void escalate(escalation next, duration after);
   void escalated();
-
-  static auto clock_now() noexcept { return std::chrono::steady_clock::now(); }
-  static listening_event describe(const posix::socket_address& bound);
 
   auto self() { return this->shared_from_this(); }
 
@@ -93,6 +92,9 @@ private:
   settings how_;
   asio::steady_timer timer_;
   escalation next_ = escalation::none;
+  // On all its listeners; a worker that joins another one while it has much to answer gets no more.
+  std::size_t open_offers_ = 0;
+  bool offers_refused_ = false;
   // Why it was condemned, if it was.
   std::error_code violation_ = error::protocol_violation;
   bool drain_written_ = false;
@@ -119,7 +121,7 @@ void managed_worker<Cluster>::start(const posix::child_options& options, std::er
   process_ = process::start(
       executor_, options,
       [weak = this->weak_from_this()](exit_status status) {
-        if (const auto self = weak.lock()) self->exited(status);
+        if (const auto self = weak.lock()) self->process_exited(status);
       },
       error);
   if (!error) control_.start(self());
@@ -129,9 +131,15 @@ template <class Cluster>
 bool managed_worker<Cluster>::send_offer(
     const wire::offer& message, std::span<const int> descriptors) noexcept
 {
+  if (open_offers_ + descriptors.size() > wire::max_outstanding) {
+    offers_refused_ = true;
+    return false;
+  }
   // A broken channel takes nothing either; its end is reported on its own.
   std::error_code error;
-  return control_.try_send(wire::control_frame(message).bytes(), descriptors, error);
+  if (!control_.try_send(wire::control_frame(message).bytes(), descriptors, error)) return false;
+  open_offers_ += descriptors.size();
+  return true;
 }
 
 template <class Cluster>
@@ -171,7 +179,17 @@ bool managed_worker<Cluster>::received(const Message& message)
     apply(actions);
     return true;
   }
-  return cluster_->connections().received(id_, message);
+  if (!cluster_->connections().received(id_, message)) return false;
+  if constexpr (requires { message.first; }) answered(message.count);
+  return true;
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::answered(std::size_t offers)
+{
+  // Answers about a listener that has ended meanwhile count as well: they were offers once.
+  open_offers_ -= std::min(open_offers_, offers);
+  if (std::exchange(offers_refused_, false)) cluster_->connections().writable(id_);
 }
 
 template <class Cluster>
@@ -195,7 +213,7 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
   if (reply.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
   std::error_code ignored;
   const auto bound = posix::socket_address::from_bytes(reply.address.bytes(), ignored);
-  const listening_event event = about(describe(bound));
+  const listening_event event = about(describe_listening(bound));
   listening_.set(std::error_code(), event);
   cluster_->publish(event);
   return true;
@@ -254,22 +272,6 @@ void managed_worker<Cluster>::apply(worker_action action)
 }
 
 template <class Cluster>
-listening_event managed_worker<Cluster>::describe(const posix::socket_address& bound)
-{
-  listening_event event;
-  if (bound.family() == AF_UNIX) {
-    event.type = address_type::unix_path;
-    event.address = bound.path();
-    return event;
-  }
-  const auto endpoint = bound.to_endpoint<asio::ip::tcp::endpoint>();
-  event.type = endpoint.address().is_v4() ? address_type::tcp4 : address_type::tcp6;
-  event.address = endpoint.address().to_string();
-  event.port = endpoint.port();
-  return event;
-}
-
-template <class Cluster>
 void managed_worker<Cluster>::send_drain()
 {
   if (std::exchange(drain_written_, true)) return;
@@ -279,7 +281,7 @@ void managed_worker<Cluster>::send_drain()
 template <class Cluster>
 void managed_worker<Cluster>::last_call_done()
 {
-  if (!cluster_->connections().in_last_call(id_)) send_drain();
+  if (!cluster_->connections().is_member(id_)) send_drain();
 }
 
 template <class Cluster>
@@ -331,7 +333,7 @@ void managed_worker<Cluster>::report(const char* what, std::error_code error)
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::exited(exit_status status)
+void managed_worker<Cluster>::process_exited(exit_status status)
 {
   const auto alive = self();
   // What it had said before its death still counts.
@@ -360,7 +362,8 @@ void managed_worker<Cluster>::disconnect(duration deadline)
   if (state_.is_dead()) return;
   // What is under way is only ever made shorter.
   const bool killing = next_ == escalation::kill;
-  if (!killing && (next_ != escalation::terminate || timer_.expiry() - clock_now() > deadline))
+  if (!killing && (next_ != escalation::terminate ||
+                      timer_.expiry() - std::chrono::steady_clock::now() > deadline))
     escalate(escalation::terminate, deadline);
   // As the last one of a listener it gets what waits there, before the actions can be carried out.
   if (!state_.drain_requested().empty() && cluster_ && cluster_->connections().leave(id_))

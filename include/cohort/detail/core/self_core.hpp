@@ -196,7 +196,8 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
     return;
   }
   pending->asked = address;
-  pending->index = address.port() == 0 ? free_index(address) : std::uint16_t(0);
+  pending->index = kind == wire::listen_kind::tcp && address.port() == 0 ? free_index(address)
+                                                                         : std::uint16_t(0);
   pending->credit = options.credit();
   wire::listen message;
   message.request = next_request_++;

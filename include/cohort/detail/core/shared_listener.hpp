@@ -59,7 +59,7 @@ public:
     const auto owes = [](const candidate& member) {
       return member.offers + member.connections != 0;
     };
-    return !is_open() && std::ranges::none_of(handoff_.members(), owes);
+    return !is_open() && !last_call_ && std::ranges::none_of(handoff_.members(), owes);
   }
 
   // What workers say. False: it contradicts what is known here.
@@ -362,7 +362,11 @@ void shared_listener<Policy, Host>::accept_more()
         });
     if (handoff_.queue_size() != 0) dispatch();
     if (!error) continue;
-    if (posix::would_block(error)) break;
+    if (posix::would_block(error)) {
+      // All who came before the last call are in; it does not wait for those who come now.
+      if (last_call_) return socket_.close();
+      break;
+    }
     host_.accept_failed(error);
     return socket_.back_off([self = self()] { self->pump(); });
   }

@@ -5,11 +5,13 @@
 #include <cohort/detail/async/latch.hpp>
 #include <cohort/detail/io/process.hpp>
 #include <cohort/detail/lifecycle/worker_state.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/ip/tcp.hpp>
 
 #include <chrono>
 #include <memory>
@@ -68,5 +70,21 @@ protected:
   latch<> disconnected_;
   latch<exit_status> exited_;
 };
+
+/// The event about a listener that is bound to this address.
+inline listening_event describe_listening(const posix::socket_address& bound)
+{
+  listening_event event;
+  if (!bound.path().empty()) {
+    event.type = address_type::unix_path;
+    event.address = bound.path();
+    return event;
+  }
+  const auto endpoint = bound.to_endpoint<asio::ip::tcp::endpoint>();
+  event.type = endpoint.address().is_v4() ? address_type::tcp4 : address_type::tcp6;
+  event.address = endpoint.address().to_string();
+  event.port = endpoint.port();
+  return event;
+}
 
 } // namespace cohort::detail

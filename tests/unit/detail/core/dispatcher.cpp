@@ -252,16 +252,16 @@ TEST_CASE("a worker leaves all its listeners, and a last call is one of any of t
   test.grant(1, first, 1);
   test.clients.connect(second_address, 1);
   CHECK_FALSE(test.connections.leave(1));
-  CHECK(test.connections.in_last_call(1));
+  CHECK(test.connections.is_member(1));
   test.connections.retire(1);
-  CHECK_FALSE(test.connections.in_last_call(1));
+  CHECK_FALSE(test.connections.is_member(1));
 }
 
 TEST_CASE("a worker that listens nowhere leaves at once")
 {
   dispatcher_test test;
   CHECK(test.connections.leave(1));
-  CHECK_FALSE(test.connections.in_last_call(1));
+  CHECK_FALSE(test.connections.is_member(1));
 }
 
 TEST_CASE("what a listener counted is not forgotten with it")

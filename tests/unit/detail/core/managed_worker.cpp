@@ -117,6 +117,7 @@ public:
           else if constexpr (std::is_same_v<type, wire::offer>) {
             CHECK(descriptors.fds.size() == message.count);
             offer = message;
+            offers += message.count;
             heard.push_back("offer " + std::to_string(message.count));
           } else {
             reply = message;
@@ -131,6 +132,7 @@ public:
 
   strings heard;
   wire::offer offer;
+  std::uint64_t offers = 0;
   wire::listen_reply reply;
 
 private:
@@ -215,9 +217,9 @@ struct worker_test {
   }
 
   // Makes the worker listen, with this much credit.
-  void come_listening(std::uint16_t credit)
+  void come_listening(std::uint16_t credit, std::uint16_t index = 0)
   {
-    listen();
+    listen(index);
     publishes({"listening"});
     tells({"listen"});
     wire::credit grant;
@@ -225,14 +227,15 @@ struct worker_test {
     grant.window = credit;
     peer->send(grant);
   }
-  void listen()
+  void listen(std::uint16_t index = 0)
   {
     std::error_code error;
     const auto where = posix::socket_address::from_endpoint(
         asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
     wire::listen message;
     message.request = 1;
-    message.backlog = 5;
+    message.index = index;
+    message.backlog = 511;
     message.address = wire::address_bytes(where.bytes());
     peer->send(message);
   }
@@ -337,6 +340,29 @@ TEST_CASE("a connection is offered with its descriptor, and counted when it is t
   taken.count = 1;
   test.peer->send(taken);
   CHECK(test.run_until([&] { return test.cluster.listeners.counters().taken == 1; }));
+}
+
+TEST_CASE("a worker has at most 128 offers to answer, on all its listeners together")
+{
+  worker_test test;
+  test.come_online();
+  test.come_listening(128);
+  cohort_test::test_clients clients(test.context);
+  clients.connect(test.bound(), 128);
+  CHECK(test.run_until([&] { return test.peer->offers == 128; }));
+  wire::taken taken;
+  taken.listener = test.peer->offer.listener;
+  taken.first = test.peer->offer.first;
+  taken.count = 1;
+  test.peer->heard.clear();
+  test.come_listening(128, 1);
+  clients.connect(test.bound(), 2);
+  CHECK(test.run_until([&] { return test.cluster.listeners.counters().accepted == 130; }));
+  CHECK(test.cluster.listeners.counters().offered == 128);
+  test.peer->send(taken);
+  ++taken.first;
+  test.peer->send(taken);
+  CHECK(test.run_until([&] { return test.peer->offers == 130; }));
 }
 
 TEST_CASE("a disconnect drains the worker, and its bye is confirmed")
