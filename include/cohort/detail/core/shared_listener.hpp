@@ -56,9 +56,7 @@ public:
   /// Whether nothing is left to be done here.
   bool is_finished() const noexcept
   {
-    const auto owes = [](const candidate& member) {
-      return member.offers + member.connections != 0;
-    };
+    const auto owes = [](const candidate& each) { return each.offers + each.connections != 0; };
     return !is_open() && !last_call_ && std::ranges::none_of(handoff_.members(), owes);
   }
 
@@ -362,11 +360,9 @@ void shared_listener<Policy, Host>::accept_more()
         });
     if (handoff_.queue_size() != 0) dispatch();
     if (!error) continue;
-    if (posix::would_block(error)) {
-      // All who came before the last call are in; it does not wait for those who come now.
-      if (last_call_) return socket_.close();
-      break;
-    }
+    // All who came before a last call are in; it does not wait for those who come now.
+    if (posix::would_block(error) && last_call_) return socket_.close();
+    if (posix::would_block(error)) break;
     host_.accept_failed(error);
     return socket_.back_off([self = self()] { self->pump(); });
   }

@@ -1,0 +1,169 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+//
+// Whole programs from outside: a primary that dies, and how cohort::run ends.
+
+#include "support/client.hpp"
+#include "support/program.hpp"
+
+#include <cohort/detail/posix/machine.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace cohort_test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// This program again as a primary, in a role of `primary_roles.cpp`.
+class role_program : public program {
+public:
+  explicit role_program(const std::string& role, const std::string& variable = "COHORT_TEST_RUN=")
+      : program(command(role, variable))
+  {
+  }
+
+  // Where the workers listen, once it says so.
+  address listening()
+  {
+    const std::string said = line();
+    REQUIRE_MESSAGE(said.starts_with("listening "), said);
+    return address::tcp4(static_cast<std::uint16_t>(std::stoi(said.substr(10))));
+  }
+
+  // How long it takes until all who hold its stdout are gone: the primary and its workers.
+  std::chrono::steady_clock::duration time_to_end()
+  {
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(line().empty());
+    return std::chrono::steady_clock::now() - begin;
+  }
+
+private:
+  static std::vector<std::string> command(const std::string& role, const std::string& variable)
+  {
+    std::vector<std::string> words(1, "/usr/bin/env");
+    words.push_back("COHORT_TEST_ROLE_PLAIN=1");
+    words.push_back("COHORT_TEST_ROLE=" + role);
+    words.push_back(variable);
+    words.push_back(cohort::detail::posix::executable_path());
+    return words;
+  }
+};
+
+role_program running(const std::string& what)
+{
+  return role_program("run", "COHORT_TEST_RUN=" + what);
+}
+
+// Waits until nobody listens there any more.
+void wait_for_refusal(const address& where)
+{
+  // Not as fast as can be: who knocks without a pause is served for a second longer.
+  while (client().connect(where) == outcome::ok) ::poll(nullptr, 0, 1);
+}
+
+// Whether what is sent comes back.
+bool echoes(client& live)
+{
+  std::string line;
+  return live.send("hello\n") == outcome::ok && live.receive(line) == outcome::ok &&
+         line == "hello";
+}
+
+} // namespace
+
+TEST_CASE("workers are gone within a second after their primary was killed")
+{
+  role_program primary("primary");
+  const address where = primary.listening();
+  client live(where);
+  CHECK(live.ask("keep").result == outcome::ok);
+  primary.signal(SIGKILL);
+  CHECK(primary.time_to_end() < 1s * time_factor());
+  CHECK(live.receive_end() == outcome::ok);
+  CHECK(ask(where).result == outcome::refused);
+  CHECK(primary.wait() == 128 + SIGKILL);
+}
+
+TEST_CASE("workers that drain when their primary was killed serve who is connected")
+{
+  role_program primary("primary", "COHORT_TEST_LOST=drain");
+  const address where = primary.listening();
+  client live(where);
+  CHECK(live.ask("keep").result == outcome::ok);
+  primary.signal(SIGKILL);
+  wait_for_refusal(where);
+  CHECK(live.ask("keep").result == outcome::ok);
+  live.close();
+  CHECK(primary.time_to_end() < 1s * time_factor());
+  CHECK(primary.wait() == 128 + SIGKILL);
+}
+
+TEST_CASE("run: SIGTERM and SIGINT drain the workers and give 0")
+{
+  for (const int signal : {SIGTERM, SIGINT}) {
+    CAPTURE(signal);
+    role_program one = running("restart");
+    const address where = one.listening();
+    client live(where);
+    CHECK(echoes(live));
+    one.signal(signal);
+    wait_for_refusal(where);
+    CHECK(echoes(live));
+    live.close();
+    CHECK(one.line() == "worker exited with code 0");
+    CHECK(one.wait() == 0);
+    CHECK(one.errors().empty());
+  }
+}
+
+TEST_CASE("run: a second signal ends at once, with 128 and its number")
+{
+  role_program one = running("restart");
+  const address where = one.listening();
+  client live(where);
+  CHECK(echoes(live));
+  one.signal(SIGTERM);
+  wait_for_refusal(where);
+  one.signal(SIGTERM);
+  CHECK(one.wait() == 128 + SIGTERM);
+  CHECK(live.receive_end() != outcome::timeout);
+}
+
+TEST_CASE("run: an exception out of supervise is one line and status 1, and ends the workers")
+{
+  role_program one = running("supervise throws");
+  one.listening();
+  CHECK(one.wait() == 1);
+  CHECK(one.errors() == "cohort: supervise: supervise failed\n");
+}
+
+TEST_CASE("run: an exception out of serve is one line and the worker's status 1")
+{
+  role_program one = running("serve throws");
+  CHECK(one.line() == "worker exited with code 1");
+  CHECK(one.wait() == 0);
+  CHECK(one.errors() == "cohort: serve: serve failed\n");
+}
+
+TEST_CASE("run: when supervise returns the workers go on, and the program ends with the last")
+{
+  role_program one = running("supervise returns");
+  const address where = one.listening();
+  for (int i = 0; i != 3; ++i) {
+    client live(where);
+    CHECK(echoes(live));
+  }
+  one.signal(SIGTERM);
+  CHECK(one.wait() == 0);
+}
+
+TEST_CASE("run: when serve returns the worker lives until it is drained")
+{
+  role_program one = running("serve returns");
+  CHECK(one.line() == "online");
+  one.signal(SIGTERM);
+  CHECK(one.line() == "worker exited with code 0");
+  CHECK(one.wait() == 0);
+}
