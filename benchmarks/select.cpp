@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 //
-// What choosing a worker costs: nanoseconds per call of `select`, beside an index that is counted up
-// and nothing else. All members are ready; in the second half one in four is.
+// What choosing a worker costs: nanoseconds per call of `select`, beside an index that is counted
+// up and nothing else. All members are ready; in the second half one in four is.
 
 #include <cohort/scheduling/round_robin.hpp>
 
@@ -17,8 +17,8 @@ namespace {
 
 // The least that goes round.
 struct increment {
-  std::size_t select(std::span<const cohort::candidate> members,
-      const cohort::connection_info&) noexcept
+  std::size_t select(
+      std::span<const cohort::candidate> members, const cohort::connection_info&) noexcept
   {
     if (++next == members.size()) next = 0;
     return next;

@@ -33,7 +33,8 @@ struct sample {
 
 double microseconds_since(std::chrono::steady_clock::time_point start)
 {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 // Returns when the program has been executed: the end of the pipe that exec closes shows it.
@@ -97,7 +98,8 @@ void compare(const char* scenario)
   const char* const metrics[] = {"start to executed", "start to reaped"};
   for (std::size_t i = 0; i != 2; ++i) {
     const double x = median(ours[i]), y = median(theirs[i]);
-    std::printf("%s | %s | us | %.0f | fork+exec | %.0f | %.2f\n", scenario, metrics[i], x, y, y / x);
+    std::printf(
+        "%s | %s | us | %.0f | fork+exec | %.0f | %.2f\n", scenario, metrics[i], x, y, y / x);
   }
 }
 

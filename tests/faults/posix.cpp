@@ -98,8 +98,10 @@ TEST_CASE("each step is named when it fails")
     call kind;
     start_step step;
   } const cases[] = {
-      {call::pipe2, start_step::create},       {call::mmap, start_step::create},
-      {call::mprotect, start_step::create},    {call::clone, start_step::create},
+      {call::pipe2, start_step::create},
+      {call::mmap, start_step::create},
+      {call::mprotect, start_step::create},
+      {call::clone, start_step::create},
       {call::child_fcntl, start_step::descriptors},
       {call::child_chdir, start_step::directory},
       {call::child_execve, start_step::execute},
@@ -289,8 +291,7 @@ TEST_CASE("accept is repeated after a signal and gives every other error back")
 {
   std::error_code ec;
   const std::string name = std::string("\0cohort-faults-", 15) + std::to_string(::getpid());
-  const auto listener =
-      listen_stream(socket_address::from_path(name, ec), listen_settings(), ec);
+  const auto listener = listen_stream(socket_address::from_path(name, ec), listen_settings(), ec);
   REQUIRE(!ec);
   faults faults;
   faults.fail(call::accept4, 1, EINTR, 2);

@@ -36,8 +36,8 @@ inline bytes make_frame(std::uint16_t type, std::size_t size = 0, std::size_t de
   header.length = static_cast<std::uint32_t>(size);
   header.type = type;
   header.descriptors = static_cast<std::uint8_t>(descriptors);
-  wire::encode_header(header,
-                      std::span<std::byte, wire::header_size>(frame.data(), wire::header_size));
+  wire::encode_header(
+      header, std::span<std::byte, wire::header_size>(frame.data(), wire::header_size));
   for (std::size_t i = 0; i != size; ++i)
     frame[wire::header_size + i] = static_cast<std::byte>(type + i);
   return frame;
@@ -67,16 +67,14 @@ struct distinct_files {
   std::vector<int> numbers(std::size_t first, std::size_t count) const
   {
     std::vector<int> result;
-    for (std::size_t i = first; i != first + count; ++i)
-      result.push_back(reading[i].get());
+    for (std::size_t i = first; i != first + count; ++i) result.push_back(reading[i].get());
     return result;
   }
 
   std::vector<ino_t> identities(std::size_t first, std::size_t count) const
   {
     std::vector<ino_t> result;
-    for (const int fd : numbers(first, count))
-      result.push_back(identity(fd));
+    for (const int fd : numbers(first, count)) result.push_back(identity(fd));
     return result;
   }
 };
@@ -106,11 +104,9 @@ public:
     for (std::size_t i = 0; i != seen.size; ++i)
       seen.intact = seen.intact && view.payload[i] == static_cast<std::byte>(seen.type + i);
     seen.truncated = received.truncated;
-    for (auto& fd : received.fds)
-      seen.files.push_back(identity(fd.get()));
+    for (auto& fd : received.fds) seen.files.push_back(identity(fd.get()));
     if (keep_files)
-      for (auto& fd : received.fds)
-        kept.push_back(std::move(fd));
+      for (auto& fd : received.fds) kept.push_back(std::move(fd));
     frames.push_back(std::move(seen));
     if (when_frame) when_frame();
   }

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-//
+#pragma once
+
 // The test side of the seam in detail/posix/system_calls.hpp. A program is built with it by
 // -DCOHORT_SYSTEM_CALLS_HEADER="support/failing_system_calls.hpp"; all its sources or none.
-#pragma once
 
 #ifndef COHORT_SYSTEM_CALLS_HEADER
 #error only for programs that are built with the seam: their library code differs from the usual one

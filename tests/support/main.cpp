@@ -37,7 +37,7 @@ extern "C" void watchdog_expired(int)
 {
   // Only async-signal-safe calls.
   [[maybe_unused]] const auto written =
-    ::write(STDERR_FILENO, watchdog_message.data(), watchdog_size);
+      ::write(STDERR_FILENO, watchdog_message.data(), watchdog_size);
   std::signal(SIGABRT, SIG_DFL);
   std::abort();
 }
@@ -101,7 +101,7 @@ std::vector<std::string> leftover_children()
 std::string one_line(std::string text)
 {
   std::replace_if(
-    text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n'; }, ' ');
+      text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n'; }, ' ');
   return text;
 }
 
@@ -139,11 +139,11 @@ struct guard : doctest::IReporter {
     const auto now = open_descriptors();
     std::vector<std::string> difference;
     std::set_difference(now.begin(), now.end(), descriptors_.begin(), descriptors_.end(),
-                        std::back_inserter(difference));
+        std::back_inserter(difference));
     for (const auto& target : difference) left.push_back("descriptor left open: " + target);
     difference.clear();
     std::set_difference(descriptors_.begin(), descriptors_.end(), now.begin(), now.end(),
-                        std::back_inserter(difference));
+        std::back_inserter(difference));
     for (const auto& target : difference)
       left.push_back("descriptor closed that was not the test's own: " + target);
 
@@ -153,12 +153,9 @@ struct guard : doctest::IReporter {
     if (!left.empty()) ++leaking_tests;
 
     const auto& reason = cohort_test::skip_reason();
-    if (!stats.testCaseSuccess || !left.empty())
-      record("failed", "");
-    else if (!reason.empty())
-      record("skipped", one_line(reason));
-    else
-      record("passed", "");
+    if (!stats.testCaseSuccess || !left.empty()) record("failed", "");
+    else if (!reason.empty()) record("skipped", one_line(reason));
+    else record("passed", "");
   }
 
   void report_query(const doctest::QueryData&) override {}
@@ -176,8 +173,8 @@ private:
   void record(const char* outcome, const std::string& reason)
   {
     if (!results_) return;
-    std::fprintf(results_, "%s\t%s\t%s\t%s\n", outcome, file_.c_str(), name_.c_str(),
-                 reason.c_str());
+    std::fprintf(
+        results_, "%s\t%s\t%s\t%s\n", outcome, file_.c_str(), name_.c_str(), reason.c_str());
     std::fflush(results_);
   }
 

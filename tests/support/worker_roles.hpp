@@ -43,6 +43,6 @@ private:
 
 #define COHORT_TEST_WORKER_ROLE(name)                                                              \
   static int cohort_test_role_##name(int argc, char** argv);                                       \
-  static const cohort_test::worker_role cohort_test_role_object_##name(#name,                      \
-                                                                       cohort_test_role_##name);   \
+  static const cohort_test::worker_role cohort_test_role_object_##name(                            \
+      #name, cohort_test_role_##name);                                                             \
   static int cohort_test_role_##name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)

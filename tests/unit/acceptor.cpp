@@ -60,7 +60,9 @@ struct acceptor_test {
     bound = posix::local_address(socket.get(), error);
     REQUIRE(!error);
     source = std::make_shared<cohort::detail::bound_source>(
-        context.get_executor(), std::make_shared<silent_owner>(), bound, std::move(socket));
+        context.get_executor(), std::make_shared<silent_owner>(), bound, std::move(socket),
+        error);
+    REQUIRE(!error);
     return acceptor<tcp>(context.get_executor(), source);
   }
 

@@ -21,8 +21,9 @@ enum class distribution {
 /// The policy can choose: it has `std::size_t select(std::span<const candidate> members,
 /// const connection_info& connection)`.
 template <class Policy>
-concept selects_member = requires(Policy& policy, std::span<const candidate> members,
-    const connection_info& connection) {
+concept selects_member = requires(
+    Policy& policy, std::span<const candidate> members, const connection_info& connection)
+{
   // Called for each queued connection, in order of arrival, while at least one member is ready. It
   // gets all members of the listener in the order in which they joined, those included that are
   // not ready, and returns the index of one that is `ready()`, or `wait`. A connection that has to
@@ -30,7 +31,9 @@ concept selects_member = requires(Policy& policy, std::span<const candidate> mem
   // changes, and after a bounded time it goes to any member that is ready. Any other result is a
   // bug in the policy: it fails an assertion, without assertions it means `wait`. It must not
   // throw: the program would be terminated.
-  { policy.select(members, connection) } -> std::same_as<std::size_t>;
+  {
+    policy.select(members, connection)
+    } -> std::same_as<std::size_t>;
 };
 
 /// How a listener chooses the worker for a connection.
@@ -74,24 +77,26 @@ consteval bool check_hooks()
 {
   static_assert(
       !requires { &Policy::on_join; } ||
-          requires(Policy& policy, const candidate& member) { policy.on_join(member); },
+          requires(Policy & policy, const candidate& member) { policy.on_join(member); },
       "the policy's on_join must be callable with a const cohort::candidate&");
   static_assert(
       !requires { &Policy::on_leave; } ||
-          requires(Policy& policy, const candidate& member) { policy.on_leave(member); },
+          requires(Policy & policy, const candidate& member) { policy.on_leave(member); },
       "the policy's on_leave must be callable with a const cohort::candidate&");
   static_assert(
       !requires { &Policy::on_taken; } ||
-          requires(Policy& policy, const candidate& member) { policy.on_taken(member); },
+          requires(Policy & policy, const candidate& member) { policy.on_taken(member); },
       "the policy's on_taken must be callable with a const cohort::candidate&");
   static_assert(
       !requires { &Policy::on_released; } ||
-          requires(Policy& policy, const candidate& member) { policy.on_released(member); },
+          requires(Policy & policy, const candidate& member) { policy.on_released(member); },
       "the policy's on_released must be callable with a const cohort::candidate&");
   static_assert(
       !requires { &Policy::distribution; } ||
           requires(const Policy& policy) {
-            { policy.distribution() } -> std::same_as<cohort::distribution>;
+            {
+              policy.distribution()
+              } -> std::same_as<cohort::distribution>;
           },
       "the policy's distribution() must be const and return cohort::distribution");
   return true;
@@ -100,10 +105,8 @@ consteval bool check_hooks()
 template <class Policy>
 constexpr distribution distribution_of(const Policy& policy) noexcept
 {
-  if constexpr (requires { policy.distribution(); })
-    return policy.distribution();
-  else
-    return distribution::by_primary;
+  if constexpr (requires { policy.distribution(); }) return policy.distribution();
+  else return distribution::by_primary;
 }
 
 } // namespace detail

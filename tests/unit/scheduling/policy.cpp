@@ -20,8 +20,8 @@ namespace {
 
 // The example in the documentation of `scheduling_policy`.
 struct fewest_connections {
-  std::size_t select(std::span<const cohort::candidate> members,
-      const cohort::connection_info&) noexcept
+  std::size_t select(
+      std::span<const cohort::candidate> members, const cohort::connection_info&) noexcept
   {
     std::size_t best = cohort::wait;
     for (std::size_t i = 0; i != members.size(); ++i)

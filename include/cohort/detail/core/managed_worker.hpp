@@ -17,11 +17,8 @@
 #include <csignal>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <system_error>
-#include <type_traits>
 #include <utility>
 
 namespace cohort::detail {

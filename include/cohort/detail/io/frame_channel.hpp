@@ -54,8 +54,8 @@ public:
   ///
   /// False without an error means that there is no room now; `congested()` is true then and
   /// `on_channel_writable` follows. Errors: `error::disconnected`, or why the kernel refused.
-  bool try_send(std::span<const std::byte> frame, std::span<const int> descriptors,
-                std::error_code& ec);
+  bool try_send(
+      std::span<const std::byte> frame, std::span<const int> descriptors, std::error_code& ec);
 
   /// Bytes wait here, or the last `try_send` found no room.
   bool congested() const noexcept { return output_.congested(); }
@@ -127,16 +127,16 @@ private:
 // Implementation
 
 template <class Owner>
-inline frame_channel<Owner>::frame_channel(asio::any_io_executor executor, posix::unique_fd socket,
-                                           std::uint32_t max_payload)
-    : descriptor_(executor), timer_(executor), input_(max_payload)
+inline frame_channel<Owner>::frame_channel(
+    asio::any_io_executor executor, posix::unique_fd socket, std::uint32_t max_payload)
+    : descriptor_(executor),
+      timer_(executor),
+      input_(max_payload)
 {
   std::error_code ec;
   descriptor_.assign(socket.get(), ec);
-  if (ec)
-    output_.fail(in_system_category(ec));
-  else
-    socket.release();
+  if (ec) output_.fail(in_system_category(ec));
+  else socket.release();
 }
 
 template <class Owner>
@@ -147,10 +147,8 @@ inline void frame_channel<Owner>::start(owner_ptr owner)
     asio::post(get_executor(), [this, owner] { end(*owner, output_.error()); });
     return;
   }
-  if (output_.error())
-    report_write_failure();
-  else if (congested())
-    wait_writable();
+  if (output_.error()) report_write_failure();
+  else if (congested()) wait_writable();
   read_again(when::readable);
 }
 
@@ -161,8 +159,8 @@ inline void frame_channel<Owner>::send(std::span<const std::byte> frame)
 }
 
 template <class Owner>
-inline bool frame_channel<Owner>::try_send(std::span<const std::byte> frame,
-                                           std::span<const int> descriptors, std::error_code& ec)
+inline bool frame_channel<Owner>::try_send(
+    std::span<const std::byte> frame, std::span<const int> descriptors, std::error_code& ec)
 {
   if (!is_open()) {
     ec = error::disconnected;
@@ -187,8 +185,7 @@ inline void frame_channel<Owner>::read_to_end()
   const owner_ptr owner = owner_.lock();
   if (!owner || !is_open()) return;
   to_end_ = true;
-  if (ended_)
-    close();
+  if (ended_) close();
   else if (!in_read_) // else on_frame called this, and the loop around it goes on to the end
     read(owner);
 }
@@ -262,12 +259,9 @@ inline bool frame_channel<Owner>::goes_on_after(const std::error_code& ec, Owner
     if (!std::exchange(was_reset_, true)) return true;
     end(owner, input_.end_reason());
   } else if (posix::would_block(ec)) {
-    if (to_end_)
-      end(owner, input_.end_reason());
-    else if (output_.error())
-      end(owner, output_.error());
-    else
-      read_again(when::readable);
+    if (to_end_) end(owner, input_.end_reason());
+    else if (output_.error()) end(owner, output_.error());
+    else read_again(when::readable);
   } else if (posix::out_of_resources(ec) && !to_end_) {
     wait_timer(reading_);
   } else if (posix::out_of_resources(ec) && ++last_read_failures_ <= last_read_retries_) {
@@ -304,17 +298,10 @@ template <class Owner>
 inline void frame_channel<Owner>::arrange(frame_output::state state)
 {
   switch (state) {
-  case frame_output::state::done:
-    break;
-  case frame_output::state::no_room:
-    wait_writable();
-    break;
-  case frame_output::state::no_memory:
-    wait_timer(writing_);
-    break;
-  case frame_output::state::failed:
-    report_write_failure();
-    break;
+  case frame_output::state::done: break;
+  case frame_output::state::no_room: wait_writable(); break;
+  case frame_output::state::no_memory: wait_timer(writing_); break;
+  case frame_output::state::failed: report_write_failure(); break;
   }
 }
 
@@ -345,15 +332,12 @@ inline void frame_channel<Owner>::read_again(when time)
   auto handler = [this, owner = std::move(owner)](std::error_code ec = {}) {
     reading_ = pending::nothing;
     if (ended_) return;
-    if (ec)
-      end(*owner, in_system_category(ec));
-    else
-      read(owner);
+    if (ec) end(*owner, in_system_category(ec));
+    else read(owner);
   };
   if (time == when::readable)
     descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, std::move(handler));
-  else
-    asio::post(get_executor(), std::move(handler));
+  else asio::post(get_executor(), std::move(handler));
 }
 
 template <class Owner>
@@ -363,16 +347,16 @@ inline void frame_channel<Owner>::wait_writable()
   if (!owner || writing_ != pending::nothing) return;
   writing_ = pending::handler;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
-                         [this, owner = std::move(owner)](const std::error_code& ec) {
-                           writing_ = pending::nothing;
-                           if (!is_open() || output_.error()) return;
-                           if (!ec) {
-                             flush(*owner);
-                           } else {
-                             output_.fail(in_system_category(ec));
-                             report_write_failure();
-                           }
-                         });
+      [this, owner = std::move(owner)](const std::error_code& ec) {
+        writing_ = pending::nothing;
+        if (!is_open() || output_.error()) return;
+        if (!ec) {
+          flush(*owner);
+        } else {
+          output_.fail(in_system_category(ec));
+          report_write_failure();
+        }
+      });
 }
 
 // Readiness does not tell when memory, or room in a table, is there again.

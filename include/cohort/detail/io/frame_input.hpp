@@ -46,8 +46,8 @@ public:
 
   /// The next whole frame, its descriptors moved to `descriptors`. Without one, `ec` tells whether
   /// the peer broke the rules, by sending descriptors that no frame asks for as well.
-  std::optional<wire::frame_view> next(std::optional<taken_descriptors>& descriptors,
-                                       std::error_code& ec);
+  std::optional<wire::frame_view> next(
+      std::optional<taken_descriptors>& descriptors, std::error_code& ec);
 
   /// What the end of the stream means now: `asio::error::eof`, or `error::truncated` in a frame.
   std::error_code end_reason() const noexcept;
@@ -88,8 +88,8 @@ inline auto frame_input::receive(int socket, std::error_code& ec) -> arrival
   }
 }
 
-inline std::optional<wire::frame_view>
-frame_input::next(std::optional<taken_descriptors>& descriptors, std::error_code& ec)
+inline std::optional<wire::frame_view> frame_input::next(
+    std::optional<taken_descriptors>& descriptors, std::error_code& ec)
 {
   descriptors.reset();
   auto frame = decoder_.next(ec);

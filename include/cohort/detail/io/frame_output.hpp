@@ -40,7 +40,7 @@ public:
   /// Writes the frame's beginning with `descriptors` and queues its rest, or does nothing of it:
   /// then the result is false and `ec` tells an error that is more than a lack of room.
   bool try_send(int socket, std::span<const std::byte> frame, std::span<const int> descriptors,
-                state& now, std::error_code& ec);
+      state& now, std::error_code& ec);
 
   /// Writes what waits. `done`: all is gone, and a `try_send` may find room again.
   state flush(int socket);
@@ -58,7 +58,7 @@ private:
   static constexpr int call_budget_ = 16;
 
   static std::size_t write(int socket, std::span<const std::byte> bytes,
-                           std::span<const int> descriptors, std::error_code& ec) noexcept;
+      std::span<const int> descriptors, std::error_code& ec) noexcept;
   state queue(std::span<const std::byte> bytes) noexcept;
   state stopped(const std::error_code& ec) noexcept;
   state shut_down(int socket) noexcept;
@@ -84,8 +84,7 @@ inline auto frame_output::send(int socket, std::span<const std::byte> frame) -> 
 }
 
 inline bool frame_output::try_send(int socket, std::span<const std::byte> frame,
-                                   std::span<const int> descriptors, state& now,
-                                   std::error_code& ec)
+    std::span<const int> descriptors, state& now, std::error_code& ec)
 {
   now = state::done;
   ec.clear();
@@ -149,8 +148,7 @@ inline void frame_output::clear() noexcept
 }
 
 inline std::size_t frame_output::write(int socket, std::span<const std::byte> bytes,
-                                       std::span<const int> descriptors,
-                                       std::error_code& ec) noexcept
+    std::span<const int> descriptors, std::error_code& ec) noexcept
 {
   const iovec data{const_cast<std::byte*>(bytes.data()), bytes.size()};
   return posix::send_with_fds(socket, {&data, 1}, descriptors, ec);

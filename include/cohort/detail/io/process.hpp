@@ -37,14 +37,11 @@ public:
   ///   must not throw.
   /// @return nullptr with an error: then there is no process and `on_exit` is destroyed uncalled.
   static std::shared_ptr<process> start(const executor_type& executor,
-                                        const posix::child_options& options,
-                                        exit_handler on_exit,
-                                        std::error_code& ec);
+      const posix::child_options& options, exit_handler on_exit, std::error_code& ec);
 
   /// Watches a child of this process that was started elsewhere.
-  static std::shared_ptr<process> adopt(const executor_type& executor,
-                                        posix::started child,
-                                        exit_handler on_exit);
+  static std::shared_ptr<process> adopt(
+      const executor_type& executor, posix::started child, exit_handler on_exit);
 
   process(made_by_start, const executor_type& executor, posix::started child, exit_handler on_exit);
   process(const process&) = delete;
@@ -89,29 +86,27 @@ private:
 // Implementation
 
 inline std::shared_ptr<process> process::start(const executor_type& executor,
-                                               const posix::child_options& options,
-                                               exit_handler on_exit,
-                                               std::error_code& ec)
+    const posix::child_options& options, exit_handler on_exit, std::error_code& ec)
 {
   auto child = posix::start_child(options, ec);
   return ec ? nullptr : adopt(executor, std::move(child), std::move(on_exit));
 }
 
-inline std::shared_ptr<process> process::adopt(const executor_type& executor,
-                                               posix::started child,
-                                               exit_handler on_exit)
+inline std::shared_ptr<process> process::adopt(
+    const executor_type& executor, posix::started child, exit_handler on_exit)
 {
-  auto result = std::make_shared<process>(
-      made_by_start(), executor, std::move(child), std::move(on_exit));
+  auto result =
+      std::make_shared<process>(made_by_start(), executor, std::move(child), std::move(on_exit));
   result->watch();
   return result;
 }
 
-inline process::process(made_by_start,
-                        const executor_type& executor,
-                        posix::started child,
-                        exit_handler on_exit)
-    : pid_(child.pid), own_pidfd_(std::move(child.pidfd)), pidfd_(executor), timer_(executor),
+inline process::process(
+    made_by_start, const executor_type& executor, posix::started child, exit_handler on_exit)
+    : pid_(child.pid),
+      own_pidfd_(std::move(child.pidfd)),
+      pidfd_(executor),
+      timer_(executor),
       on_exit_(std::move(on_exit))
 {
   std::error_code ec;
@@ -129,12 +124,10 @@ inline void process::watch()
 {
   if (!pidfd_.is_open()) return look_later();
   pidfd_.async_wait(asio::posix::descriptor_base::wait_read,
-                    [self = shared_from_this()](const std::error_code& ec) {
-                      if (ec)
-                        self->look_later();
-                      else
-                        self->look();
-                    });
+      [self = shared_from_this()](const std::error_code& ec) {
+        if (ec) self->look_later();
+        else self->look();
+      });
 }
 
 inline void process::look_later()
@@ -162,10 +155,8 @@ inline void process::look()
 
 inline void process::signal(int number, std::error_code& ec) noexcept
 {
-  if (status_)
-    ec = std::make_error_code(std::errc::no_such_process);
-  else
-    posix::send_signal(pidfd(), pid_, number, ec);
+  if (status_) ec = std::make_error_code(std::errc::no_such_process);
+  else posix::send_signal(pidfd(), pid_, number, ec);
 }
 
 } // namespace cohort::detail

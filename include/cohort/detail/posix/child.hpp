@@ -162,15 +162,9 @@ inline started start_child(const child_options& options, start_error& error)
   const stack stack(error.code);
   if (error.code) return {};
 
-  child_plan plan{options.path.c_str(),
-                  argv.data(),
-                  envp.data(),
-                  options.cwd.empty() ? nullptr : options.cwd.c_str(),
-                  sources.data(),
-                  static_cast<int>(sources.size()),
-                  writer.get(),
-                  false,
-                  {}};
+  child_plan plan{options.path.c_str(), argv.data(), envp.data(),
+      options.cwd.empty() ? nullptr : options.cwd.c_str(), sources.data(),
+      static_cast<int>(sources.size()), writer.get(), false, {}};
   started child;
   int pidfd = -1;
   {

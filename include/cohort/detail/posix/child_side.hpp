@@ -96,8 +96,8 @@ COHORT_CHILD_SIDE inline int fill_standard_stream(int fd)
   if (flags == -1 && errno != EBADF) return errno;
   const long null = sys::raw(SYS_openat, AT_FDCWD, word("/dev/null"), O_RDWR | O_CLOEXEC);
   if (null == -1) return errno;
-  const long result = null == fd ? sys::raw(SYS_fcntl, fd, F_SETFD, 0)
-                                 : sys::raw(SYS_dup3, null, fd, 0);
+  const long result =
+      null == fd ? sys::raw(SYS_fcntl, fd, F_SETFD, 0) : sys::raw(SYS_dup3, null, fd, 0);
   return result == -1 ? errno : 0;
 }
 
@@ -145,7 +145,8 @@ COHORT_CHILD_SIDE inline int arrange_descriptors(child_plan& plan)
   int error = plan.report_fd < plan.count ? move_up(plan.report_fd, plan.count) : 0;
   for (int target = 0; error == 0 && target != plan.count; ++target) {
     int& source = plan.sources[target];
-    if (source != -1 && source != target && source < plan.count) error = move_up(source, plan.count);
+    if (source != -1 && source != target && source < plan.count)
+      error = move_up(source, plan.count);
   }
   for (int target = 0; error == 0 && target != plan.count; ++target) {
     const int source = plan.sources[target];

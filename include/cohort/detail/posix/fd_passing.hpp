@@ -37,10 +37,8 @@ struct received {
 ///
 /// Errors: `would_block(ec)`, wait until writable; `out_of_resources(ec)`, try again by a timer;
 /// anything else means that the channel is broken.
-std::size_t send_with_fds(int socket,
-                          std::span<const iovec> data,
-                          std::span<const int> fds,
-                          std::error_code& ec) noexcept;
+std::size_t send_with_fds(int socket, std::span<const iovec> data, std::span<const int> fds,
+    std::error_code& ec) noexcept;
 
 /// Reads without blocking what is there, and the descriptors that came with it.
 ///
@@ -49,7 +47,8 @@ std::size_t send_with_fds(int socket,
 ///
 /// Errors: `would_block(ec)`, wait until readable; after `connection_reset` there may be more to
 /// read.
-received receive_with_fds(int socket, std::span<std::byte> buffer, fd_sink& fds, std::error_code& ec);
+received receive_with_fds(
+    int socket, std::span<std::byte> buffer, fd_sink& fds, std::error_code& ec);
 
 /// Takes every descriptor out of the control data of a received message.
 ///
@@ -67,10 +66,8 @@ struct control_buffer {
 
 } // namespace fd_passing_detail
 
-inline std::size_t send_with_fds(int socket,
-                                 std::span<const iovec> data,
-                                 std::span<const int> fds,
-                                 std::error_code& ec) noexcept
+inline std::size_t send_with_fds(
+    int socket, std::span<const iovec> data, std::span<const int> fds, std::error_code& ec) noexcept
 {
   if (fds.size() > max_passed_fds) {
     ec = std::make_error_code(std::errc::invalid_argument);
@@ -98,10 +95,8 @@ inline std::size_t send_with_fds(int socket,
   return written >= 0 ? static_cast<std::size_t>(written) : 0;
 }
 
-inline received receive_with_fds(int socket,
-                                 std::span<std::byte> buffer,
-                                 fd_sink& fds,
-                                 std::error_code& ec)
+inline received receive_with_fds(
+    int socket, std::span<std::byte> buffer, fd_sink& fds, std::error_code& ec)
 {
   // Before the kernel makes descriptors: from then on nothing may fail.
   const std::size_t needed = fds.size() + max_passed_fds + 1;

@@ -130,9 +130,8 @@ inline std::optional<double> cgroup_cpus(const std::string& root)
     // In a container only a part of the hierarchy may be mounted, and the path may start above it.
     std::string path = own->starts_with("/..") ? std::string() : *own;
     if (mount.root != "/") {
-      const bool inside =
-          path.starts_with(mount.root) &&
-          (path.size() == mount.root.size() || path[mount.root.size()] == '/');
+      const bool inside = path.starts_with(mount.root) &&
+                          (path.size() == mount.root.size() || path[mount.root.size()] == '/');
       path = inside ? path.substr(mount.root.size()) : std::string();
     }
     for (;;) {

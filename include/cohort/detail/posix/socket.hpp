@@ -31,9 +31,8 @@ struct socket_kind {
 /// A Unix path must be absolute (`invalid_argument`). A socket that is left there by a dead
 /// process is replaced; one that answers, or anything that is no socket, stays and the result is
 /// `address_in_use`. The permissions are right before anyone can connect.
-unique_fd listen_stream(const socket_address& address,
-                        const listen_settings& settings,
-                        std::error_code& ec);
+unique_fd listen_stream(
+    const socket_address& address, const listen_settings& settings, std::error_code& ec);
 
 /// Removes the path a Unix socket was bound to; nothing for other addresses.
 void unlink_path(const socket_address& address) noexcept;
@@ -105,10 +104,8 @@ inline void set_mode(const char* path, mode_t mode, std::error_code& ec) noexcep
   if ((status.st_mode & 07777) == mode) return;
   char link[32];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", file.get());
-  if (!S_ISSOCK(status.st_mode))
-    ec = std::make_error_code(std::errc::address_in_use);
-  else if (sys::chmod(link, mode) != 0)
-    ec = last_error();
+  if (!S_ISSOCK(status.st_mode)) ec = std::make_error_code(std::errc::address_in_use);
+  else if (sys::chmod(link, mode) != 0) ec = last_error();
 }
 
 inline void bind_path(int fd, const socket_address& address, mode_t mode, std::error_code& ec)
@@ -134,9 +131,8 @@ inline void bind_path(int fd, const socket_address& address, mode_t mode, std::e
 
 } // namespace socket_detail
 
-inline unique_fd listen_stream(const socket_address& address,
-                               const listen_settings& settings,
-                               std::error_code& ec)
+inline unique_fd listen_stream(
+    const socket_address& address, const listen_settings& settings, std::error_code& ec)
 {
   using namespace socket_detail;
   ec.clear();
@@ -153,13 +149,10 @@ inline unique_fd listen_stream(const socket_address& address,
     return fd;
   }
   if (family != AF_UNIX) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, true, ec);
-  if (family == AF_INET6)
-    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6_only, ec);
+  if (family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6_only, ec);
   if (settings.reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, true, ec);
-  if (!ec && has_path)
-    bind_path(fd.get(), address, settings.mode, ec);
-  else if (!ec && sys::bind(fd.get(), address.data(), address.size()) != 0)
-    ec = last_error();
+  if (!ec && has_path) bind_path(fd.get(), address, settings.mode, ec);
+  else if (!ec && sys::bind(fd.get(), address.data(), address.size()) != 0) ec = last_error();
   if (!ec && sys::listen(fd.get(), settings.backlog) != 0) {
     ec = last_error();
     unlink_path(address);
@@ -183,16 +176,15 @@ inline unique_fd accept_stream(int listener, socket_address* peer, std::error_co
   socklen_t size = sizeof buffer;
   unique_fd fd(retry_interrupted([&] {
     size = sizeof buffer;
-    return sys::accept4(listener,
-                        peer ? reinterpret_cast<sockaddr*>(buffer) : nullptr,
-                        peer ? &size : nullptr,
-                        SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return sys::accept4(listener, peer ? reinterpret_cast<sockaddr*>(buffer) : nullptr,
+        peer ? &size : nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   }));
   ec = fd ? std::error_code() : last_error();
   if (fd && peer) {
     // An address that is not understood is no reason to lose the connection.
     std::error_code ignored;
-    *peer = socket_address::from_bytes({buffer, std::min<std::size_t>(size, sizeof buffer)}, ignored);
+    *peer =
+        socket_address::from_bytes({buffer, std::min<std::size_t>(size, sizeof buffer)}, ignored);
   }
   return fd;
 }
@@ -249,8 +241,7 @@ inline bool is_unix_stream(int fd) noexcept
 inline std::pair<unique_fd, unique_fd> stream_pair(std::error_code& ec) noexcept
 {
   int fds[2] = {-1, -1};
-  const int result =
-      sys::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+  const int result = sys::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
   ec = result == 0 ? std::error_code() : last_error();
   return {unique_fd(fds[0]), unique_fd(fds[1])};
 }

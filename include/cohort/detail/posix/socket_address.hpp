@@ -3,8 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <arpa/inet.h>
+#include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -103,8 +103,8 @@ private:
 
 // Implementation
 
-inline socket_address socket_address::from_bytes(std::span<const std::byte> bytes,
-                                                 std::error_code& ec) noexcept
+inline socket_address socket_address::from_bytes(
+    std::span<const std::byte> bytes, std::error_code& ec) noexcept
 {
   socket_address result, source;
   sa_family_t family = AF_UNSPEC;

@@ -19,7 +19,7 @@
 #if defined(__clang__)
 #define COHORT_CHILD_SIDE                                                                          \
   __attribute__((disable_sanitizer_instrumentation, no_sanitize("address", "thread", "undefined"), \
-                 no_profile_instrument_function))
+      no_profile_instrument_function))
 #else
 #define COHORT_CHILD_SIDE                                                                          \
   __attribute__((no_sanitize("address", "thread", "undefined"), no_profile_instrument_function))
@@ -159,18 +159,14 @@ namespace cohort::detail::posix {
 using sys = COHORT_SYSTEM_CALLS;
 
 /// The `errno` of the call just made.
-inline std::error_code last_error() noexcept
-{
-  return {errno, std::system_category()};
-}
+inline std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
 /// Repeats `call` as long as a signal handler interrupts it.
 template <class Call>
 auto retry_interrupted(Call call)
 {
   auto result = call();
-  while (result == -1 && errno == EINTR)
-    result = call();
+  while (result == -1 && errno == EINTR) result = call();
   return result;
 }
 

@@ -53,10 +53,8 @@ inline void byte_queue::pop(std::size_t size) noexcept
   head_ += size;
   if (!empty()) return;
   head_ = 0;
-  if (bytes_.capacity() > retained_)
-    bytes_ = std::vector<std::byte>();
-  else
-    bytes_.clear();
+  if (bytes_.capacity() > retained_) bytes_ = std::vector<std::byte>();
+  else bytes_.clear();
 }
 
 } // namespace cohort::detail::wire

@@ -90,8 +90,7 @@ struct field_reader {
   {
     if constexpr (std::is_enum_v<Number>)
       value = static_cast<Number>(in.number<std::underlying_type_t<Number>>());
-    else
-      value = static_cast<Number>(in.number<std::make_unsigned_t<Number>>());
+    else value = static_cast<Number>(in.number<std::make_unsigned_t<Number>>());
   }
 
   void operator()(address_bytes& value) noexcept
@@ -156,26 +155,16 @@ template <class Visitor>
 inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::error_code& ec)
 {
   switch (static_cast<message_type>(frame.header.type)) {
-  case message_type::hello:
-    return visit_as<hello>(frame, visitor, ec);
-  case message_type::listen:
-    return visit_as<listen>(frame, visitor, ec);
-  case message_type::close:
-    return visit_as<close>(frame, visitor, ec);
-  case message_type::credit:
-    return visit_as<credit>(frame, visitor, ec);
-  case message_type::taken:
-    return visit_as<taken>(frame, visitor, ec);
-  case message_type::refused:
-    return visit_as<refused>(frame, visitor, ec);
-  case message_type::released:
-    return visit_as<released>(frame, visitor, ec);
-  case message_type::leaving:
-    return visit_as<leaving>(frame, visitor, ec);
-  case message_type::bye:
-    return visit_as<bye>(frame, visitor, ec);
-  default:
-    ec = error::protocol_violation;
+  case message_type::hello: return visit_as<hello>(frame, visitor, ec);
+  case message_type::listen: return visit_as<listen>(frame, visitor, ec);
+  case message_type::close: return visit_as<close>(frame, visitor, ec);
+  case message_type::credit: return visit_as<credit>(frame, visitor, ec);
+  case message_type::taken: return visit_as<taken>(frame, visitor, ec);
+  case message_type::refused: return visit_as<refused>(frame, visitor, ec);
+  case message_type::released: return visit_as<released>(frame, visitor, ec);
+  case message_type::leaving: return visit_as<leaving>(frame, visitor, ec);
+  case message_type::bye: return visit_as<bye>(frame, visitor, ec);
+  default: ec = error::protocol_violation;
   }
 }
 
@@ -183,18 +172,12 @@ template <class Visitor>
 inline void visit_from_primary(const frame_view& frame, Visitor&& visitor, std::error_code& ec)
 {
   switch (static_cast<message_type>(frame.header.type)) {
-  case message_type::hello:
-    return visit_as<hello>(frame, visitor, ec);
-  case message_type::listen_reply:
-    return visit_as<listen_reply>(frame, visitor, ec);
-  case message_type::offer:
-    return visit_as<offer>(frame, visitor, ec);
-  case message_type::drain:
-    return visit_as<drain>(frame, visitor, ec);
-  case message_type::bye_ack:
-    return visit_as<bye_ack>(frame, visitor, ec);
-  default:
-    ec = error::protocol_violation;
+  case message_type::hello: return visit_as<hello>(frame, visitor, ec);
+  case message_type::listen_reply: return visit_as<listen_reply>(frame, visitor, ec);
+  case message_type::offer: return visit_as<offer>(frame, visitor, ec);
+  case message_type::drain: return visit_as<drain>(frame, visitor, ec);
+  case message_type::bye_ack: return visit_as<bye_ack>(frame, visitor, ec);
+  default: ec = error::protocol_violation;
   }
 }
 

@@ -76,20 +76,19 @@ inline void descriptor_queue<Descriptor>::push(std::span<Descriptor> batch, bool
 {
   if (batch.empty() && !truncated) return;
   if (head_ != 0) {
-    descriptors_.erase(descriptors_.begin(),
-                       descriptors_.begin() + static_cast<std::ptrdiff_t>(head_));
+    descriptors_.erase(
+        descriptors_.begin(), descriptors_.begin() + static_cast<std::ptrdiff_t>(head_));
     head_ = 0;
   }
   batches_.reserve(batches_.size() + 1);
   descriptors_.reserve(descriptors_.size() + batch.size());
-  for (auto& descriptor : batch)
-    descriptors_.push_back(std::move(descriptor));
+  for (auto& descriptor : batch) descriptors_.push_back(std::move(descriptor));
   batches_.push_back({batch.size(), truncated});
 }
 
 template <class Descriptor>
-inline taken_descriptors<Descriptor> descriptor_queue<Descriptor>::take(std::size_t count,
-                                                                        std::error_code& ec)
+inline taken_descriptors<Descriptor> descriptor_queue<Descriptor>::take(
+    std::size_t count, std::error_code& ec)
 {
   taken_descriptors<Descriptor> taken;
   ec.clear();
@@ -120,8 +119,8 @@ inline bool descriptor_queue<Descriptor>::fits(std::size_t demanded) const noexc
 {
   if (empty()) return true;
   // Nothing may follow a truncated batch: it is the last one of its frame.
-  const auto truncated = std::find_if(batches_.begin(), batches_.end(),
-                                      [](const batch_mark& batch) { return batch.truncated; });
+  const auto truncated = std::find_if(
+      batches_.begin(), batches_.end(), [](const batch_mark& batch) { return batch.truncated; });
   return demanded != 0 && size() <= demanded &&
          (truncated == batches_.end() || truncated + 1 == batches_.end());
 }

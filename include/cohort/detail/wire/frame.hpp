@@ -99,8 +99,8 @@ private:
 
 namespace cohort::detail::wire {
 
-inline void encode_header(const frame_header& header,
-                          std::span<std::byte, header_size> out) noexcept
+inline void encode_header(
+    const frame_header& header, std::span<std::byte, header_size> out) noexcept
 {
   store_little(out.data(), header.length);
   store_little(out.data() + 4, header.type);
@@ -161,8 +161,7 @@ inline std::optional<frame_view> frame_decoder::next(std::error_code& ec) noexce
   if (ec) return std::nullopt;
   const auto found = header();
   if (!found) return std::nullopt;
-  if (found->length > max_payload_)
-    failure_ = error::message_too_large;
+  if (found->length > max_payload_) failure_ = error::message_too_large;
   else if (found->descriptors > max_descriptors || (found->flags & ~known_flags) != 0)
     failure_ = error::protocol_violation;
   if (failure_) {

@@ -16,8 +16,7 @@ namespace {
 bytes joined(std::initializer_list<bytes> parts)
 {
   bytes all;
-  for (const auto& part : parts)
-    all.insert(all.end(), part.begin(), part.end());
+  for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
@@ -57,9 +56,8 @@ TEST_CASE("frames go both ways, in order and whole")
     pair.left->channel.send(make_frame(i, i * 13u));
     pair.right->channel.send(make_frame(static_cast<std::uint16_t>(1000 + i), i));
   }
-  REQUIRE(run_until(pair.context, [&] {
-    return pair.left->frames.size() == 100 && pair.right->frames.size() == 100;
-  }));
+  REQUIRE(run_until(pair.context,
+      [&] { return pair.left->frames.size() == 100 && pair.right->frames.size() == 100; }));
   for (std::uint16_t i = 0; i != 100; ++i) {
     CHECK(pair.right->frames[i].type == i);
     CHECK(pair.right->frames[i].size == i * 13u);
@@ -113,10 +111,8 @@ TEST_CASE("each frame gets its own descriptors")
   for (std::uint16_t i = 0; i != 10; ++i) {
     const std::size_t count = i % 5;
     const auto fds = files.numbers(sent % 50, count);
-    if (count == 0)
-      pair.left->channel.send(make_frame(i, 10));
-    else
-      REQUIRE(pair.left->channel.try_send(make_frame(i, 10, count), fds, ec));
+    if (count == 0) pair.left->channel.send(make_frame(i, 10));
+    else REQUIRE(pair.left->channel.try_send(make_frame(i, 10, count), fds, ec));
     sent += count;
   }
   REQUIRE(pair.left->channel.try_send(make_frame(10, 0, 64), files.numbers(0, 64), ec));
@@ -143,8 +139,8 @@ TEST_CASE("a frame larger than the socket's buffer takes its descriptors along o
   pair.left->channel.send(make_frame(2, 1));
   CHECK_FALSE(pair.left->channel.try_send(make_frame(3, 0, 1), files.numbers(0, 1), ec));
   CHECK_FALSE(ec);
-  REQUIRE(run_until(pair.context,
-                    [&] { return pair.right->frames.size() == 2 && pair.left->writable == 1; }));
+  REQUIRE(run_until(
+      pair.context, [&] { return pair.right->frames.size() == 2 && pair.left->writable == 1; }));
   CHECK(pair.right->frames[0].files == files.identities(0, 3));
   CHECK(pair.right->frames[0].intact);
   CHECK(pair.right->frames[1].files.empty());
@@ -200,8 +196,7 @@ TEST_CASE("descriptors that no frame asks for are a violation")
   const auto violation = [&](std::vector<std::pair<bytes, std::size_t>> writes) {
     channel_pair pair;
     pair.start_left();
-    for (const auto& [data, descriptors] : writes)
-      pair.write(data, files.numbers(0, descriptors));
+    for (const auto& [data, descriptors] : writes) pair.write(data, files.numbers(0, descriptors));
     REQUIRE(run_until(pair.context, [&] { return pair.left->ends == 1; }));
     CHECK(pair.left->end == cohort::error::protocol_violation);
     CHECK_FALSE(pair.left->channel.is_open());
@@ -249,9 +244,8 @@ TEST_CASE("both directions full at once is no deadlock")
   }
   CHECK(pair.left->channel.congested());
   CHECK(pair.right->channel.congested());
-  REQUIRE(run_until(pair.context, [&] {
-    return pair.left->frames.size() == count && pair.right->frames.size() == count;
-  }));
+  REQUIRE(run_until(pair.context,
+      [&] { return pair.left->frames.size() == count && pair.right->frames.size() == count; }));
   for (const auto* side : {pair.left.get(), pair.right.get()})
     for (std::size_t i = 0; i != count; ++i) {
       REQUIRE(side->frames[i].type == i);
@@ -272,8 +266,8 @@ TEST_CASE("a frame with descriptors waits for room, and is sent once")
   std::size_t sent = 0;
   const auto fill = [&] {
     while (sent != 2000 &&
-           pair.left->channel.try_send(make_frame(static_cast<std::uint16_t>(sent), 0, 1),
-                                       files.numbers(0, 1), ec))
+           pair.left->channel.try_send(
+               make_frame(static_cast<std::uint16_t>(sent), 0, 1), files.numbers(0, 1), ec))
       ++sent;
     REQUIRE_FALSE(ec);
   };
@@ -298,8 +292,7 @@ TEST_CASE("a frame sent while a refused one waits keeps its place")
   pair.start_left();
   std::error_code ec;
   std::uint16_t sent = 0;
-  while (pair.left->channel.try_send(make_frame(sent, 0, 1), files.numbers(0, 1), ec))
-    ++sent;
+  while (pair.left->channel.try_send(make_frame(sent, 0, 1), files.numbers(0, 1), ec)) ++sent;
   pair.left->channel.send(make_frame(sent++, 5));
   CHECK(pair.left->channel.queued_bytes() > 0);
   pair.start_right();
@@ -380,8 +373,7 @@ TEST_CASE("a peer that takes nothing any more is found by writing, after all it 
 {
   channel_pair pair;
   pair.start_left();
-  for (int i = 0; i != 50; ++i)
-    pair.write(make_frame(1, 1000));
+  for (int i = 0; i != 50; ++i) pair.write(make_frame(1, 1000));
   ::shutdown(pair.second.get(), SHUT_RD);
   pair.left->channel.send(make_frame(2));
   pair.left->channel.send(make_frame(3));
@@ -495,8 +487,7 @@ TEST_CASE("reading to the end needs no event loop")
     files.add(1);
     pair.start_left();
     if (unread) pair.left->channel.send(make_frame(9, 10));
-    for (std::uint16_t i = 0; i != 50; ++i)
-      pair.write(make_frame(i, 1000));
+    for (std::uint16_t i = 0; i != 50; ++i) pair.write(make_frame(i, 1000));
     pair.write(make_frame(50, 0, 1), files.numbers(0, 1));
     pair.second.reset();
     pair.left->channel.read_to_end();
@@ -529,8 +520,7 @@ TEST_CASE("reading to the end can be asked for from on_frame")
   channel_pair pair;
   pair.start_left();
   pair.left->when_frame = [&] { pair.left->channel.read_to_end(); };
-  for (std::uint16_t i = 0; i != 50; ++i)
-    pair.write(make_frame(i, 1000));
+  for (std::uint16_t i = 0; i != 50; ++i) pair.write(make_frame(i, 1000));
   pair.second.reset();
   REQUIRE(run_until(pair.context, [&] { return pair.left->ends == 1; }));
   CHECK(pair.left->frames.size() == 50);

@@ -128,7 +128,8 @@ TEST_CASE("nobody is told who does not want to know")
   std::error_code ec;
   const auto held = std::make_shared<int>(0);
   const auto child = process::start(
-      io.get_executor(), shell("exit 1"), [&exits, held](exit_status s) { exits.handler()(s); }, ec);
+      io.get_executor(), shell("exit 1"), [&exits, held](exit_status s) { exits.handler()(s); },
+      ec);
   REQUIRE(!ec);
   child->forget();
   CHECK(held.use_count() == 1);

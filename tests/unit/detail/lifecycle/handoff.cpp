@@ -417,9 +417,9 @@ TEST_CASE("the policy hears who joins, takes, releases and leaves")
   CHECK(b.machine.join(1));
   CHECK(b.machine.released(1, 1));
   b.machine.gone(1);
-  CHECK(b.machine.policy().notes ==
-        std::vector<std::string>{"join 1 0", "join 2 0", "taken 1 1", "taken 1 2", "taken 2 1",
-            "released 2 0", "released 1 1", "leave 1 1"});
+  CHECK(b.machine.policy().notes == std::vector<std::string>{"join 1 0", "join 2 0", "taken 1 1",
+                                        "taken 1 2", "taken 2 1", "released 2 0", "released 1 1",
+                                        "leave 1 1"});
 }
 
 TEST_CASE("nothing is lost or doubled over many rounds")
@@ -433,10 +433,8 @@ TEST_CASE("nothing is lost or doubled over many rounds")
       b.dispatch();
       const worker_id w = 1 + static_cast<worker_id>(round) % 4;
       const auto open = b.machine.open_offers(w);
-      if (round % 3 == 0)
-        CHECK(b.refused(w, open.front().sequence, open.size()));
-      else
-        CHECK(b.taken(w, open.front().sequence, 3, 3));
+      if (round % 3 == 0) CHECK(b.refused(w, open.front().sequence, open.size()));
+      else CHECK(b.taken(w, open.front().sequence, 3, 3));
       CHECK(b.machine.grant(w, 8));
       CHECK(counted::alive == b.accepted - static_cast<int>(b.out.size()));
     }

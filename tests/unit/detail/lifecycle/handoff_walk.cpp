@@ -289,10 +289,9 @@ void world<Machine>::taken(
   std::size_t n = 0;
   const bool accepted = machine_.taken(w, first, count, leases, [&](token t) {
     known_connection* c = find(t);
-    const bool right = c && c->where == place::offered && c->worker == w &&
-                       c->sequence == first + n++;
-    if (note(right, "another connection than the one that was taken"))
-      c->where = place::taken;
+    const bool right =
+        c && c->where == place::offered && c->worker == w && c->sequence == first + n++;
+    if (note(right, "another connection than the one that was taken")) c->where = place::taken;
   });
   require_nothing_noted();
   require(accepted && n == count, "taken");
@@ -405,8 +404,8 @@ void world<Machine>::check_bogus()
     const auto sequences = open(w);
     const std::uint64_t next = workers_[w].next_sequence;
     const std::uint64_t first = sequences.empty() ? next : sequences.front();
-    const std::pair<std::uint64_t, std::size_t> answers[] = {{0, 1}, {first - 1, 1},
-        {first - 1, 2}, {next, 1}, {first, next - first + 1}, {first, 0}, {first, 1'000'000},
+    const std::pair<std::uint64_t, std::size_t> answers[] = {{0, 1}, {first - 1, 1}, {first - 1, 2},
+        {next, 1}, {first, next - first + 1}, {first, 0}, {first, 1'000'000},
         {~std::uint64_t(0), 2}};
     for (const auto& [from, count] : answers) {
       require(!machine_.taken(w, from, count, 0, ignore), "a bogus answer was believed");
@@ -739,10 +738,10 @@ TEST_CASE("the walk objects to machines that are broken")
   CHECK(walk<drops_what_is_refused>(limit).objection == "closed what can still be served");
   CHECK(walk<requeues_at_the_tail>(limit).objection == "the queue is not in order of arrival");
   CHECK(walk<doubles_what_is_refused>(limit).objection == "more in the queue than belongs there");
-  CHECK(walk<forgets_the_offers_of_the_dead>(limit).objection ==
-        "a queued connection has vanished");
-  CHECK(walk<takes_back_from_the_living>(limit).objection ==
-        "more in the queue than belongs there");
+  CHECK(
+      walk<forgets_the_offers_of_the_dead>(limit).objection == "a queued connection has vanished");
+  CHECK(
+      walk<takes_back_from_the_living>(limit).objection == "more in the queue than belongs there");
   CHECK(walk<ignores_windows>(limit).objection == "offered beyond a member's room");
   CHECK(walk<does_not_look_whether_it_was_sent>(limit).objection == "number of offers sent");
   CHECK(walk<does_not_dispatch_after_a_death>(limit).objection ==

@@ -17,7 +17,16 @@ using cohort::detail::worker_state;
 namespace {
 
 enum class input {
-  started, hello, frame, listen, drain, leaving, bye, violated, channel_end, exited,
+  started,
+  hello,
+  frame,
+  listen,
+  drain,
+  leaving,
+  bye,
+  violated,
+  channel_end,
+  exited,
 };
 constexpr input all_inputs[] = {input::hello, input::frame, input::listen, input::drain,
     input::leaving, input::bye, input::violated, input::channel_end, input::exited};
@@ -103,8 +112,8 @@ const life lives[] = {
     {"hello twice", {{hello, "online"}, {hello, "stop condemn"}}, false},
     {"a frame before hello", {{frame, "stop condemn"}}, false},
     {"leaving before hello", {{leaving, "stop condemn"}}, false},
-    {"leaving twice",
-        {{hello, "online"}, {leaving, "stop drain"}, {leaving, "stop condemn"}}, true},
+    {"leaving twice", {{hello, "online"}, {leaving, "stop drain"}, {leaving, "stop condemn"}},
+        true},
     {"bye before hello", {{drain, "stop drain"}, {bye, "stop condemn"}}, true},
     {"bye without the barrier", {{hello, "online"}, {bye, "stop condemn"}}, false},
     {"a frame after bye",

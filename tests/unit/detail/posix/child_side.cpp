@@ -76,9 +76,9 @@ int arrange_and_look(std::vector<int> sources, int report_fd)
     const int source = wanted[static_cast<std::size_t>(fd)];
     if (::fcntl(fd, F_GETFD) != 0) return 2;
     const bool was_cloexec = fd % 2 != 0;
-    if (source == -1 && was_cloexec ? !is_null(fd)
-                                    : identity(fd) != files[static_cast<std::size_t>(
-                                                          source == -1 ? fd : source)])
+    if (source == -1 && was_cloexec
+            ? !is_null(fd)
+            : identity(fd) != files[static_cast<std::size_t>(source == -1 ? fd : source)])
       return 3;
   }
   if (identity(plan.report_fd) != files[static_cast<std::size_t>(report_fd)]) return 4;

@@ -32,9 +32,10 @@ struct fake_root {
   void v2(const std::string& group, const std::string& mount_root = "/") const
   {
     write("/proc/self/cgroup", "0::" + group + "\n");
-    write("/proc/self/mountinfo",
-          "22 1 0:5 / /proc rw - proc proc rw\n"
-          "30 23 0:26 " + mount_root + " /cg rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n");
+    write("/proc/self/mountinfo", "22 1 0:5 / /proc rw - proc proc rw\n"
+                                  "30 23 0:26 " +
+                                      mount_root +
+                                      " /cg rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n");
   }
 
   std::string path;
@@ -125,9 +126,8 @@ TEST_CASE("version 1: quota and period of the controller named cpu")
 {
   const fake_root root;
   root.write("/proc/self/cgroup", "3:cpuset:/set\n2:cpuacct,cpu:/a\n1:name=systemd:/x\n");
-  root.write("/proc/self/mountinfo",
-             "31 23 0:27 / /set rw - cgroup cgroup rw,cpuset\n"
-             "32 23 0:28 / /c\\040pu rw - cgroup cgroup rw,cpu,cpuacct\n");
+  root.write("/proc/self/mountinfo", "31 23 0:27 / /set rw - cgroup cgroup rw,cpuset\n"
+                                     "32 23 0:28 / /c\\040pu rw - cgroup cgroup rw,cpu,cpuacct\n");
   root.write("/set/set/cpu.cfs_quota_us", "1");
   root.write("/set/set/cpu.cfs_period_us", "1");
   CHECK(!cgroup_cpus(root.path));
@@ -145,9 +145,8 @@ TEST_CASE("both versions mounted together are both asked")
 {
   const fake_root root;
   root.write("/proc/self/cgroup", "1:cpu:/\n0::/\n");
-  root.write("/proc/self/mountinfo",
-             "31 23 0:27 / /one rw - cgroup cgroup rw,cpu\n"
-             "32 23 0:28 / /two rw - cgroup2 cgroup2 rw\n");
+  root.write("/proc/self/mountinfo", "31 23 0:27 / /one rw - cgroup cgroup rw,cpu\n"
+                                     "32 23 0:28 / /two rw - cgroup2 cgroup2 rw\n");
   root.write("/one/cpu.cfs_quota_us", "400000");
   root.write("/one/cpu.cfs_period_us", "100000");
   CHECK(cgroup_cpus(root.path) == 4.0);

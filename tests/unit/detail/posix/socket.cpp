@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <poll.h>
 #include <ostream>
+#include <poll.h>
 #include <string>
 
 using namespace cohort::detail::posix;

@@ -14,8 +14,8 @@
 #include <unordered_map>
 #include <vector>
 
-using cohort::detail::posix::socket_address;
 using asio::ip::tcp;
+using cohort::detail::posix::socket_address;
 using local = asio::local::stream_protocol;
 
 namespace {
@@ -68,8 +68,7 @@ TEST_CASE("addresses of Asio go in and out unchanged")
     CHECK(!ec);
     CHECK(address.port() == 8000);
     CHECK(address.to_endpoint<tcp::endpoint>() == endpoint);
-    CHECK(address.to_endpoint<asio::generic::stream_protocol::endpoint>().size() ==
-          address.size());
+    CHECK(address.to_endpoint<asio::generic::stream_protocol::endpoint>().size() == address.size());
     CHECK(address.to_endpoint<local::endpoint>() == local::endpoint());
   }
   for (const std::string& path : {std::string("/run/x.sock"), std::string("\0name", 5)}) {
@@ -189,10 +188,9 @@ TEST_CASE("addresses are keys")
 {
   std::map<socket_address, int> ordered;
   std::unordered_map<socket_address, int> hashed;
-  const std::vector<socket_address> addresses{
-      tcp_address("127.0.0.1", 1), tcp_address("127.0.0.1", 2), tcp_address("127.0.0.2", 1),
-      tcp_address("::1", 1),       path_address("/a"),          path_address("/ab"),
-      socket_address()};
+  const std::vector<socket_address> addresses{tcp_address("127.0.0.1", 1),
+      tcp_address("127.0.0.1", 2), tcp_address("127.0.0.2", 1), tcp_address("::1", 1),
+      path_address("/a"), path_address("/ab"), socket_address()};
   int number = 0;
   for (const auto& address : addresses) {
     ordered[address] = number;

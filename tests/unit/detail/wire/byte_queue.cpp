@@ -18,8 +18,7 @@ TEST_CASE("bytes come out as they went in, whatever the pieces")
   unsigned next = 0;
   for (int step = 0; step != 20'000; ++step) {
     std::vector<std::byte> piece(random() % 100);
-    for (auto& byte : piece)
-      byte = static_cast<std::byte>(next++);
+    for (auto& byte : piece) byte = static_cast<std::byte>(next++);
     queue.push(piece);
     model.insert(model.end(), piece.begin(), piece.end());
     const auto front = queue.front();

@@ -12,8 +12,7 @@ TEST_CASE("numbers are little-endian on the wire")
 {
   std::array<std::byte, 8> bytes{};
   store_little(bytes.data(), std::uint64_t(0x0807060504030201));
-  for (unsigned i = 0; i != 8; ++i)
-    CHECK(bytes[i] == std::byte(i + 1));
+  for (unsigned i = 0; i != 8; ++i) CHECK(bytes[i] == std::byte(i + 1));
   CHECK(load_little<std::uint64_t>(bytes.data()) == 0x0807060504030201);
   CHECK(load_little<std::uint32_t>(bytes.data()) == 0x04030201);
   CHECK(load_little<std::uint16_t>(bytes.data()) == 0x0201);

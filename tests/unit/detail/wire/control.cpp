@@ -56,10 +56,8 @@ struct expect_visit {
   void operator()(const Other& seen) const
   {
     ++calls;
-    if constexpr (std::is_same_v<Other, Message>)
-      CHECK(seen == expected);
-    else
-      FAIL("visited as another message");
+    if constexpr (std::is_same_v<Other, Message>) CHECK(seen == expected);
+    else FAIL("visited as another message");
   }
 };
 
@@ -104,8 +102,8 @@ TEST_CASE("every truncation and every extension of a message is an error")
 TEST_CASE("the bytes of a message are those of the documentation")
 {
   const wire::control_frame frame(wire::taken{0x01020304, 0x05060708090a0b0c, 3, 0x0e0f});
-  const unsigned char expected[] = {16, 0, 0, 0, 5,  0,  0,  0, 0, 0, 0, 0, 0, 0, 0,    0,
-                                    4,  3, 2, 1, 12, 11, 10, 9, 8, 7, 6, 5, 3, 0, 0x0f, 0x0e};
+  const unsigned char expected[] = {16, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 3, 2, 1, 12,
+      11, 10, 9, 8, 7, 6, 5, 3, 0, 0x0f, 0x0e};
   REQUIRE(frame.bytes().size() == sizeof(expected));
   for (std::size_t i = 0; i != sizeof(expected); ++i)
     CHECK(frame.bytes()[i] == std::byte(expected[i]));
@@ -123,8 +121,7 @@ TEST_CASE("an offer declares its descriptors, other frames have none")
     CHECK(header.sequence == 0);
     if constexpr (std::is_same_v<message_type, wire::offer>)
       CHECK(header.descriptors == message.count);
-    else
-      CHECK(header.descriptors == 0);
+    else CHECK(header.descriptors == 0);
   });
 }
 

@@ -81,19 +81,16 @@ TEST_CASE("the header has the documented bytes")
 {
   std::array<std::byte, header_size> encoded;
   encode_header({0x04030201, 0x0605, 7, 8, 0x100f0e0d0c0b0a09}, encoded);
-  for (unsigned i = 0; i != header_size; ++i)
-    CHECK(encoded[i] == std::byte(i + 1));
+  for (unsigned i = 0; i != header_size; ++i) CHECK(encoded[i] == std::byte(i + 1));
   CHECK(decode_header(encoded) == frame_header{0x04030201, 0x0605, 7, 8, 0x100f0e0d0c0b0a09});
 }
 
 TEST_CASE("every split of a stream gives the same frames")
 {
   const std::vector<whole_frame> frames = {make_frame(1, 0), make_frame(2, 1, 64),
-                                           make_frame(3, 37), make_frame(0xffff, 0, 1),
-                                           make_frame(5, 16, 3)};
+      make_frame(3, 37), make_frame(0xffff, 0, 1), make_frame(5, 16, 3)};
   bytes stream;
-  for (const auto& frame : frames)
-    append(stream, frame);
+  for (const auto& frame : frames) append(stream, frame);
   const outcome whole = decode_in_parts(stream, {});
   CHECK(whole.frames == frames);
   CHECK_FALSE(whole.error);
@@ -203,8 +200,7 @@ TEST_CASE("the decoder says how many descriptors its incomplete frame may own")
 TEST_CASE("small frames reuse one buffer for ever")
 {
   bytes stream;
-  for (std::uint16_t i = 0; i != 50; ++i)
-    append(stream, make_frame(i, i * 3u));
+  for (std::uint16_t i = 0; i != 50; ++i) append(stream, make_frame(i, i * 3u));
   frame_decoder decoder(1000);
   const auto* const first = decoder.prepare(2048).data();
   std::size_t frames = 0;
@@ -220,8 +216,7 @@ TEST_CASE("small frames reuse one buffer for ever")
       std::copy_n(rest.begin(), size, room.begin());
       decoder.commit(size);
       rest = rest.subspan(size);
-      while (decoder.next(ec))
-        ++frames;
+      while (decoder.next(ec)) ++frames;
     }
   }
   CHECK_FALSE(ec);
