@@ -3,8 +3,7 @@
 //
 // Graceful ends: of one worker, from either side, and what becomes of its clients.
 
-#include "support/cluster_fixture.hpp"
-#include "support/load.hpp"
+#include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
 
@@ -16,30 +15,6 @@ using namespace std::chrono_literals;
 namespace {
 
 using clock_type = std::chrono::steady_clock;
-
-// The answer to one request on a connection that lives on.
-awaitable<answer> ask_on(cluster_fixture& primary, client& one, std::string verb = "keep")
-{
-  answer result;
-  auto work = [&] { result = one.ask(verb); };
-  co_await primary.in_thread(work);
-  co_return result;
-}
-
-awaitable<outcome> end_of(cluster_fixture& primary, client& one)
-{
-  outcome result = outcome::timeout;
-  auto work = [&] { result = one.receive_end(); };
-  co_await primary.in_thread(work);
-  co_return result;
-}
-
-// Waits until the worker has been told to drain.
-awaitable<void> drained(cluster_fixture& primary, cohort::worker worker)
-{
-  for (std::string draining = "no"; draining != "yes";)
-    draining = co_await primary.command(worker, "draining");
-}
 
 } // namespace
 
@@ -193,98 +168,6 @@ TEST_CASE("a listen while draining completes with error::draining")
     const cohort::exit_status status = co_await worker.exited();
     CHECK(status.success());
   });
-}
-
-TEST_CASE("what a draining worker has not taken goes to others")
-{
-  cluster_fixture primary;
-  std::vector<answer> answers;
-  primary.run([&]() -> awaitable<void> {
-    // It takes one connection, which makes the primary offer more, and then asks for no other.
-    cohort::worker lazy =
-        co_await primary.start(primary.controlled(server("127.0.0.1:0 accept=1")));
-    const address where = co_await primary.address_of(lazy);
-    client live(where);
-    const answer first = co_await ask_on(primary, live);
-    CHECK(first.worker == lazy.id());
-    std::vector<client> clients;
-    for (int i = 0; i != 10; ++i) {
-      clients.emplace_back(where);
-      clients.back().request("get");
-    }
-    const auto offered = [&] { return primary.cluster().counters().offered == 11; };
-    const bool offered_at_last = co_await primary.eventually(offered);
-    CHECK(offered_at_last);
-    cohort::worker other = co_await primary.start();
-    lazy.disconnect(30s, [](std::error_code, cohort::exit_status) {});
-    auto receive = [&] {
-      for (client& each : clients) answers.push_back(each.receive_answer());
-    };
-    co_await primary.in_thread(receive);
-    for (const answer& each : answers) CHECK(each.worker == other.id());
-    CHECK(primary.cluster().counters().refused == 10);
-    CHECK(primary.cluster().counters().redispatched == 10);
-    live.close();
-    co_await primary.end();
-  });
-  CHECK(summary(answers) == "10 ok");
-}
-
-TEST_CASE("the last worker of a listener serves what waits there before it leaves")
-{
-  cluster_fixture primary;
-  std::vector<answer> answers;
-  primary.run([&]() -> awaitable<void> {
-    cohort::worker worker = co_await primary.start();
-    const address where = co_await primary.address_of(worker);
-    // Stopped, it can neither take them nor see the drain before them.
-    client warm(where);
-    co_await ask_on(primary, warm, "get");
-    worker.kill(SIGSTOP);
-    std::vector<client> clients;
-    for (int i = 0; i != 40; ++i) {
-      clients.emplace_back(where);
-      clients.back().request("get");
-    }
-    worker.disconnect(30s, [](std::error_code, cohort::exit_status) {});
-    worker.kill(SIGCONT);
-    auto receive = [&] {
-      for (client& each : clients) answers.push_back(each.receive_answer());
-    };
-    co_await primary.in_thread(receive);
-    const cohort::exit_status status = co_await worker.exited();
-    CHECK(status.success());
-    CHECK(primary.cluster().counters().closed == 0);
-  });
-  CHECK(summary(answers) == "40 ok");
-}
-
-TEST_CASE("workers that leave together hand over what one of them has not taken")
-{
-  cluster_fixture primary;
-  std::vector<answer> answers;
-  primary.run([&]() -> awaitable<void> {
-    cohort::worker lazy = co_await primary.start(server("127.0.0.1:0 accept=1"));
-    const address where = co_await primary.address_of(lazy);
-    client live(where);
-    co_await ask_on(primary, live);
-    std::vector<client> clients;
-    for (int i = 0; i != 3; ++i) {
-      clients.emplace_back(where);
-      clients.back().request("get");
-    }
-    const auto offered = [&] { return primary.cluster().counters().offered == 4; };
-    const bool offered_at_last = co_await primary.eventually(offered);
-    CHECK(offered_at_last);
-    co_await primary.start();
-    live.close();
-    co_await primary.end();
-    auto receive = [&] {
-      for (client& each : clients) answers.push_back(each.receive_answer());
-    };
-    co_await primary.in_thread(receive);
-  });
-  CHECK(summary(answers) == "3 ok");
 }
 
 TEST_CASE("a worker leaves by itself")

@@ -3,8 +3,7 @@
 //
 // Full workers, full queues, full descriptor tables: clients wait, and nothing spins or grows.
 
-#include "support/cluster_fixture.hpp"
-#include "support/load.hpp"
+#include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/subscription.hpp>
@@ -54,26 +53,6 @@ private:
   rlimit before_;
 };
 
-std::vector<client> connect_many(const address& where, std::size_t count, const char* verb = "get")
-{
-  std::vector<client> clients;
-  while (clients.size() != count) {
-    clients.emplace_back(where);
-    CHECK(clients.back().request(verb) == outcome::ok);
-  }
-  return clients;
-}
-
-awaitable<std::vector<answer>> answers_to(cluster_fixture& primary, std::vector<client>& clients)
-{
-  std::vector<answer> answers;
-  auto receive = [&] {
-    for (client& each : clients) answers.push_back(each.receive_answer());
-  };
-  co_await primary.in_thread(receive);
-  co_return answers;
-}
-
 // Processor time of this thread, which runs the primary.
 std::chrono::nanoseconds processor_time()
 {
@@ -105,6 +84,9 @@ TEST_CASE("a full worker is not asked again before it has room")
     CHECK(shares[1] == 2);
     CHECK(shares[2] == 2);
 
+    const auto all_are_taken = [&] { return primary.cluster().counters().taken == 4; };
+    const bool quiet = co_await primary.eventually(all_are_taken);
+    CHECK(quiet);
     std::vector<client> waiting = connect_many(where, 20);
     const cohort::connection_counters before = primary.cluster().counters();
     const auto used_before = processor_time();
@@ -244,6 +226,10 @@ TEST_CASE("a primary at its descriptor limit does not spin, reports it, and reco
     const address where = co_await primary.address_of(worker);
     std::vector<client> warm = connect_many(where, 1);
     co_await answers_to(primary, warm);
+    // Until its copy is closed, there is a number to be had.
+    const auto all_are_taken = [&] { return primary.cluster().counters().taken == 1; };
+    const bool quiet = co_await primary.eventually(all_are_taken);
+    CHECK(quiet);
     int reported = 0;
     const auto count_it = [&](std::error_code error, const cohort::error_event& event) {
       if (error) return;

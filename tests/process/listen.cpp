@@ -1,18 +1,14 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 //
-// Where workers listen: ports, aliases, errors, unix sockets, sockets of their own.
+// Where workers listen: ports, aliases, errors, sockets of their own.
 
-#include "support/cluster_fixture.hpp"
-#include "support/load.hpp"
+#include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/subscription.hpp>
 
-#include <fstream>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 
 using namespace cohort_test;
 namespace posix = cohort::detail::posix;
@@ -50,14 +46,6 @@ posix::socket_address any_port()
   std::error_code error;
   return posix::socket_address::from_endpoint(
       asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
-}
-
-awaitable<answer> ask_at(cluster_fixture& primary, address where)
-{
-  answer result;
-  auto work = [&] { result = ask(where); };
-  co_await primary.in_thread(work);
-  co_return result;
 }
 
 } // namespace
@@ -216,77 +204,6 @@ TEST_CASE("a privileged address is refused to the worker, which goes on")
     const address where = co_await primary.address_of(worker);
     const answer served = co_await ask_at(primary, where);
     CHECK(served.result == outcome::ok);
-    co_await primary.end();
-  });
-}
-
-TEST_CASE("a unix socket has its mode, serves all workers and is unlinked at the end")
-{
-  cluster_fixture primary;
-  const std::string path = primary.scratch.file("web.sock");
-  primary.run([&]() -> awaitable<void> {
-    cohort::worker first = co_await primary.start(server("unix:" + path + " mode=660"));
-    co_await primary.start(server("unix:" + path));
-    const cohort::listening_event event = co_await first.listening();
-    CHECK(event.type == cohort::address_type::unix_path);
-    CHECK(event.address == path);
-    CHECK(event.port == 0);
-    struct stat status;
-    REQUIRE(::stat(path.c_str(), &status) == 0);
-    CHECK(S_ISSOCK(status.st_mode));
-    CHECK((status.st_mode & 0777U) == 0660U);
-    std::set<cohort::worker_id> seen;
-    auto clients = [&] {
-      for (int i = 0; i != 100 && seen.size() != 2; ++i)
-        seen.insert(ask(address::local(path)).worker);
-    };
-    co_await primary.in_thread(clients);
-    CHECK(seen == std::set<cohort::worker_id>{1, 2});
-    co_await primary.end();
-  });
-  CHECK(::access(path.c_str(), F_OK) != 0);
-}
-
-TEST_CASE("a relative path of a unix socket is the worker's own")
-{
-  scratch_directory place;
-  cluster_fixture primary(cohort::settings().cwd(place.path()));
-  primary.run([&]() -> awaitable<void> {
-    cohort::worker worker = co_await primary.start(server("unix:relative.sock"));
-    const cohort::listening_event event = co_await worker.listening();
-    CHECK(event.address == place.file("relative.sock"));
-    struct stat status;
-    REQUIRE(::stat(event.address.c_str(), &status) == 0);
-    CHECK((status.st_mode & 0777U) == 0600U);
-    const answer served = co_await ask_at(primary, address::local(event.address));
-    CHECK(served.result == outcome::ok);
-    co_await primary.end();
-  });
-}
-
-TEST_CASE("a stale socket file is replaced, a live one and a plain file are not")
-{
-  cluster_fixture primary;
-  const std::string path = primary.scratch.file("old.sock");
-  std::error_code error;
-  const auto where = posix::socket_address::from_path(path, error);
-  auto live = std::make_unique<foreign_listener>(where);
-  const std::string plain = primary.scratch.file("plain");
-  std::ofstream(plain) << "text\n";
-  primary.run([&]() -> awaitable<void> {
-    cohort::worker worker = co_await primary.cluster().co_fork(primary.controlled(server("")));
-    co_await worker.online();
-    const std::string refused = co_await primary.command(worker, "listen unix:" + path);
-    CHECK(refused == in_use);
-    CHECK(::access(path.c_str(), F_OK) == 0);
-    live.reset();
-    const std::string taken = co_await primary.command(worker, "listen unix:" + path);
-    CHECK(taken == "ok " + path);
-    const answer served = co_await ask_at(primary, address::local(path));
-    CHECK(served.result == outcome::ok);
-    const std::string over_plain = co_await primary.command(worker, "listen unix:" + plain);
-    CHECK(over_plain == in_use);
-    CHECK(::access(plain.c_str(), F_OK) == 0);
     co_await primary.end();
   });
 }

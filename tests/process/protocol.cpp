@@ -3,8 +3,7 @@
 //
 // Workers that break the protocol or desert: the primary ends them and goes on.
 
-#include "support/cluster_fixture.hpp"
-#include "support/load.hpp"
+#include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/subscription.hpp>
@@ -17,27 +16,6 @@ namespace {
 cohort::environment violator(const std::string& how)
 {
   return role("violator").set("COHORT_TEST_VIOLATION", how);
-}
-
-// Connects as many clients as the rude roles wait for.
-std::vector<client> connect_four(const address& where)
-{
-  std::vector<client> clients;
-  for (int i = 0; i != 4; ++i) {
-    clients.emplace_back(where);
-    clients.back().request("get");
-  }
-  return clients;
-}
-
-awaitable<std::vector<answer>> answers_to(cluster_fixture& primary, std::vector<client>& clients)
-{
-  std::vector<answer> answers;
-  auto receive = [&] {
-    for (client& each : clients) answers.push_back(each.receive_answer());
-  };
-  co_await primary.in_thread(receive);
-  co_return answers;
 }
 
 } // namespace
@@ -53,7 +31,7 @@ TEST_CASE("a worker that breaks the protocol is reported and killed")
       auto errors = primary.cluster().subscribe<cohort::error_event>();
       cohort::worker rude = co_await primary.start(violator(how));
       const address where = co_await primary.address_of(rude);
-      std::vector<client> clients = connect_four(where);
+      std::vector<client> clients = connect_many(where, 4);
       const cohort::error_event event = co_await errors.next();
       CHECK(event.worker == rude.id());
       CHECK(event.pid == rude.pid());
@@ -76,7 +54,7 @@ TEST_CASE("what a rude worker had on offer goes to another one")
     primary.run([&]() -> awaitable<void> {
       cohort::worker rude = co_await primary.start(violator(how).set("COHORT_TEST_WAIT", "1"));
       const address where = co_await primary.address_of(rude);
-      std::vector<client> clients = connect_four(where);
+      std::vector<client> clients = connect_many(where, 4);
       const auto offered = [&] { return primary.cluster().counters().offered == 4; };
       const bool out = co_await primary.eventually(offered);
       CHECK(out);
@@ -130,7 +108,7 @@ TEST_CASE("a worker that closes its channel and lives is killed before its clien
         co_await primary.start(primary.controlled(server("127.0.0.1:0 accept=0")));
     cohort::worker deserter = co_await primary.start(role("deserter"));
     const address where = co_await primary.address_of(deserter);
-    std::vector<client> clients = connect_four(where);
+    std::vector<client> clients = connect_many(where, 4);
     const auto offered = [&] { return primary.cluster().counters().offered == 4; };
     const bool out = co_await primary.eventually(offered);
     CHECK(out);

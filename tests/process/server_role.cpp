@@ -18,6 +18,7 @@
 #include <cohort/acceptor.hpp>
 #include <cohort/this_worker.hpp>
 
+#include "support/listen_spec.hpp"
 #include "support/scratch.hpp"
 #include "support/worker_roles.hpp"
 
@@ -45,6 +46,7 @@ namespace {
 
 using asio::awaitable;
 using asio::ip::tcp;
+using cohort_test::listen_spec;
 using local = asio::local::stream_protocol;
 
 std::string variable(const char* name)
@@ -52,52 +54,6 @@ std::string variable(const char* name)
   const char* const value = std::getenv(name);
   return value ? value : "";
 }
-
-/// "127.0.0.1:0", "[::1]:80" or "unix:PATH", and any of accept=N (so many, then no more), max=N,
-/// credit=N, mode=OCTAL, hold, exclusive, ipv6_only.
-struct listen_spec {
-  std::string host;
-  std::uint16_t port = 0;
-  bool is_path = false;
-  unsigned accept = 1U << 30;
-  std::size_t max = 1U << 30;
-  cohort::listen_options options;
-
-  explicit listen_spec(const std::string& text)
-  {
-    std::istringstream words(text);
-    words >> host;
-    is_path = host.starts_with("unix:");
-    if (is_path) {
-      host.erase(0, 5);
-    } else {
-      const auto colon = host.rfind(':');
-      port = static_cast<std::uint16_t>(std::stoi(host.substr(colon + 1)));
-      host.erase(colon);
-      if (host.front() == '[') host = host.substr(1, host.size() - 2);
-    }
-    for (std::string word; words >> word;) apply(word);
-  }
-
-  void apply(const std::string& word)
-  {
-    const auto equals = word.find('=');
-    const std::string name = word.substr(0, equals);
-    const int base = name == "mode" ? 8 : 10;
-    const auto value =
-        equals == word.npos
-            ? 1U
-            : static_cast<unsigned>(std::stoul(word.substr(equals + 1), nullptr, base));
-    if (name == "accept") accept = value;
-    if (name == "max") max = value;
-    if (name == "credit") options.credit(value);
-    if (name == "mode") options.mode(value);
-    if (name == "backlog") options.backlog(static_cast<int>(value));
-    if (name == "hold") options.hold_when_empty(true);
-    if (name == "exclusive") options.exclusive(true);
-    if (name == "ipv6_only") options.ipv6_only(true);
-  }
-};
 
 /// One acceptor, whatever its protocol.
 struct listening {
@@ -274,7 +230,7 @@ private:
     co_return "ok";
   }
 
-  /// Whether the connection goes on.
+  // Notes the request and composes the answer; `words` goes on with the verb.
   std::string answer_to(std::istringstream& words)
   {
     std::string id;
