@@ -10,6 +10,7 @@
 #include "support/cluster_fixture.hpp"
 #include "support/worker_roles.hpp"
 
+#include <asio/detached.hpp>
 #include <asio/this_coro.hpp>
 #include <cstdlib>
 #include <iostream>
