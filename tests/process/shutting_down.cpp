@@ -39,7 +39,8 @@ TEST_CASE("whoever learns of the last exits finds the cluster still ending")
     const auto variables = server();
     co_await cluster.co_fork(variables, asio::redirect_error(asio::use_awaitable, error));
     CHECK(error == cohort::error::shutting_down);
-    const bool over = co_await primary.eventually([&] { return ended; });
+    const auto has_ended = [&] { return ended; };
+    const bool over = co_await primary.eventually(has_ended);
     CHECK(over);
     CHECK(cluster.workers().empty());
     // Afterwards there may be workers again.
