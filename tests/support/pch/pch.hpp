@@ -1,8 +1,10 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-#pragma once
+#ifndef COHORT_TESTS_PCH_HPP
+#define COHORT_TESTS_PCH_HPP
 
 // Precompiled for the test programs; tests/headers proves that no header needs any of it.
+// g++ compiles it as a main file, where `#pragma once` is a warning: hence a guard.
 #include <algorithm>
 #include <array>
 #include <asio.hpp>
@@ -22,3 +24,5 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+#endif
