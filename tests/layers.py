@@ -16,16 +16,17 @@ INCLUDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Bottom up. A name with a slash at its end stands for everything in that folder.
 LAYERS = [
     "event candidate settings listen_options exit_status error worker_id config environment "
-    "counters",
+    "counters handle_kind send_status channel_options",
     "detail/posix/",
     "detail/wire/",
     "detail/lifecycle/",
     "message/",
     "scheduling/",
     "detail/async/",
-    "connection handle",
+    "connection handle envelope detail/handle/",
     "detail/io/",
-    "message_channel",
+    "detail/channel/",
+    "message_endpoint message_channel",
     "detail/core/",
     "cluster worker this_worker acceptor subscription",
     "run supervisor reload upgrade metrics",

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
@@ -93,6 +94,7 @@ struct system_calls {
   static int open(const char* path, int flags) { return ::open(path, flags); }
   static int lstat(const char* path, struct stat* status) { return ::lstat(path, status); }
   static int fstat(int fd, struct stat* status) { return ::fstat(fd, status); }
+  static int fstatfs(int fd, struct statfs* status) { return ::fstatfs(fd, status); }
   static int chmod(const char* path, mode_t mode) { return ::chmod(path, mode); }
   static int fchmod(int fd, mode_t mode) { return ::fchmod(fd, mode); }
   static int unlink(const char* path) { return ::unlink(path); }
