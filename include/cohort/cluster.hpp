@@ -4,6 +4,7 @@
 
 #include <cohort/config.hpp>
 #include <cohort/counters.hpp>
+#include <cohort/detail/async/complete_later.hpp>
 #include <cohort/detail/core/cluster_core.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
@@ -144,19 +145,6 @@ private:
 };
 
 // Implementation
-
-namespace detail {
-
-/// Completes `handler` with a result that is there already, but not before the caller returns.
-template <class... Args, class Handler>
-void complete_later(
-    const asio::any_io_executor& executor, Handler handler, std::error_code error, Args... args)
-{
-  wait_operation_for<Handler, Args...>::create(std::move(handler), executor)
-      ->complete(error, std::move(args)...);
-}
-
-} // namespace detail
 
 template <class Policy>
 cluster<Policy>::cluster(const executor_type& executor, const settings& how, Policy policy)

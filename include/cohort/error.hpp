@@ -34,6 +34,18 @@ enum class error {
   events_lost,
   /// The wait ended because the deadline passed.
   timed_out,
+  /// The bytes of a message are not what its type asks for; it was skipped.
+  invalid_message,
+  /// A message of a type that is not in this side's list; it was skipped.
+  unknown_message,
+  /// A message whose type has another layout on the other side; it was skipped.
+  schema_mismatch,
+  /// A descriptor of another kind than what was asked for, or one that cannot be sent.
+  wrong_handle,
+  /// The other side failed to serve the request.
+  request_failed,
+  /// More would wait to be written than the channel allows.
+  queue_full,
 };
 
 /// What a program tests for; several codes may mean the same to it.
@@ -86,6 +98,12 @@ public:
     case error::not_a_worker: return "this process was not started by a cluster";
     case error::events_lost: return "the subscriber was too slow: events were lost";
     case error::timed_out: return "the deadline passed";
+    case error::invalid_message: return "the message is not what its type asks for";
+    case error::unknown_message: return "the message's type is unknown here";
+    case error::schema_mismatch: return "the message's type has another layout here";
+    case error::wrong_handle: return "the descriptor is of the wrong kind";
+    case error::request_failed: return "the request was not served";
+    case error::queue_full: return "too much waits to be written";
     }
     return "unknown cohort error";
   }

@@ -94,7 +94,8 @@ void fifo<T>::erase(std::size_t position, std::size_t count)
 template <class T>
 void fifo<T>::make_room_behind()
 {
-  if (items_.size() != items_.capacity() || head_ == 0) return;
+  // With less in front than what would be moved, growing costs less in the long run.
+  if (items_.size() != items_.capacity() || head_ == 0 || head_ < size()) return;
   items_.erase(items_.begin(), at(0));
   head_ = 0;
 }

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cohort {
+
+/// The bounds of a message channel, in bytes. Both sides may have their own.
+class channel_options {
+public:
+  channel_options() = default;
+
+  /// The largest message, as encoded, that is sent or taken. Default: 16 MiB.
+  channel_options& max_message_size(std::uint32_t value) &
+  {
+    max_message_size_ = value;
+    return *this;
+  }
+  channel_options max_message_size(std::uint32_t value) && { return max_message_size(value); }
+
+  /// When more than this waits to be written, `send` says `congested`; when more than this has been
+  /// read and not received, nothing more is read. Default: 1 MiB.
+  channel_options& high_water(std::size_t value) &
+  {
+    high_water_ = value;
+    return *this;
+  }
+  channel_options high_water(std::size_t value) && { return high_water(value); }
+
+  /// The most that waits to be written. Default: 64 MiB.
+  channel_options& queue_limit(std::size_t value) &
+  {
+    queue_limit_ = value;
+    return *this;
+  }
+  channel_options queue_limit(std::size_t value) && { return queue_limit(value); }
+
+  std::uint32_t max_message_size() const noexcept { return max_message_size_; }
+  std::size_t high_water() const noexcept { return high_water_; }
+  std::size_t queue_limit() const noexcept { return queue_limit_; }
+
+private:
+  std::uint32_t max_message_size_ = 16 * 1024 * 1024;
+  std::size_t high_water_ = 1024 * 1024;
+  std::size_t queue_limit_ = 64 * 1024 * 1024;
+};
+
+} // namespace cohort

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/channel_options.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
+
+namespace cohort {
+
+/// What a message channel has to tell while it goes on: a message was skipped, or the peer broke
+/// the rules.
+struct channel_problem {
+  std::error_code code;
+  /// Which message, and what is wrong with it.
+  std::string what;
+};
+
+} // namespace cohort
+
+namespace cohort::detail {
+
+/// A message channel for those who do not know its types: the life cycle of a worker.
+class message_port {
+public:
+  virtual ~message_port() = default;
+
+  message_port(const message_port&) = delete;
+  message_port& operator=(const message_port&) = delete;
+
+  /// Ends this side's stream after what is queued; nothing more can be sent.
+  virtual void finish() = 0;
+
+  /// From now on reads although nobody receives, so that the peer can get rid of what it has.
+  virtual void read_ahead() = 0;
+
+  /// The peer is certainly gone: reads what it had sent, and closes.
+  virtual void read_to_end() = 0;
+
+  /// Closes at once. What was read can still be received.
+  virtual void close() = 0;
+
+  /// Both streams have ended: this side's is written, the other's is read.
+  virtual bool settled() const noexcept = 0;
+
+  /// Called when `settled` becomes true. Runs out of the event loop, never inside a call.
+  std::function<void()> on_settled;
+  /// Called for every problem. May run inside a call.
+  std::function<void(const channel_problem&)> on_problem;
+
+protected:
+  message_port() = default;
+};
+
+/// Makes the port of a worker's channel.
+using message_port_factory = std::function<std::shared_ptr<message_port>(
+    const asio::any_io_executor&, posix::unique_fd, const channel_options&, worker_id)>;
+
+} // namespace cohort::detail

@@ -1,0 +1,281 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/config.hpp>
+#include <cohort/detail/channel/message_core.hpp>
+#include <cohort/envelope.hpp>
+#include <cohort/handle.hpp>
+#include <cohort/message/codec.hpp>
+#include <cohort/message/protocol.hpp>
+#include <cohort/send_status.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace cohort {
+
+/// What every end of a message channel can do: a `message_channel`, a `worker` in its primary, and
+/// `this_worker`.
+///
+/// Messages arrive once each and in order, or not at all when the peer goes away first. What does
+/// not fit the list of types does not compile. Nothing is read before somebody receives, so nothing
+/// is lost before that; a peer that sends on becomes `congested`.
+///
+/// Nothing here waits in the calling thread. The suspending functions run their handler on its
+/// associated executor, never inside the call, and support terminal, partial and total
+/// cancellation, which loses no message.
+///
+/// Thread safety: distinct objects safe, shared objects unsafe.
+///
+/// `Out` and `In` are lists: `messages`, `to_primary`, `to_worker`, `untyped`.
+template <class Out, class In, class Codec, class Executor = asio::any_io_executor>
+class message_endpoint {
+public:
+  using duration = std::chrono::steady_clock::duration;
+  /// `std::variant` of all types of `In`.
+  using received_message = typename detail::list_of_t<In>::value;
+  using envelope_type = envelope<received_message>;
+
+  /// Queues a message and returns at once. An rvalue is given away: large buffers in it may be
+  /// sent from where they lie. What the codec throws comes out of here, and nothing is sent.
+  ///
+  /// Source: Node's `process.send`, which cannot tell these cases apart.
+  template <class Message>
+  send_status send(Message&& message);
+
+  /// The same with descriptors, at most 64. They are moved from when the message was queued, else
+  /// they stay the caller's. To keep one as well, send `handle::duplicate()`.
+  template <class Message>
+  send_status send(Message&& message, handle&& attached);
+  template <class Message>
+  send_status send(Message&& message, std::vector<handle>&& attached);
+
+  /// The same as an operation: completes when the message has reached the kernel.
+  ///
+  /// Completion signature: `void(std::error_code)`. Cancelling it ends the wait only.
+  /// Errors: for each `send_status` that is a failure its code: `error::queue_full`,
+  /// `error::disconnected`, `error::message_too_large`, `error::wrong_handle`.
+  template <class Message, class Token>
+  requires(
+      !std::convertible_to<Token, handle> &&
+      !std::convertible_to<Token, std::vector<handle>>) auto send(Message&& message, Token&& token);
+
+  /// Completes when everything that was queued before has reached the kernel.
+  ///
+  /// Completion signature: `void(std::error_code)`. Errors: `error::disconnected`.
+  template <class Token = default_token_t<Executor>>
+  auto flushed(Token&& token = Token());
+
+  /// How many bytes wait to be written.
+  std::size_t queued_bytes() const noexcept { return core_->queued_bytes(); }
+
+  /// Waits for the next message, of any type.
+  ///
+  /// Completion signature: `void(std::error_code, envelope_type)`. What was received before the
+  /// peer's end comes first, then `error::disconnected`.
+  template <class Token = default_token_t<Executor>>
+  requires(!std::same_as<std::decay_t<Token>, void>) auto receive(Token&& token = Token());
+
+  /// The next message, if it has been read already. After a `receive`, this gives what came
+  /// together with its message, and costs less than waiting for each:
+  ///
+  ///     auto next = co_await channel.receive();
+  ///     do {
+  ///       ...
+  ///     } while (channel.try_receive(next));
+  ///
+  /// @param into left alone when there is none.
+  bool try_receive(envelope_type& into) { return core_->try_receive(into); }
+
+  /// Waits for the next message of one type; others stay for those who receive them, and when too
+  /// many bytes of them lie here (`channel_options::high_water`) nothing more is read until then.
+  ///
+  /// Completion signature: `void(std::error_code, envelope<Message>)`.
+  template <class Message, class Token = default_token_t<Executor>>
+  requires(detail::list_of_t<In>::template contains<Message>) auto receive(Token&& token = Token());
+
+  /// Sends a message that the peer serves, and waits for its reply.
+  ///
+  /// Completion signature: `void(std::error_code, Reply)`. A reply after the deadline is ignored.
+  /// Errors: `error::timed_out`, `error::disconnected` when the peer goes,
+  /// `error::request_failed` when it could not serve it, those of `send`.
+  template <class Reply, class Message, class Token = default_token_t<Executor>>
+  auto request(Message&& message, duration deadline, Token&& token = Token());
+  template <class Reply, class Message, class Token = default_token_t<Executor>>
+  requires(!std::convertible_to<Token, duration>) auto request(
+      Message&& message, Token&& token = Token());
+
+  /// Answers requests of one type from now on, and those that have come already.
+  ///
+  /// @param function `asio::awaitable<Reply>(Request)`; it runs once for each request, many at a
+  ///   time, on this object's executor. It lives as long as one of its coroutines. An exception
+  ///   out of it is a failure for whoever asked, and a problem that is reported here.
+  template <class Request, class Function>
+  void serve(Function function);
+
+protected:
+  using out_list = detail::list_of_t<Out>;
+  using in_list = detail::list_of_t<In>;
+  using core_type = detail::message_core<out_list, in_list, Codec>;
+  using core_pointer = std::shared_ptr<core_type>;
+
+  message_endpoint() noexcept = default;
+  explicit message_endpoint(core_pointer core) noexcept : core_(std::move(core)) {}
+  message_endpoint(const message_endpoint&) = default;
+  message_endpoint(message_endpoint&&) noexcept = default;
+  message_endpoint& operator=(const message_endpoint&) = default;
+  message_endpoint& operator=(message_endpoint&&) noexcept = default;
+  ~message_endpoint() = default;
+
+  const core_pointer& message_core() const noexcept { return core_; }
+
+private:
+  // What is sent for an argument: for the only type of an untyped list whatever converts to it.
+  template <class Message>
+  static decltype(auto) to_sent(Message&& message)
+  {
+    using type = std::remove_cvref_t<Message>;
+    if constexpr (!out_list::template contains<type> &&
+                  std::is_convertible_v<Message, typename out_list::value> &&
+                  std::is_same_v<out_list, detail::list_of_t<untyped<typename out_list::value>>>)
+      return typename out_list::value(std::forward<Message>(message));
+    else return std::forward<Message>(message);
+  }
+
+  template <class Message>
+  using sent_t = std::remove_cvref_t<decltype(to_sent(std::declval<Message>()))>;
+
+  // One sentence for a wrong type, and no page of consequences.
+  template <class Message>
+  static constexpr bool check_sent()
+  {
+    constexpr bool listed = out_list::template contains<Message>;
+    static_assert(listed, "this side of the protocol does not send messages of this type");
+    return listed;
+  }
+
+  core_pointer core_;
+};
+
+// Implementation
+
+template <class Out, class In, class Codec, class Executor>
+template <class Message>
+send_status message_endpoint<Out, In, Codec, Executor>::send(Message&& message)
+{
+  return send(std::forward<Message>(message), std::vector<handle>());
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Message>
+send_status message_endpoint<Out, In, Codec, Executor>::send(Message&& message, handle&& attached)
+{
+  std::vector<handle> all;
+  all.push_back(std::move(attached));
+  const send_status status = send(std::forward<Message>(message), std::move(all));
+  if (!is_sent(status)) attached = std::move(all.front());
+  return status;
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Message>
+send_status message_endpoint<Out, In, Codec, Executor>::send(
+    Message&& message, std::vector<handle>&& attached)
+{
+  if constexpr (check_sent<sent_t<Message>>())
+    return core_->send(to_sent(std::forward<Message>(message)), attached);
+  else return send_status::not_connected;
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Message, class Token>
+requires(!std::convertible_to<Token, handle> &&
+         !std::convertible_to<Token, std::vector<handle>>) auto message_endpoint<Out, In, Codec,
+    Executor>::send(Message&& message, Token&& token)
+{
+  if constexpr (check_sent<sent_t<Message>>())
+    return asio::async_initiate<Token, void(std::error_code)>(
+        [](auto handler, core_pointer core, sent_t<Message> sent) {
+          core->send_and_wait(std::move(sent), std::vector<handle>(), std::move(handler));
+        },
+        token, core_, sent_t<Message>(to_sent(std::forward<Message>(message))));
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Token>
+auto message_endpoint<Out, In, Codec, Executor>::flushed(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, core_pointer core) { core->flushed(std::move(handler)); }, token, core_);
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Token>
+requires(!std::same_as<std::decay_t<Token>, void>) auto message_endpoint<Out, In, Codec,
+    Executor>::receive(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, envelope_type)>(
+      [](auto handler, core_pointer core) { core->receive(std::move(handler)); }, token, core_);
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Message, class Token>
+requires(detail::list_of_t<In>::template contains<Message>) auto message_endpoint<Out, In, Codec,
+    Executor>::receive(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, envelope<Message>)>(
+      [](auto handler, core_pointer core) {
+        core->template receive_one<Message>(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Reply, class Message, class Token>
+auto message_endpoint<Out, In, Codec, Executor>::request(
+    Message&& message, duration deadline, Token&& token)
+{
+  static_assert(in_list::template contains<Reply>,
+      "the other side of the protocol does not send replies of this type");
+  if constexpr (in_list::template contains<Reply> && check_sent<sent_t<Message>>())
+    return asio::async_initiate<Token, void(std::error_code, Reply)>(
+        [](auto handler, core_pointer core, sent_t<Message> sent, std::optional<duration> limit) {
+          core->template request<Reply>(std::move(sent), limit, std::move(handler));
+        },
+        token, core_, sent_t<Message>(to_sent(std::forward<Message>(message))),
+        deadline == duration::max() ? std::nullopt : std::optional(deadline));
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Reply, class Message, class Token>
+requires(
+    !std::convertible_to<Token, std::chrono::steady_clock::duration>) auto message_endpoint<Out, In,
+    Codec, Executor>::request(Message&& message, Token&& token)
+{
+  return request<Reply>(
+      std::forward<Message>(message), duration::max(), std::forward<Token>(token));
+}
+
+template <class Out, class In, class Codec, class Executor>
+template <class Request, class Function>
+void message_endpoint<Out, In, Codec, Executor>::serve(Function function)
+{
+  static_assert(in_list::template contains<Request>,
+      "the other side of the protocol does not send requests of this type");
+  using reply_type = typename std::invoke_result_t<Function&, Request>::value_type;
+  if constexpr (in_list::template contains<Request> && check_sent<reply_type>())
+    core_->template serve<Request>(std::move(function));
+}
+
+} // namespace cohort
