@@ -89,7 +89,8 @@ TEST_CASE("a mark moves")
     auto second = mark(other);
     kept = std::move(first);
     CHECK(!first);
-    second = std::move(second);
+    auto& same = second;
+    second = std::move(same);
     CHECK(marked(other));
     second = std::move(kept);
     CHECK(!marked(other));
