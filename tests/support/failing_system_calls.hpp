@@ -45,6 +45,7 @@ enum class call {
   open,
   lstat,
   fstat,
+  fstatfs,
   chmod,
   fchmod,
   unlink,
@@ -197,6 +198,7 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(open)
   COHORT_TEST_CALL(lstat)
   COHORT_TEST_CALL(fstat)
+  COHORT_TEST_CALL(fstatfs)
   COHORT_TEST_CALL(chmod)
   COHORT_TEST_CALL(fchmod)
   COHORT_TEST_CALL(unlink)
