@@ -5,7 +5,7 @@
 #include <cohort/message/json_types.hpp>
 #include <cohort/message/json_writer.hpp>
 
-#include <boost/json/serializer.hpp>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
@@ -111,43 +111,37 @@ void write_json_enum(json_writer& out, T value)
   if (!found) throw std::system_error(error::invalid_message, "an enumerator without a name");
 }
 
-/// How deep arrays and objects lie inside each other, as far as it is not `enough`.
-inline unsigned levels_of(const boost::json::string&, unsigned) { return 0; }
-unsigned levels_of(const boost::json::array& array, unsigned enough);
-unsigned levels_of(const boost::json::object& object, unsigned enough);
-
-inline unsigned levels_of(const boost::json::value& value, unsigned enough)
+inline void write_json_document(json_writer& out, const boost::json::string& string)
 {
-  if (const auto* array = value.if_array()) return levels_of(*array, enough);
-  if (const auto* object = value.if_object()) return levels_of(*object, enough);
-  return 0;
+  out.put_string(string);
 }
 
-inline unsigned levels_of(const boost::json::array& array, unsigned enough)
+inline void write_json_document(json_writer& out, const boost::json::array& array)
 {
-  unsigned deepest = 1;
-  for (auto each = array.begin(); each != array.end() && deepest < enough; ++each)
-    deepest = std::max(deepest, 1 + levels_of(*each, enough - 1));
-  return deepest;
+  write_json_list(out, '[', ']', array, [&](const auto& each) { write_json(out, each); });
 }
 
-inline unsigned levels_of(const boost::json::object& object, unsigned enough)
+inline void write_json_document(json_writer& out, const boost::json::object& object)
 {
-  unsigned deepest = 1;
-  for (auto each = object.begin(); each != object.end() && deepest < enough; ++each)
-    deepest = std::max(deepest, 1 + levels_of(each->value(), enough - 1));
-  return deepest;
+  write_json_list(out, '{', '}', object, [&](const auto& each) {
+    out.put_string(each.key());
+    out.put(':');
+    write_json(out, each.value());
+  });
 }
 
-template <json_document T>
-void write_json_document(json_writer& out, const T& document)
+// Boost.JSON 1.81's serializer writes `NaN` and `Infinity`, which no parser takes.
+inline void write_json_document(json_writer& out, const boost::json::value& value)
 {
-  out.check_depth(levels_of(document, json_max_depth + 1));
-  boost::json::serializer serializer;
-  serializer.reset(&document);
-  while (!serializer.done()) {
-    std::array<char, 4096> piece;
-    out.put(std::string_view(serializer.read(piece.data(), piece.size())));
+  switch (value.kind()) {
+  case boost::json::kind::null: return out.put("null");
+  case boost::json::kind::bool_: return write_json(out, value.get_bool());
+  case boost::json::kind::int64: return out.put_number(value.get_int64());
+  case boost::json::kind::uint64: return out.put_number(value.get_uint64());
+  case boost::json::kind::double_: return out.put_double(value.get_double());
+  case boost::json::kind::string: return write_json_document(out, value.get_string());
+  case boost::json::kind::array: return write_json_document(out, value.get_array());
+  case boost::json::kind::object: return write_json_document(out, value.get_object());
   }
 }
 

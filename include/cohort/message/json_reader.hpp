@@ -78,19 +78,16 @@ private:
 
 inline bool json_reader::fail_expected(std::string_view what)
 {
+  const char first = peek();
+  const auto rest_is = [&](std::string_view word) { return rest().starts_with(word); };
   std::string_view got;
-  switch (peek()) {
-  case '{': got = "an object"; break;
-  case '[': got = "an array"; break;
-  case '"': got = "a string"; break;
-  case 't':
-  case 'f': got = "a boolean"; break;
-  case 'n': got = "null"; break;
-  case '-': got = "a number"; break;
-  default:
-    if (peek() < '0' || peek() > '9') return fail_syntax(what);
-    got = "a number";
-  }
+  if (first == '{') got = "an object";
+  else if (first == '[') got = "an array";
+  else if (first == '"') got = "a string";
+  else if (first == '-' || (first >= '0' && first <= '9')) got = "a number";
+  else if (rest_is("true") || rest_is("false")) got = "a boolean";
+  else if (rest_is("null")) got = "null";
+  else return fail_syntax(what);
   return fail("expected " + std::string(what) + ", got " + std::string(got));
 }
 

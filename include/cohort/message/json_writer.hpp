@@ -7,6 +7,7 @@
 #include <cohort/message/json_number.hpp>
 #include <cohort/message/json_text.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -37,22 +38,28 @@ public:
   template <std::integral Integer>
   void put_number(Integer number);
   template <std::floating_point Floating>
-  void put_number(Floating number);
+  void put_number(Floating number)
+  {
+    put_floating(number);
+  }
+  /// So that a reader who knows no types takes it for a double: `1.0`.
+  void put_double(double number);
   void put_string(std::string_view text);
   /// In base64, which is a string as it is.
   void put_bytes(std::span<const std::byte> bytes);
 
-  /// Around arrays and objects.
+  /// Around arrays and objects. Throws for one too deep, which the peer would refuse.
   void open(char bracket);
   void close(char bracket);
-  /// Throws when this many more levels are too many, since the peer would refuse them.
-  void check_depth(unsigned levels) const;
 
   void finish() { flush(); }
 
 private:
   char* room(std::size_t size);
   void flush();
+  // What it wrote, until more is put.
+  template <std::floating_point Floating>
+  std::string_view put_floating(Floating number);
   void put_escaped(char c);
 
   byte_sink& sink_;
@@ -97,18 +104,27 @@ void json_writer::put_number(Integer number)
 }
 
 template <std::floating_point Floating>
-void json_writer::put_number(Floating number)
+std::string_view json_writer::put_floating(Floating number)
 {
-  if (std::isnan(number)) return put("null");
-  if (std::isinf(number)) {
-    if (number < 0) put('-');
-    return put(json_infinity);
-  }
   // The shortest text that gives the same number again, as long as `-1.7976931348623157e+308`.
   constexpr std::size_t longest = 32;
   char* const first = room(longest);
-  const auto written = std::to_chars(first, first + longest, number);
-  used_ += static_cast<std::size_t>(written.ptr - first);
+  char* last = first;
+  if (std::isfinite(number)) {
+    last = std::to_chars(first, first + longest, number).ptr;
+  } else {
+    const std::string_view text = std::isnan(number) ? "null" : json_infinity;
+    if (number < 0) *last++ = '-';
+    last = std::copy(text.begin(), text.end(), last);
+  }
+  used_ += static_cast<std::size_t>(last - first);
+  return std::string_view(first, last);
+}
+
+inline void json_writer::put_double(double number)
+{
+  const std::string_view text = put_floating(number);
+  if (std::isfinite(number) && text.find_first_of(".e") == text.npos) put(".0");
 }
 
 inline void json_writer::put_string(std::string_view text)
@@ -155,7 +171,8 @@ inline void json_writer::put_bytes(std::span<const std::byte> bytes)
 
 inline void json_writer::open(char bracket)
 {
-  check_depth(1);
+  if (depth_ == json_max_depth)
+    throw std::system_error(error::invalid_message, "nested too deeply for JSON");
   ++depth_;
   put(bracket);
 }
@@ -164,12 +181,6 @@ inline void json_writer::close(char bracket)
 {
   put(bracket);
   --depth_;
-}
-
-inline void json_writer::check_depth(unsigned levels) const
-{
-  if (depth_ + levels > json_max_depth)
-    throw std::system_error(error::invalid_message, "nested too deeply for JSON");
 }
 
 } // namespace cohort::detail
