@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/channel_options.hpp>
+#include <cohort/detail/channel/message_output.hpp>
+#include <cohort/detail/wire/message_frame.hpp>
+#include <cohort/handle.hpp>
+#include <cohort/message/byte_sink.hpp>
+#include <cohort/message/message_name.hpp>
+#include <cohort/send_status.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace cohort::detail {
+
+/// Turns messages into frames, one at a time, and holds them to the bounds of their channel.
+template <class Codec>
+class message_encoder {
+public:
+  using handles = std::vector<handle>;
+
+  explicit message_encoder(const channel_options& options) : options_(options) {}
+
+  /// Encodes a message into `frame()`. `queued` is how many bytes wait already. What the codec
+  /// throws comes out of here.
+  template <class Message>
+  send_status encode(Message&& message, wire::message_kind kind, std::uint64_t number,
+      const handles& attached, std::size_t queued);
+
+  /// Makes a frame that says that a request is not answered.
+  void encode_failure(std::uint64_t number);
+
+  /// What was encoded last; taking it out makes it empty.
+  byte_sink& frame() noexcept { return frame_; }
+
+  /// The descriptors of `attached`, which is empty then.
+  static message_output::descriptors take_descriptors(handles& attached);
+
+private:
+  auto head() noexcept
+  {
+    return std::span(frame_.copied()).template first<wire::message_head_size>();
+  }
+
+  channel_options options_;
+  byte_sink frame_;
+};
+
+// Implementation
+
+template <class Codec>
+template <class Message>
+send_status message_encoder<Codec>::encode(Message&& message, wire::message_kind kind,
+    std::uint64_t number, const handles& attached, std::size_t queued)
+{
+  using type = std::remove_cvref_t<Message>;
+  if (attached.size() > wire::max_descriptors) return send_status::handle_refused;
+  for (const handle& each : attached)
+    if (each.sendable()) return send_status::handle_refused;
+  if (queued >= options_.queue_limit()) return send_status::queue_full;
+  frame_.clear();
+  frame_.extend(wire::message_head_size);
+  Codec::encode(std::forward<Message>(message), frame_);
+  const std::size_t body = frame_.size() - wire::message_head_size;
+  if (body > options_.max_message_size()) return send_status::message_too_large;
+  const std::size_t waiting = queued + frame_.size();
+  if (waiting > options_.queue_limit()) return send_status::queue_full;
+  constexpr wire::message_type_id id{message_id<type>(), Codec::template schema<type>()};
+  wire::encode_message_head(kind, number, id, body, attached.size(), head());
+  return waiting > options_.high_water() ? send_status::congested : send_status::accepted;
+}
+
+template <class Codec>
+void message_encoder<Codec>::encode_failure(std::uint64_t number)
+{
+  frame_.clear();
+  frame_.extend(wire::message_head_size);
+  wire::encode_message_head(wire::message_kind::failure, number, {}, 0, 0, head());
+}
+
+template <class Codec>
+message_output::descriptors message_encoder<Codec>::take_descriptors(handles& attached)
+{
+  message_output::descriptors taken;
+  taken.reserve(attached.size());
+  for (handle& each : attached) taken.emplace_back(each.release());
+  attached.clear();
+  return taken;
+}
+
+} // namespace cohort::detail
