@@ -74,6 +74,34 @@ TEST_CASE("the last worker of a listener serves what waits there before it leave
   CHECK(summary(answers) == "40 ok");
 }
 
+TEST_CASE("a last worker that closes during its last call drains at once")
+{
+  cluster_fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker worker =
+        co_await primary.start(primary.controlled(server("127.0.0.1:0 accept=1")));
+    const address where = co_await primary.address_of(worker);
+    client live(where);
+    co_await ask_on(primary, live);
+    std::vector<client> clients = connect_many(where, 3);
+    const auto offered = [&] { return primary.cluster().counters().offered == 4; };
+    const bool offered_at_last = co_await primary.eventually(offered);
+    CHECK(offered_at_last);
+    worker.disconnect(30s, [](std::error_code, cohort::exit_status) {});
+    co_await primary.command(worker, "close 0");
+    // Nobody is left who could serve them.
+    for (client& each : clients) {
+      const outcome end = co_await end_of(primary, each);
+      CHECK((end == outcome::ok || end == outcome::reset));
+    }
+    co_await drained(primary, worker);
+    const answer last = co_await ask_on(primary, live, "get");
+    CHECK(last.result == outcome::ok);
+    const cohort::exit_status status = co_await worker.exited();
+    CHECK(status.success());
+  });
+}
+
 TEST_CASE("workers that leave together hand over what one of them has not taken")
 {
   cluster_fixture primary;

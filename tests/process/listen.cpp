@@ -173,6 +173,36 @@ TEST_CASE("a worker may listen and close as often as it likes")
   });
 }
 
+TEST_CASE("a held listener without workers does not keep the primary, and serves the next one")
+{
+  cluster_fixture primary;
+  address where = address::tcp4(1);
+  const cohort::environment variables = server("127.0.0.1:0 hold");
+  // `run` asks for a context without work.
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker worker = co_await primary.start(variables);
+    where = co_await primary.address_of(worker);
+    const answer served = co_await ask_at(primary, where);
+    CHECK(served.result == outcome::ok);
+    worker.kill(SIGKILL);
+    co_await worker.exited();
+  });
+  client early(where);
+  CHECK(early.request("get") == outcome::ok);
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker worker = co_await primary.start(variables);
+    std::vector<answer> answers;
+    auto receive = [&] { answers.push_back(early.receive_answer()); };
+    co_await primary.in_thread(receive);
+    CHECK(summary(answers) == "1 ok");
+    CHECK(answers.front().worker == worker.id());
+    const answer served = co_await ask_at(primary, where);
+    CHECK(served.worker == worker.id());
+    co_await primary.end();
+  });
+  CHECK(ask(where).result == outcome::refused);
+}
+
 TEST_CASE("workers listen on IPv6, with and without IPv4")
 {
   cluster_fixture primary;

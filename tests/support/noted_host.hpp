@@ -34,6 +34,7 @@ struct noted_host {
   bool send_offer(cohort::worker_id worker, const cohort::detail::wire::offer& message,
       std::span<const int> descriptors) noexcept
   {
+    ++tries;
     if (full.contains(worker)) return false;
     offers.push_back(offer{worker, message.listener, message.first, message.count});
     if (descriptors.size() != message.count) wrong = true;
@@ -61,6 +62,7 @@ struct noted_host {
 
   std::set<cohort::worker_id> full;
   std::vector<offer> offers;
+  int tries = 0;
   std::vector<cohort::worker_id> called;
   bool is_ending = false;
   bool wrong = false;

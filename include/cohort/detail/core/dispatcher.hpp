@@ -11,7 +11,7 @@
 #include <asio/any_io_executor.hpp>
 
 #include <algorithm>
-#include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <system_error>
@@ -29,6 +29,10 @@ template <class Policy, class Host>
 class dispatcher {
 public:
   using listener = shared_listener<Policy, Host>;
+
+  /// On so many listeners one worker may be known, those included that it has closed and still owes
+  /// something to. Beyond it a listen fails with EMFILE: each is a descriptor here.
+  static constexpr std::size_t max_listeners = 256;
 
   dispatcher(const asio::any_io_executor& executor, Host& host, Policy policy)
       : executor_(executor),
@@ -71,6 +75,8 @@ public:
   void close();
 
   connection_counters counters() const;
+  /// How many listeners there are, those included that only wait for their connections' ends.
+  std::size_t size() const noexcept { return entries_.size(); }
 
 private:
   template <class Call>
@@ -81,6 +87,7 @@ private:
   std::shared_ptr<listener> find(const posix::socket_address& asked, std::uint16_t index) const;
   std::shared_ptr<listener> create(
       const wire::listen& message, const posix::socket_address& asked, std::error_code& error);
+  bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
   void forget_finished();
 
@@ -128,6 +135,8 @@ wire::listen_reply dispatcher<Policy, Host>::listen(worker_id worker, const wire
     error = std::make_error_code(std::errc::invalid_argument);
   std::shared_ptr<listener> found;
   if (!error) found = find(asked, message.index);
+  if (!error && !(found && found->knows(worker)) && !has_room(worker))
+    error = std::make_error_code(std::errc::too_many_files_open);
   if (!error && !found) found = create(message, asked, error);
   if (!error && !found->join(worker)) error = std::make_error_code(std::errc::address_in_use);
   if (error) {
@@ -200,7 +209,7 @@ template <class Policy, class Host>
 bool dispatcher<Policy, Host>::received(worker_id worker, const wire::close& message)
 {
   const bool fits = pass(message.listener, [&](listener& from) {
-    from.retire(worker);
+    from.left(worker);
     return true;
   });
   share_credit(worker);
@@ -240,6 +249,14 @@ template <class Policy, class Host>
 void dispatcher<Policy, Host>::writable(worker_id worker)
 {
   for_each([&](listener& to) { to.writable(worker); });
+}
+
+template <class Policy, class Host>
+bool dispatcher<Policy, Host>::has_room(worker_id worker) const noexcept
+{
+  const auto known = std::ranges::count_if(
+      entries_, [&](const entry& each) { return each.listener->knows(worker); });
+  return static_cast<std::size_t>(known) < max_listeners;
 }
 
 template <class Policy, class Host>

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cohort/candidate.hpp>
+#include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/io/listener.hpp>
+#include <cohort/detail/lifecycle/credit_accounts.hpp>
 #include <cohort/detail/lifecycle/handoff.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
@@ -13,14 +15,12 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,7 +48,9 @@ public:
 
   std::uint32_t id() const noexcept { return id_; }
   const posix::socket_address& bound() const noexcept { return socket_.bound(); }
-  bool is_member(worker_id worker) const noexcept;
+  bool is_member(worker_id worker) const noexcept { return credit_.contains(worker); }
+  /// Whether it is a member or was one and is not `gone`.
+  bool knows(worker_id worker) const noexcept { return handoff_.is_member(worker); }
   const connection_counters& counters() const noexcept { return handoff_.counters(); }
 
   /// Whether the socket is open, so that workers may join.
@@ -77,8 +79,10 @@ public:
   /// Offers the worker nothing more. When it is the last member, what waits in the kernel and in
   /// the queue is handed to it first: then false, and `Host::last_call_done` follows.
   bool leave(worker_id worker);
-  /// The same without a last call: the worker has closed, or its channel is broken.
+  /// The same without a last call: the worker is done with, or its channel is broken.
   void retire(worker_id worker);
+  /// The worker has closed. That ends its last call as well, if it has one.
+  void left(worker_id worker);
   /// The worker is certainly dead, or has left; what it had not answered goes to others.
   void gone(worker_id worker);
 
@@ -92,7 +96,7 @@ public:
   void shut() noexcept
   {
     last_call_.reset();
-    last_call_timer_.cancel();
+    last_call_end_.call_off();
     close();
   }
 
@@ -100,11 +104,8 @@ private:
   // One wakeup accepts so many connections at most, then others have their turn.
   static constexpr std::size_t budget_ = 256;
   static constexpr std::chrono::seconds last_call_limit_{1};
-
-  struct credit_account {
-    std::uint32_t asked = 0;
-    std::uint32_t limit = wire::max_outstanding;
-  };
+  // Who could not be sent to is tried again after it, if nothing tells that it can be.
+  static constexpr std::chrono::milliseconds send_pause_{100};
 
   auto self() { return this->shared_from_this(); }
 
@@ -119,23 +120,23 @@ private:
   void close() noexcept;
   void pump();
   void pump_soon();
-  void dispatch() noexcept;
+  void dispatch();
+  void send_again();
   void accept_more();
   void wait_for_patience();
-  void check_last_call();
   void finish_last_call();
   void check_members();
   void end_last_call(worker_id worker);
-  void apply_credit(worker_id worker);
 
   Host& host_;
   std::uint32_t id_;
   bool hold_when_empty_;
   handoff<posix::unique_fd, Policy> handoff_;
-  std::map<worker_id, credit_account> credit_;
+  credit_accounts credit_;
   io::listener socket_;
-  asio::steady_timer patience_;
-  asio::steady_timer last_call_timer_;
+  io::alarm patience_;
+  io::alarm send_again_;
+  io::alarm last_call_end_;
   bool pump_posted_ = false;
   std::optional<worker_id> last_call_;
 };
@@ -152,21 +153,16 @@ shared_listener<Policy, Host>::shared_listener(const asio::any_io_executor& exec
       handoff_(policy),
       socket_(executor, std::move(socket), bound, error),
       patience_(executor),
-      last_call_timer_(executor)
+      send_again_(executor),
+      last_call_end_(executor)
 {
-}
-
-template <class Policy, class Host>
-bool shared_listener<Policy, Host>::is_member(worker_id worker) const noexcept
-{
-  return credit_.contains(worker);
 }
 
 template <class Policy, class Host>
 bool shared_listener<Policy, Host>::join(worker_id worker)
 {
   if (!handoff_.join(worker)) return false;
-  credit_[worker] = credit_account();
+  credit_.open(worker);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (last_call_) {
     const worker_id leaving = *last_call_;
@@ -189,8 +185,7 @@ bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& m
 template <class Policy, class Host>
 bool shared_listener<Policy, Host>::refused(worker_id worker, const wire::refused& message)
 {
-  if (message.reason != wire::refuse_reason::unusable && credit_.contains(worker))
-    credit_[worker].asked = 0;
+  if (message.reason != wire::refuse_reason::unusable) credit_.ask(worker, 0);
   const bool fits = handoff_.refused(
       worker, message.first, message.count, message.reason, [](posix::unique_fd) noexcept {});
   if (!fits) return false;
@@ -210,29 +205,17 @@ bool shared_listener<Policy, Host>::released(worker_id worker, const wire::relea
 template <class Policy, class Host>
 bool shared_listener<Policy, Host>::credit(worker_id worker, std::uint32_t window)
 {
-  const auto found = credit_.find(worker);
   // A grant may cross the news that the worker is to leave.
-  if (found == credit_.end()) return true;
-  found->second.asked = window;
-  apply_credit(worker);
+  const auto in_force = credit_.ask(worker, window);
+  if (in_force && handoff_.grant(worker, *in_force)) pump();
   return true;
 }
 
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::limit_credit(worker_id worker, std::uint32_t limit)
 {
-  const auto found = credit_.find(worker);
-  if (found == credit_.end() || found->second.limit == limit) return;
-  found->second.limit = limit;
-  apply_credit(worker);
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::apply_credit(worker_id worker)
-{
-  const credit_account& account = credit_[worker];
-  handoff_.grant(worker, std::min(account.asked, account.limit));
-  pump();
+  const auto in_force = credit_.limit(worker, limit);
+  if (in_force && handoff_.grant(worker, *in_force)) pump();
 }
 
 template <class Policy, class Host>
@@ -253,10 +236,7 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
   last_call_ = worker;
   // The kernel is asked anew at once.
   socket_.interrupt();
-  last_call_timer_.expires_after(last_call_limit_);
-  last_call_timer_.async_wait([self = self()](std::error_code error) {
-    if (!error && self->last_call_) self->finish_last_call();
-  });
+  last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
   // `pump` ends the call when nothing waits; the caller learns it by the result alone.
   accept_more();
   if (is_awaited()) return false;
@@ -267,7 +247,7 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::retire(worker_id worker)
 {
-  credit_.erase(worker);
+  credit_.close(worker);
   end_last_call(worker);
   if (!handoff_.retire(worker)) return;
   check_members();
@@ -275,9 +255,17 @@ void shared_listener<Policy, Host>::retire(worker_id worker)
 }
 
 template <class Policy, class Host>
+void shared_listener<Policy, Host>::left(worker_id worker)
+{
+  const bool was_called = last_call_ == worker;
+  retire(worker);
+  if (was_called) host_.last_call_done(worker);
+}
+
+template <class Policy, class Host>
 void shared_listener<Policy, Host>::gone(worker_id worker)
 {
-  credit_.erase(worker);
+  credit_.close(worker);
   end_last_call(worker);
   handoff_.gone(worker);
   check_members();
@@ -289,22 +277,26 @@ void shared_listener<Policy, Host>::end_last_call(worker_id worker)
 {
   if (last_call_ != worker) return;
   last_call_.reset();
-  last_call_timer_.cancel();
+  last_call_end_.call_off();
 }
 
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::check_members()
 {
   if (handoff_.active() != 0) return;
-  if (hold_when_empty_ && !host_.ending()) return;
-  close();
+  if (!hold_when_empty_ || host_.ending()) return close();
+  // Nobody can be served before the next one joins; until then this is no work of the context.
+  socket_.interrupt();
+  patience_.call_off();
+  send_again_.call_off();
 }
 
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::close() noexcept
 {
   handoff_.close_queue([](posix::unique_fd) noexcept {});
-  patience_.cancel();
+  patience_.call_off();
+  send_again_.call_off();
   socket_.close();
 }
 
@@ -314,7 +306,7 @@ void shared_listener<Policy, Host>::pump()
   if (handoff_.queue_size() != 0) dispatch();
   accept_more();
   wait_for_patience();
-  check_last_call();
+  if (last_call_ && !is_awaited()) finish_last_call();
 }
 
 // Answers come many at a time; what they make room for is accepted and sent in one go.
@@ -330,17 +322,30 @@ void shared_listener<Policy, Host>::pump_soon()
 }
 
 template <class Policy, class Host>
-void shared_listener<Policy, Host>::dispatch() noexcept
+void shared_listener<Policy, Host>::dispatch()
 {
-  handoff_.dispatch(clock::now(), [this](worker_id worker, auto run) noexcept {
+  bool all_sent = true;
+  handoff_.dispatch(clock::now(), [&](worker_id worker, auto run) noexcept {
     std::array<int, handoff<posix::unique_fd, Policy>::max_run> descriptors;
     for (std::size_t i = 0; i != run.size(); ++i) descriptors[i] = run[i].connection.get();
     wire::offer message;
     message.listener = id_;
     message.first = run.front().sequence;
     message.count = static_cast<std::uint16_t>(run.size());
-    return host_.send_offer(worker, message, std::span(descriptors).first(run.size()));
+    const bool sent = host_.send_offer(worker, message, std::span(descriptors).first(run.size()));
+    all_sent = all_sent && sent;
+    return sent;
   });
+  // `writable` follows when it was for lack of room; after any other error nothing would.
+  if (!all_sent && !send_again_.is_set())
+    send_again_.set_after(send_pause_, [self = self()] { self->send_again(); });
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::send_again()
+{
+  for (const candidate& each : handoff_.members()) handoff_.set_open(each.id, true);
+  pump();
 }
 
 template <class Policy, class Host>
@@ -374,17 +379,7 @@ void shared_listener<Policy, Host>::wait_for_patience()
 {
   // Only for connections that the policy lets wait though a member is ready.
   const auto deadline = handoff_.next_deadline();
-  if (!deadline || patience_.expiry() == *deadline) return;
-  patience_.expires_at(*deadline);
-  patience_.async_wait([self = self()](std::error_code cancelled) {
-    if (!cancelled) self->pump();
-  });
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::check_last_call()
-{
-  if (last_call_ && !is_awaited()) finish_last_call();
+  if (deadline) patience_.set(*deadline, [self = self()] { self->pump(); });
 }
 
 template <class Policy, class Host>

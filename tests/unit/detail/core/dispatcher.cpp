@@ -257,6 +257,17 @@ TEST_CASE("a worker leaves all its listeners, and a last call is one of any of t
   CHECK_FALSE(test.connections.is_member(1));
 }
 
+TEST_CASE("a worker that closes during its last call has been called")
+{
+  dispatcher_test test;
+  const auto id = test.joined(1, test.loopback());
+  test.clients.connect(test.bound, 1);
+  CHECK_FALSE(test.connections.leave(1));
+  CHECK(test.close(1, id));
+  CHECK(test.host.called == std::vector<worker_id>{1});
+  CHECK_FALSE(test.connections.is_member(1));
+}
+
 TEST_CASE("a worker that listens nowhere leaves at once")
 {
   dispatcher_test test;
@@ -278,6 +289,47 @@ TEST_CASE("what a listener counted is not forgotten with it")
   CHECK(counters.closed == 2);
   test.joined(2, test.loopback());
   CHECK(test.connections.counters().accepted == 2);
+}
+
+TEST_CASE("a worker may listen and close for ever: nothing of it stays")
+{
+  dispatcher_test test;
+  // Others stay on the second one.
+  test.joined(2, test.loopback(), 1);
+  for (int i = 0; i != 1000; ++i) {
+    CHECK(test.close(1, test.joined(1, test.loopback(), 0)));
+    CHECK(test.close(1, test.joined(1, test.loopback(), 1)));
+    REQUIRE(test.connections.size() == 1);
+  }
+  // One that is held is the same one each time.
+  for (int i = 0; i != 10; ++i)
+    CHECK(test.close(1, test.joined(1, test.loopback(), 2, wire::listen_hold_when_empty)));
+  CHECK(test.connections.size() == 2);
+}
+
+TEST_CASE("the listeners of one worker are limited, and of another one not by that")
+{
+  dispatcher_test test;
+  const auto all = static_cast<std::uint16_t>(test.connections.max_listeners);
+  std::uint8_t flags = 0;
+  SUBCASE("open ones") {}
+  SUBCASE("closed ones that are held") { flags = wire::listen_hold_when_empty; }
+  const auto first = test.joined(1, test.loopback(), 0, flags);
+  for (std::uint16_t i = 1; i != all; ++i) {
+    const auto id = test.joined(1, test.loopback(), i, flags);
+    if (flags != 0) CHECK(test.close(1, id));
+  }
+  const auto reply = test.listen(1, test.loopback(), all);
+  CHECK(reply.category == wire::error_kind::system);
+  CHECK(reply.value == EMFILE);
+  CHECK(test.connections.size() == all);
+  // What it listens on is no new one.
+  CHECK(test.listen(1, test.loopback(), 0).value == EADDRINUSE);
+  CHECK(test.joined(2, test.loopback(), 0) == first);
+  if (flags != 0) CHECK(test.joined(1, test.loopback(), 5, flags) != 0);
+  test.connections.gone(1);
+  CHECK(test.joined(3, test.loopback(), all) != first);
+  test.joined(1, test.loopback(), 9);
 }
 
 TEST_CASE("counters add up, each of them")

@@ -237,6 +237,34 @@ TEST_CASE("a member whose channel is full is passed over until it has room")
   CHECK(test.host.runs(1) == counts{1});
 }
 
+TEST_CASE("a member that could not be sent to is tried again though nothing tells of room")
+{
+  listener_test test;
+  test.host.full.insert(1);
+  test.connect(2);
+  test.member(1, 4);
+  test.run();
+  CHECK(test.host.offers.empty());
+  // Still not, when it is tried again.
+  const auto tries = test.host.tries;
+  CHECK(test.run_until([&] { return test.host.tries > tries; }));
+  CHECK(test.host.offers.empty());
+  test.host.full.clear();
+  CHECK(test.run_until([&] { return test.host.offered(1) == 2; }));
+}
+
+TEST_CASE("nobody is sent to again when the last member has gone")
+{
+  listener_test test(true);
+  test.host.full.insert(1);
+  test.connect(1);
+  test.member(1, 4);
+  test.listener->gone(1);
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+  CHECK(test.host.tries == 1);
+}
+
 TEST_CASE("a connection that every try found unusable is closed")
 {
   listener_test test;
@@ -335,6 +363,35 @@ TEST_CASE("a last call to one without credit ends in bounded time, what waits is
   CHECK(test.clients.closed(1));
 }
 
+TEST_CASE("one who closes during its last call ends it, and the host is told")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.run();
+  test.connect(3);
+  CHECK_FALSE(test.listener->leave(1));
+  CHECK(test.refuse(1, test.host.offers.at(0).first, 1, wire::refuse_reason::draining));
+  CHECK(test.host.called.empty());
+  test.listener->left(1);
+  CHECK(test.host.called == std::vector<worker_id>{1});
+  CHECK(test.listener->is_finished());
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+  CHECK(test.host.called.size() == 1);
+}
+
+TEST_CASE("one who closes without a last call is not told of one")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.member(2, 1);
+  test.run();
+  test.connect(3);
+  CHECK(test.listener->leave(1));
+  CHECK_FALSE(test.listener->leave(2));
+  test.listener->left(1);
+  CHECK(test.host.called.empty());
+}
+
 TEST_CASE("one who joins during a last call takes it over")
 {
   listener_test test;
@@ -376,6 +433,33 @@ TEST_CASE("a held listener outlives its last member, and the next one gets what 
   CHECK_FALSE(test.clients.closed(0));
   test.member(2, 8);
   CHECK(test.run_until([&] { return test.host.offered(2) == 3; }));
+}
+
+TEST_CASE("a held listener keeps the context going for its members only, and serves the next one")
+{
+  listener_test test(true);
+  test.member(1, 8);
+  test.run();
+  CHECK_FALSE(test.context.stopped());
+  SUBCASE("its last member has died") { test.listener->gone(1); }
+  SUBCASE("its last member has closed") { test.listener->left(1); }
+  SUBCASE("it dies after it had closed")
+  {
+    test.connect(1);
+    CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+    test.listener->left(1);
+    test.listener->gone(1);
+  }
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+  CHECK(test.listener->is_open());
+  const int before = test.host.offered(1);
+  test.connect(2);
+  test.run();
+  CHECK(test.context.stopped());
+  test.member(2, 8);
+  CHECK(test.run_until([&] { return test.host.offered(2) == 2 + before; }));
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.host.offered(2) == 3 + before; }));
 }
 
 TEST_CASE("a held listener is left without a last call")
