@@ -31,8 +31,9 @@ namespace cohort {
 ///   underlying type when they are described), durations and time points;
 /// - `std::string`, vectors and whatever else has `push_back`, arrays, sets and maps of any kind;
 /// - pairs, tuples, `std::optional`, `std::variant` of up to 256 alternatives, empty types;
-/// - other trivially copyable types, as they lie in memory: the receiver checks nothing in them,
-///   and padding is sent as it is, so describe what has `bool` members, pointers or padding.
+/// - other trivially copyable types, as they lie in memory: the receiver checks nothing in them and
+///   padding is sent as it is. Describe what has `bool` members or padding; nothing that has
+///   pointers or views as members may be sent so.
 ///
 /// Everything must be default constructible. Pointers, views and references are refused.
 ///

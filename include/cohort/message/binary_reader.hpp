@@ -274,7 +274,8 @@ bool binary_reader::skip_filler()
 {
   if constexpr (binary_element_minimum<Container>() == 0) {
     std::uint8_t filler = 0;
-    return read_number(filler) && (filler == 0 || fail("is not the zero of an empty element"));
+    if (!read_number(filler)) return false;
+    return filler == 0 || fail(std::to_string(filler) + " is not the zero of an empty element");
   } else {
     return true;
   }
