@@ -46,7 +46,8 @@ namespace cohort {
 /// The kind of an alternative is the name of its struct or enumeration without namespaces, else one
 /// of `null bool int8 uint8 ... int64 uint64 float double string bytes array object json duration
 /// time_point optional variant`. Two alternatives of one kind are not supported, nor are types that
-/// JSON could not give back: an optional in an optional, for instance.
+/// JSON could not give back: an optional in an optional, for instance. (An optional that holds NaN
+/// or a null document arrives empty.)
 ///
 /// Decoding forgives what another version of a program may do: keys that are not known are ignored,
 /// optional members may be absent or `null`, and members that have a default may be absent, see
