@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-//
-// Counts what this thread allocates between two points of a test.
 #pragma once
+
+// Counts what this thread allocates between two points of a test.
 
 #include <cstddef>
 #include <cstdlib>

@@ -80,10 +80,11 @@ void binary_codec::encode(Message&& message, byte_sink& out)
 template <class Message>
 std::optional<Message> binary_codec::decode(std::span<const std::byte> bytes, decode_error& error)
 {
-  std::optional<Message> message;
+  std::optional<Message> message(std::in_place);
   if constexpr (supports<Message>) {
     detail::binary_reader reader(bytes, error);
-    if (!reader.read(message.emplace()) || !reader.finish()) message.reset();
+    // Not by `reset`: g++ 12 would warn that a copy of the result copies what is no longer there.
+    if (!reader.read(*message) || !reader.finish()) return std::nullopt;
   } else {
     detail::explain_binary_refusal<Message>();
   }

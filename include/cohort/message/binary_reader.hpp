@@ -65,7 +65,7 @@ bool binary_reader::read(T& value)
   if constexpr (kind == layout::boolean) {
     return read_flag(value);
   } else if constexpr (kind == layout::integer) {
-    std::make_unsigned_t<T> number;
+    std::make_unsigned_t<T> number = 0;
     if (!read_number(number)) return false;
     value = static_cast<T>(number);
     return true;
