@@ -5,10 +5,13 @@
 #include <cohort/config.hpp>
 #include <cohort/connection.hpp>
 #include <cohort/detail/async/transform_handler.hpp>
+#include <cohort/detail/async/wait_operation.hpp>
 #include <cohort/detail/core/accept_source.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
+#include <asio/dispatch.hpp>
 #include <asio/error.hpp>
 
 #include <cstddef>
@@ -61,23 +64,28 @@ public:
 
   /// Waits for a connection and takes it.
   ///
-  /// The first call lets the primary offer connections to this worker at all. Several waits may be
-  /// in flight; they are served in order. Completes
+  /// The first call lets the primary offer connections to this worker at all, up to
+  /// `listen_options().credit()` at a time, which stays so from one call to the next. Several waits
+  /// may be in flight; they are served in order. Completes
   /// - with a connection, after the primary knows that it is this worker's;
   /// - with `error::draining` when the worker drains, at once or while waiting: a normal end;
   /// - with `asio::error::operation_aborted` after `cancel` or `close`, or when it is cancelled.
   ///
   /// Completion signature: `void(std::error_code, basic_connection<Protocol, Executor>)`.
-  /// Per-operation cancellation: terminal, partial and total, all without loss: a connection that
-  /// was not given stays on offer.
+  /// Per-operation cancellation: terminal, partial and total, all without loss. When it ends the
+  /// last wait, it acts as `cancel`.
   /// Errors of single connections and a full descriptor table are no errors here: the first are
-  /// skipped, the second sends the connection to another worker, or waits.
+  /// skipped, the second sends the connection to another worker, or waits. A connection that Asio
+  /// cannot watch (`fs.epoll.max_user_watches`, memory) is closed; the wait goes on, and what comes
+  /// next is taken after a pause.
   /// Executor: the handler runs on its associated executor, never inside this call.
   /// Source: Asio's `basic_socket_acceptor::async_accept`.
   template <class Token = default_token_t<Executor>>
   auto async_accept(Token&& token = Token());
 
-  /// Ends the waits in flight with `operation_aborted`. The acceptor goes on listening.
+  /// Ends the waits in flight with `operation_aborted`. The acceptor goes on listening, but takes
+  /// part in nothing until the next `async_accept`: what is on offer goes back to the primary, for
+  /// other workers, and nothing more is offered here. Never fails.
   void cancel();
 
   /// Leaves the listener. Waits in flight end with `operation_aborted`. Connections live on.
@@ -107,33 +115,65 @@ using acceptor = basic_acceptor<Protocol>;
 
 namespace detail {
 
-/// Turns a descriptor that the primary sent into a connection object.
-template <class Protocol, class Executor>
-basic_connection<Protocol, Executor> make_connection(const Executor& executor,
-    const posix::socket_address& local, accepted from, std::error_code& error)
-{
-  using connection_type = basic_connection<Protocol, Executor>;
-  typename connection_type::socket_type socket(executor);
-  if (!error)
-    socket.assign(
-        local.to_endpoint<typename Protocol::endpoint>().protocol(), from.socket.get(), error);
-  // Only a socket that took it over closes the descriptor.
-  if (!error) from.socket.release();
-  return connection_type(std::move(socket), std::move(from.lease));
-}
-
+/// Makes connection objects of what an `accept_source` gives. When Asio cannot take a socket, that
+/// one is closed, and the handler waits on.
 template <class Connection>
-struct deliver_connection {
-  typename Connection::executor_type executor;
-  posix::socket_address local;
+class deliver_connection {
+public:
+  using executor_type = typename Connection::executor_type;
+
+  deliver_connection(const executor_type& executor, const std::shared_ptr<accept_source>& source)
+      : executor_(executor),
+        source_(source),
+        local_(source->local_address())
+  {
+  }
 
   template <class Handler>
   void operator()(Handler handler, std::error_code error, accepted from)
   {
-    auto connection = make_connection<typename Connection::protocol_type>(
-        executor, local, std::move(from), error);
-    std::move(handler)(error, std::move(connection));
+    typename Connection::socket_type socket(executor_);
+    if (!error && !assign(socket, from)) {
+      if (auto source = source_.lock()) return wait_again(std::move(handler), std::move(source));
+      error = asio::error::operation_aborted;
+    }
+    std::move(handler)(error, Connection(std::move(socket), std::move(from.lease)));
   }
+
+private:
+  // If it fails, nothing is left of the connection.
+  bool assign(typename Connection::socket_type& socket, accepted& from)
+  {
+    using endpoint = typename Connection::endpoint_type;
+    std::error_code error;
+    socket.assign(local_.to_endpoint<endpoint>().protocol(), from.socket.get(), error);
+    if (error) {
+      const accepted unusable = std::move(from);
+      return false;
+    }
+    // Only a socket that took it over closes the descriptor.
+    from.socket.release();
+    return true;
+  }
+
+  template <class Handler>
+  void wait_again(Handler handler, std::shared_ptr<accept_source> source)
+  {
+    // The handler's executor has work for as long as the handler waits.
+    auto work = keep_working(asio::get_associated_executor(handler, executor_));
+    const asio::any_io_executor executor = source->get_executor();
+    auto add = [self = *this, handler = std::move(handler), source = std::move(source),
+                   work = std::move(work)]() mutable {
+      source->pause();
+      source->add(transform_handler(std::move(handler), self));
+    };
+    asio::dispatch(executor, std::move(add));
+  }
+
+  executor_type executor_;
+  // Weak, because a handler that waits belongs to the source.
+  std::weak_ptr<accept_source> source_;
+  posix::socket_address local_;
 };
 
 } // namespace detail
@@ -157,8 +197,7 @@ auto basic_acceptor<Protocol, Executor>::async_accept(Token&& token)
       [](auto handler, std::shared_ptr<detail::accept_source> source, Executor executor) {
         using deliver = detail::deliver_connection<connection_type>;
         if (!source) source = detail::closed_source::make(executor);
-        source->add(detail::transform_handler(
-            std::move(handler), deliver{executor, source->local_address()}));
+        source->add(detail::transform_handler(std::move(handler), deliver(executor, source)));
       },
       token, source_, executor_);
 }

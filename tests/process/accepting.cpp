@@ -92,8 +92,7 @@ TEST_CASE("accepts that are cancelled lose no connection")
   }
 }
 
-TEST_CASE(
-    "a cancelled acceptor goes on listening and takes what waits there when it is asked again")
+TEST_CASE("a cancelled acceptor gives back what it was offered, and takes part again when asked")
 {
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
@@ -105,19 +104,52 @@ TEST_CASE(
     const std::string ended = co_await primary.command(worker, "ended 0");
     CHECK(ended == "Operation aborted.");
     std::vector<client> clients = connect_many(where, 5);
-    const auto offered = [&] { return primary.cluster().counters().offered == 6; };
-    const bool out = co_await primary.eventually(offered);
-    CHECK(out);
-    CHECK(primary.cluster().counters().taken == 1);
-    co_await primary.command(worker, "accept 0 100");
-    const std::vector<answer> answers = co_await answers_to(primary, clients);
+    // Whoever else listens gets them, and the credit has gone before they came.
+    cohort::worker other = co_await primary.start(primary.controlled(server()));
+    std::vector<answer> answers = co_await answers_to(primary, clients);
     CHECK(summary(answers) == "5 ok");
+    for (const answer& each : answers) CHECK(each.worker == other.id());
+    co_await primary.command(other, "cancel 0");
+    std::vector<client> more = connect_many(where, 5);
+    co_await primary.command(worker, "accept 0 100");
+    answers = co_await answers_to(primary, more);
+    CHECK(summary(answers) == "5 ok");
+    for (const answer& each : answers) CHECK(each.worker == worker.id());
     co_await primary.end();
   });
 }
 
-TEST_CASE("what a closed acceptor had on offer goes to others, and its connections live on")
+TEST_CASE("what waits in a worker that stops asking goes to others when it says so")
 {
+  cluster_fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker lazy =
+        co_await primary.start(primary.controlled(server("127.0.0.1:0 accept=1")));
+    const address where = co_await primary.address_of(lazy);
+    client live(where);
+    const answer first = co_await ask_on(primary, live);
+    CHECK(first.worker == lazy.id());
+    std::vector<client> clients = connect_many(where, 10);
+    const auto offered = [&] { return primary.cluster().counters().offered == 11; };
+    const bool out = co_await primary.eventually(offered);
+    CHECK(out);
+    cohort::worker other = co_await primary.start();
+    co_await primary.command(lazy, "cancel 0");
+    const std::vector<answer> answers = co_await answers_to(primary, clients);
+    CHECK(summary(answers) == "10 ok");
+    for (const answer& each : answers) CHECK(each.worker == other.id());
+    CHECK(primary.cluster().counters().redispatched == 10);
+    live.close();
+    co_await primary.end();
+  });
+}
+
+TEST_CASE(
+    "what a closed or dropped acceptor had on offer goes to others, and its connections live on")
+{
+  const char* how = "close 0";
+  SUBCASE("closed") {}
+  SUBCASE("dropped") { how = "drop 0"; }
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
     cohort::worker lazy =
@@ -133,7 +165,7 @@ TEST_CASE("what a closed acceptor had on offer goes to others, and its connectio
     const bool out = co_await primary.eventually(offered);
     CHECK(out);
     cohort::worker other = co_await primary.start();
-    co_await primary.command(lazy, "close 0");
+    co_await primary.command(lazy, how);
     const std::vector<answer> answers = co_await answers_to(primary, clients);
     CHECK(summary(answers) == "10 ok");
     for (const answer& each : answers) CHECK(each.worker == other.id());

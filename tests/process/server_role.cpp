@@ -61,6 +61,7 @@ struct listening {
   virtual void accept(unsigned more) = 0;
   virtual void cancel() = 0;
   virtual void close() = 0;
+  virtual void drop() = 0;
   virtual void max(std::size_t maximum) = 0;
   virtual std::string where() = 0;
   /// The error with which the last accept loop ended.
@@ -82,6 +83,7 @@ public:
   void accept(unsigned more) override;
   void cancel() override { acceptor_.cancel(); }
   void close() override { acceptor_.close(); }
+  void drop() override { [[maybe_unused]] const auto dropped = std::move(acceptor_); }
   void max(std::size_t maximum) override { acceptor_.max_connections(maximum); }
   std::string where() override
   {
@@ -225,6 +227,7 @@ private:
     else if (verb == "max") one.max(number);
     else if (verb == "cancel") one.cancel();
     else if (verb == "close") one.close();
+    else if (verb == "drop") one.drop();
     else if (verb == "ended") co_return one.ended;
     else if (verb == "where") co_return one.where();
     co_return "ok";

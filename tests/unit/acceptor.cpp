@@ -49,6 +49,34 @@ struct silent_owner final : cohort::detail::source_owner {
   void source_lease_ended() override {}
 };
 
+// Gives what no socket can be made of first, and after its pause something better.
+class doubtful_source final : public cohort::detail::accept_source {
+public:
+  explicit doubtful_source(const asio::any_io_executor& executor)
+      : accept_source(
+            executor, std::make_shared<silent_owner>(), cohort::detail::posix::socket_address())
+  {
+  }
+
+  int bad = 2;
+  int pauses = 0;
+  bool gives = true;
+
+private:
+  void serve() override
+  {
+    std::error_code error;
+    if (!wanted() || !gives) return;
+    if (bad == 0) return deliver(cohort::detail::posix::stream_pair(error).first);
+    --bad;
+    deliver(cohort::detail::posix::unique_fd());
+  }
+  void live_changed() override {}
+  void unwanted() override {}
+  void unusable() override { ++pauses; }
+  void stop() override {}
+};
+
 struct acceptor_test {
   acceptor<tcp> listen()
   {
@@ -60,8 +88,7 @@ struct acceptor_test {
     bound = posix::local_address(socket.get(), error);
     REQUIRE(!error);
     source = std::make_shared<cohort::detail::bound_source>(
-        context.get_executor(), std::make_shared<silent_owner>(), bound, std::move(socket),
-        error);
+        context.get_executor(), std::make_shared<silent_owner>(), bound, std::move(socket), error);
     REQUIRE(!error);
     return acceptor<tcp>(context.get_executor(), source);
   }
@@ -120,6 +147,46 @@ TEST_CASE("an accepted connection knows both its ends")
   const connection<tcp> client = future.get();
   CHECK(client.remote_endpoint() == test.clients.sockets[0].local_endpoint());
   CHECK(client.socket().local_endpoint() == listening.local_endpoint());
+}
+
+TEST_CASE("a connection that Asio cannot take is closed, and the accept waits on")
+{
+  asio::io_context context;
+  const auto source = std::make_shared<doubtful_source>(context.get_executor());
+  acceptor<tcp> listening(context.get_executor(), source);
+  bool open = false;
+  listening.async_accept(
+      [&](std::error_code error, connection<tcp> client) { open = !error && client.is_open(); });
+  context.run();
+  CHECK(open);
+  CHECK(source->pauses == 2);
+  context.restart();
+  context.run();
+  CHECK(source->live() == 0);
+}
+
+TEST_CASE(
+    "an accept that waits on after a bad connection can be cancelled and ends with its source")
+{
+  for (int how = 0; how != 3; ++how) {
+    asio::io_context context;
+    auto source = std::make_shared<doubtful_source>(context.get_executor());
+    source->bad = 1000;
+    acceptor<tcp> listening(context.get_executor(), source);
+    asio::cancellation_signal signal;
+    std::error_code seen;
+    listening.async_accept(asio::bind_cancellation_slot(
+        signal.slot(), [&](std::error_code error, connection<tcp>) { seen = error; }));
+    while (source->pauses < 3) context.run_one();
+    source->gives = false;
+    context.poll();
+    if (how == 0) signal.emit(asio::cancellation_type::total);
+    if (how == 1) listening.close();
+    if (how == 2) listening = acceptor<tcp>(context.get_executor()), source.reset();
+    source.reset();
+    for (int i = 0; i != 10 && !seen; ++i) context.run_one();
+    CHECK(seen == asio::error::operation_aborted);
+  }
 }
 
 TEST_CASE("an acceptor tells where it listens, also when it is closed")

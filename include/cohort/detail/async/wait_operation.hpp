@@ -25,6 +25,16 @@ namespace cohort::detail {
 template <class... Args>
 class wait_operation_list;
 
+/// What a list tells its owner.
+class wait_list_owner {
+public:
+  /// A handler has been taken out by its cancellation slot.
+  virtual void wait_cancelled() = 0;
+
+protected:
+  ~wait_list_owner() = default;
+};
+
 /// A completion handler of any type that waits in a list.
 /// (Asio has `any_completion_handler` only since 1.26.)
 template <class... Args>
@@ -54,7 +64,9 @@ private:
 template <class... Args>
 class wait_operation_list {
 public:
-  wait_operation_list() = default;
+  /// The owner, if there is one, outlives the list.
+  explicit wait_operation_list(wait_list_owner* owner = nullptr) noexcept : owner_(owner) {}
+  /// Takes the handlers only.
   wait_operation_list(wait_operation_list&& other) noexcept;
   wait_operation_list& operator=(wait_operation_list&&) = delete;
 
@@ -62,8 +74,11 @@ public:
   void push_back(wait_operation<Args...>* operation) noexcept;
   wait_operation<Args...>* pop_front() noexcept;
   void remove(wait_operation<Args...>* operation) noexcept;
+  /// The same because it was cancelled.
+  void cancel(wait_operation<Args...>* operation);
 
 private:
+  wait_list_owner* owner_ = nullptr;
   wait_operation<Args...>* first_ = nullptr;
   wait_operation<Args...>* last_ = nullptr;
 };
@@ -160,6 +175,13 @@ void wait_operation_list<Args...>::remove(wait_operation<Args...>* operation) no
   operation->list_ = nullptr;
 }
 
+template <class... Args>
+void wait_operation_list<Args...>::cancel(wait_operation<Args...>* operation)
+{
+  remove(operation);
+  if (owner_) owner_->wait_cancelled();
+}
+
 template <class Handler, class... Args>
 wait_operation_for<Handler, Args...>::wait_operation_for(
     Handler handler, const asio::any_io_executor& executor)
@@ -193,7 +215,7 @@ void wait_operation_for<Handler, Args...>::complete(std::error_code error, Args.
 template <class Handler, class... Args>
 void wait_operation_for<Handler, Args...>::abort()
 {
-  if (this->list_) this->list_->remove(this);
+  if (this->list_) this->list_->cancel(this);
   post(asio::error::operation_aborted, std::tuple<Args...>());
 }
 

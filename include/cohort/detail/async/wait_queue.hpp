@@ -24,7 +24,8 @@ namespace cohort::detail {
 template <class... Args>
 class wait_queue final : public wait_queue_base {
 public:
-  explicit wait_queue(const asio::any_io_executor& executor);
+  /// `owner` is told of cancelled handlers; it outlives the queue.
+  explicit wait_queue(const asio::any_io_executor& executor, wait_list_owner* owner = nullptr);
   ~wait_queue();
 
   wait_queue(const wait_queue&) = delete;
@@ -59,9 +60,10 @@ private:
 // Implementation
 
 template <class... Args>
-wait_queue<Args...>::wait_queue(const asio::any_io_executor& executor)
+wait_queue<Args...>::wait_queue(const asio::any_io_executor& executor, wait_list_owner* owner)
     : wait_queue_base(executor),
-      executor_(executor)
+      executor_(executor),
+      operations_(owner)
 {
 }
 

@@ -35,7 +35,9 @@ protected:
 
 /// Where a worker's acceptor gets connections from: what is common to those that the primary
 /// offers and those that the worker accepts for itself.
-class accept_source : public lessor, public std::enable_shared_from_this<accept_source> {
+class accept_source : public lessor,
+                      public std::enable_shared_from_this<accept_source>,
+                      private wait_list_owner {
 public:
   virtual ~accept_source() = default;
 
@@ -44,10 +46,13 @@ public:
   void add(Handler&& handler);
 
   /// Ends the waits in flight with `operation_aborted`.
-  void cancel()
+  void cancel();
+
+  /// A connection that it gave could not be used here, and was closed: the next ones come after a
+  /// pause.
+  void pause()
   {
-    waiting_.complete_all(asio::error::operation_aborted);
-    unwanted();
+    if (!closed_) unusable();
   }
 
   /// Takes no more connections; waits in flight and later ones fail with `reason`.
@@ -66,7 +71,7 @@ public:
 protected:
   accept_source(const asio::any_io_executor& executor, std::shared_ptr<source_owner> owner,
       const posix::socket_address& address)
-      : waiting_(executor),
+      : waiting_(executor, this),
         owner_(std::move(owner)),
         address_(address)
   {
@@ -86,10 +91,17 @@ private:
   virtual void serve() = 0;
   /// One lease has ended, its descriptor is closed.
   virtual void live_changed() = 0;
-  /// Nobody waits any more.
-  virtual void unwanted() {}
+  /// Nobody waits any more, because of a cancellation.
+  virtual void unwanted() = 0;
+  /// See `pause`.
+  virtual void unusable() = 0;
   /// The source has closed, `closed_` is set.
   virtual void stop() = 0;
+
+  void wait_cancelled() final
+  {
+    if (!closed_ && !wanted()) unwanted();
+  }
 
   wait_queue<accepted> waiting_;
   std::shared_ptr<source_owner> owner_;
@@ -117,6 +129,8 @@ public:
 private:
   void serve() override {}
   void live_changed() override {}
+  void unwanted() override {}
+  void unusable() override {}
   void stop() override {}
 };
 
@@ -128,6 +142,12 @@ void accept_source::add(Handler&& handler)
   waiting_.add(std::forward<Handler>(handler));
   if (closed_) waiting_.complete_all(closed_);
   else serve();
+}
+
+inline void accept_source::cancel()
+{
+  waiting_.complete_all(asio::error::operation_aborted);
+  if (!closed_) unwanted();
 }
 
 inline void accept_source::close(std::error_code reason)

@@ -26,9 +26,11 @@ public:
   }
 
 private:
+  auto serve_again();
   void serve() override;
   void live_changed() override {}
   void unwanted() override { listener_.interrupt(); }
+  void unusable() override;
   void stop() override { listener_.close(); }
 
   io::listener listener_;
@@ -36,19 +38,30 @@ private:
 
 // Implementation
 
+inline auto bound_source::serve_again()
+{
+  return [self = std::static_pointer_cast<bound_source>(shared_from_this())] {
+    if (self->is_open()) self->serve();
+  };
+}
+
+inline void bound_source::unusable()
+{
+  listener_.interrupt();
+  listener_.back_off(serve_again());
+}
+
 inline void bound_source::serve()
 {
   if (listener_.is_waiting()) return;
-  const auto again = [self = std::static_pointer_cast<bound_source>(shared_from_this())] {
-    if (self->is_open()) self->serve();
-  };
   while (wanted() && room() > 0) {
     const std::error_code error =
         listener_.accept(1, true, [this](posix::unique_fd socket, const posix::socket_address&) {
           deliver(std::move(socket));
         });
     if (!error) continue;
-    return posix::would_block(error) ? listener_.wait(again) : listener_.back_off(again);
+    return posix::would_block(error) ? listener_.wait(serve_again())
+                                     : listener_.back_off(serve_again());
   }
 }
 

@@ -36,6 +36,8 @@ protected:
 ///
 /// An offer waits here, unacknowledged, until the program asks for a connection. The
 /// acknowledgement is written before the program gets it; when the channel has no room, both wait.
+/// Nothing is on offer before the program first asks, and after it has cancelled until it asks
+/// again; between one accept and the next the credit stays.
 class offered_source final : public accept_source {
 public:
   /// `port` is the owner's; it outlives its use because the owner is held.
@@ -77,18 +79,22 @@ private:
 
   void serve() override;
   void live_changed() override;
+  void unwanted() override;
+  void unusable() override;
   void stop() override;
 
   void refuse(std::uint64_t first, std::size_t count, wire::refuse_reason reason);
   void refuse_from(std::size_t begin, wire::refuse_reason reason);
   void update_credit();
+  void set_credit(std::uint32_t window);
   void retry_later();
 
   control_port& port_;
   std::uint32_t listener_;
   std::uint32_t credit_;
-  // What the primary believes; nothing before the program first asks for a connection.
+  // What the primary believes.
   std::uint32_t granted_ = 0;
+  // Whether the program asks for connections, if not at this very moment.
   bool asked_ = false;
   std::uint16_t unreported_ = 0;
   std::deque<offer> offers_;
@@ -127,9 +133,11 @@ inline void offered_source::offered(
     refuse(first, count, wire::refuse_reason::no_room);
     return retry_later();
   }
-  retry_pause_ = first_retry_;
+  if (!retrying_) retry_pause_ = first_retry_;
   for (std::size_t i = 0; i != count; ++i)
     offers_.push_back(offer{first + i, std::move(sockets[i])});
+  // It crossed the cancellation, or the pause after one that was of no use.
+  if (!asked_ || retrying_) return refuse_from(0, wire::refuse_reason::no_room);
   serve();
 }
 
@@ -152,6 +160,11 @@ inline void offered_source::update_credit()
   // After an offer that could not be received one is tried first.
   const std::uint32_t credit = retry_pause_ == first_retry_ ? credit_ : 1;
   const auto window = static_cast<std::uint32_t>(std::min<std::size_t>(credit, room()));
+  set_credit(window);
+}
+
+inline void offered_source::set_credit(std::uint32_t window)
+{
   if (window == granted_) return;
   granted_ = window;
   wire::credit message;
@@ -160,9 +173,23 @@ inline void offered_source::update_credit()
   port_.send(message);
 }
 
+inline void offered_source::unwanted()
+{
+  asked_ = false;
+  refuse_from(0, wire::refuse_reason::no_room);
+  set_credit(0);
+}
+
+inline void offered_source::unusable()
+{
+  refuse_from(0, wire::refuse_reason::no_room);
+  set_credit(0);
+  retry_later();
+}
+
 inline void offered_source::retry_later()
 {
-  retrying_ = true;
+  if (std::exchange(retrying_, true)) return;
   retry_.expires_after(retry_pause_);
   retry_pause_ = std::min(retry_pause_ * 2, last_retry_);
   retry_.async_wait([weak = weak_from_this()](std::error_code error) {

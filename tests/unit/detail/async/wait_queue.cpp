@@ -256,6 +256,35 @@ TEST_CASE("one cancelled wait changes nothing for the others")
   CHECK(third->value == 2);
 }
 
+TEST_CASE("the owner is told of every cancelled wait, and of no other end")
+{
+  struct counting_owner final : cohort::detail::wait_list_owner {
+    void wait_cancelled() override { ++cancelled; }
+    int cancelled = 0;
+  } owner;
+  asio::io_context context;
+  std::optional<number_queue> queue(std::in_place, context.get_executor(), &owner);
+  asio::cancellation_signal signal;
+  const auto wait = [&] {
+    queue->add(asio::bind_cancellation_slot(signal.slot(), [](std::error_code, int) {}));
+  };
+  wait();
+  signal.emit(asio::cancellation_type::total);
+  CHECK(owner.cancelled == 1);
+  CHECK(queue->empty());
+  signal.emit(asio::cancellation_type::total);
+  wait();
+  queue->complete_one(std::error_code(), 1);
+  signal.emit(asio::cancellation_type::total);
+  wait();
+  queue->complete_all(std::error_code());
+  wait();
+  queue.reset();
+  signal.emit(asio::cancellation_type::total);
+  CHECK(owner.cancelled == 1);
+  run_ready(context);
+}
+
 TEST_CASE("a slot can be used for one wait after the other")
 {
   asio::io_context context;

@@ -3,6 +3,8 @@
 
 #include <cohort/detail/core/accept_source.hpp>
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
 #include <asio/io_context.hpp>
 #include <asio/thread_pool.hpp>
 #include <doctest/doctest.h>
@@ -39,6 +41,8 @@ public:
 private:
   void serve() override { calls += 's'; }
   void live_changed() override { calls += 'l'; }
+  void unwanted() override { calls += 'u'; }
+  void unusable() override { calls += 'p'; }
   void stop() override { calls += 'x'; }
 };
 
@@ -50,13 +54,14 @@ struct source_test {
   std::vector<accepted> taken;
   std::vector<std::error_code> errors;
 
-  void wait()
+  auto note()
   {
-    source->add([this](std::error_code error, accepted result) {
+    return [this](std::error_code error, accepted result) {
       if (error) errors.push_back(error);
       else taken.push_back(std::move(result));
-    });
+    };
   }
+  void wait() { source->add(note()); }
   void run()
   {
     context.restart();
@@ -140,6 +145,42 @@ TEST_CASE("cancel ends the waits in flight, and the source goes on")
   test.run();
   CHECK(test.errors == std::vector<std::error_code>(2, asio::error::operation_aborted));
   CHECK(test.taken.size() == 1);
+}
+
+TEST_CASE("nobody wants a connection when the last wait was cancelled, not when it was served")
+{
+  source_test test;
+  asio::cancellation_signal signal;
+  test.source->add(asio::bind_cancellation_slot(signal.slot(), test.note()));
+  test.wait();
+  signal.emit(asio::cancellation_type::partial);
+  CHECK(test.source->calls == "ss");
+  test.source->give();
+  CHECK(test.source->calls == "ss");
+  test.source->add(asio::bind_cancellation_slot(signal.slot(), test.note()));
+  signal.emit(asio::cancellation_type::total);
+  CHECK(test.source->calls == "sssu");
+  test.source->cancel();
+  CHECK(test.source->calls == "sssuu");
+  test.run();
+  CHECK(test.errors == std::vector<std::error_code>(2, asio::error::operation_aborted));
+  CHECK(test.taken.size() == 1);
+}
+
+TEST_CASE("a closed source is neither unwanted nor pauses")
+{
+  source_test test;
+  asio::cancellation_signal signal;
+  test.source->pause();
+  CHECK(test.source->calls == "p");
+  test.source->close(asio::error::eof);
+  test.source->add(asio::bind_cancellation_slot(signal.slot(), test.note()));
+  signal.emit(asio::cancellation_type::total);
+  test.source->cancel();
+  test.source->pause();
+  CHECK(test.source->calls == "px");
+  test.run();
+  CHECK(test.errors == std::vector<std::error_code>{asio::error::eof});
 }
 
 TEST_CASE("a closed source serves nobody, and the first reason counts")

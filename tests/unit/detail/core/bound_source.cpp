@@ -5,6 +5,8 @@
 
 #include <cohort/error.hpp>
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
@@ -47,13 +49,14 @@ struct source_test {
   }
   source_test() : source_test(tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {}
 
-  void wait()
+  auto note()
   {
-    source->add([this](std::error_code error, accepted result) {
+    return [this](std::error_code error, accepted result) {
       if (error) errors.push_back(error);
       else taken.push_back(std::move(result));
-    });
+    };
   }
+  void wait() { source->add(note()); }
 
   tcp::socket connect()
   {
@@ -145,6 +148,33 @@ TEST_CASE("cancel ends the waits, and a later wait is served")
   CHECK(test.errors == std::vector<std::error_code>{asio::error::operation_aborted});
   test.wait();
   const auto client = test.connect();
+  CHECK(test.run_until([&] { return !test.taken.empty(); }));
+}
+
+TEST_CASE("the last wait that is cancelled leaves the context nothing to do")
+{
+  source_test test;
+  asio::cancellation_signal signal;
+  test.source->add(asio::bind_cancellation_slot(signal.slot(), test.note()));
+  test.run();
+  CHECK_FALSE(test.context.stopped());
+  signal.emit(asio::cancellation_type::total);
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+  CHECK(test.errors == std::vector<std::error_code>{asio::error::operation_aborted});
+  CHECK(test.source->is_open());
+  const auto client = test.connect();
+  test.wait();
+  CHECK(test.run_until([&] { return !test.taken.empty(); }));
+}
+
+TEST_CASE("after a connection that was of no use the next one is taken, later")
+{
+  source_test test;
+  const auto client = test.connect();
+  test.source->pause();
+  test.wait();
+  test.run();
+  CHECK(test.taken.empty());
   CHECK(test.run_until([&] { return !test.taken.empty(); }));
 }
 

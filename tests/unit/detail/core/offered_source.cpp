@@ -94,6 +94,15 @@ struct source_test {
   }
   void offer(std::uint64_t first, std::uint16_t count) { offer(first, count, count, false); }
 
+  // The program has asked and was served; it will ask again.
+  void serve_one()
+  {
+    wait();
+    offer(1, 1);
+    run();
+    port.take();
+  }
+
   void run()
   {
     context.restart();
@@ -154,29 +163,86 @@ TEST_CASE("the acknowledgement is written before the program has the connection"
 TEST_CASE("an offer stays unanswered until the program asks")
 {
   source_test test;
+  test.serve_one();
   test.offer(10, 2);
   CHECK(test.port.take() == lines{});
   test.wait();
-  CHECK(test.port.take() == lines{"taken 10", "credit 16"});
+  CHECK(test.port.take() == lines{"taken 10"});
   test.wait();
   CHECK(test.port.take() == lines{"taken 11"});
   test.run();
-  CHECK(test.taken.size() == 2);
+  CHECK(test.taken.size() == 3);
 }
 
-TEST_CASE("a cancelled wait leaves the connection on offer")
+TEST_CASE("when nobody waits any more, because of a cancellation, all goes back")
+{
+  source_test test;
+  asio::cancellation_signal signal;
+  test.serve_one();
+  test.offer(10, 2);
+  SUBCASE("of the acceptor, between two accepts") { test.source->cancel(); }
+  SUBCASE("of the only accept")
+  {
+    test.port.has_room = false;
+    test.source->add(asio::bind_cancellation_slot(signal.slot(), test.note()));
+    signal.emit(asio::cancellation_type::total);
+    test.port.has_room = true;
+    test.run();
+    CHECK(test.errors == std::vector<std::error_code>{asio::error::operation_aborted});
+  }
+  // A refusal takes the credit with it.
+  CHECK(test.port.take() == lines{"refused 10+2 no_room"});
+  // This one crossed it.
+  test.offer(12, 1);
+  CHECK(test.port.take() == lines{"refused 12+1 no_room"});
+  test.source->set_max_connections(20);
+  test.source->cancel();
+  CHECK(test.port.take() == lines{});
+  test.wait();
+  CHECK(test.port.take() == lines{"credit 16"});
+  test.offer(13, 1);
+  CHECK(test.port.take() == lines{"taken 13"});
+}
+
+TEST_CASE("a cancellation with nothing on offer withdraws the credit, once")
+{
+  source_test test;
+  test.source->cancel();
+  CHECK(test.port.take() == lines{});
+  test.serve_one();
+  test.source->cancel();
+  test.source->cancel();
+  CHECK(test.port.take() == lines{"credit 0"});
+}
+
+TEST_CASE("one cancelled wait of several takes nothing back")
 {
   source_test test;
   asio::cancellation_signal signal;
   test.source->add(asio::bind_cancellation_slot(signal.slot(), test.note()));
-  signal.emit(asio::cancellation_type::total);
-  test.port.take();
-  test.offer(10, 1);
-  CHECK(test.port.take() == lines{});
-  test.run();
-  CHECK(test.errors == std::vector<std::error_code>{asio::error::operation_aborted});
   test.wait();
+  signal.emit(asio::cancellation_type::total);
+  CHECK(test.port.take() == lines{"credit 16"});
+  test.offer(10, 1);
   CHECK(test.port.take() == lines{"taken 10"});
+}
+
+TEST_CASE("a connection of no use pauses the offers, and one is tried first")
+{
+  source_test test;
+  test.serve_one();
+  test.wait();
+  test.offer(10, 3);
+  CHECK(test.port.take() == lines{"taken 10"});
+  test.source->pause();
+  CHECK(test.port.take() == lines{"refused 11+2 no_room"});
+  test.wait();
+  test.offer(13, 1);
+  CHECK(test.port.take() == lines{"refused 13+1 no_room"});
+  CHECK(test.run_until([&] { return !test.port.sent.empty(); }));
+  CHECK(test.port.take() == lines{"credit 1"});
+  test.offer(14, 1);
+  CHECK(test.port.take() == lines{"taken 14", "credit 16"});
 }
 
 TEST_CASE("when the channel has no room, connection and acknowledgement wait")
@@ -215,11 +281,9 @@ TEST_CASE("credit is withdrawn at max_connections and granted again when there i
 TEST_CASE("offers that crossed the loss of room are refused, those that fit stay")
 {
   source_test test;
-  test.wait();
-  test.source->cancel();
-  test.port.take();
+  test.serve_one();
   test.offer(10, 4);
-  test.source->set_max_connections(2);
+  test.source->set_max_connections(3);
   // The refusal takes all credit away, and what there is room for is granted anew.
   CHECK(test.port.take() == lines{"refused 12+2 no_room", "credit 2"});
   test.wait(2);
@@ -289,6 +353,7 @@ TEST_CASE("nobody is asked again after a truncated offer when the source closes 
 TEST_CASE("a close gives back what is untaken, in runs, and leaves the listener")
 {
   source_test test;
+  test.serve_one();
   test.offer(10, 2);
   test.offer(20, 1);
   test.offer(21, 2);
@@ -301,6 +366,7 @@ TEST_CASE("a close gives back what is untaken, in runs, and leaves the listener"
 TEST_CASE("a drain gives back what is untaken without leaving each listener")
 {
   source_test test;
+  test.serve_one();
   test.offer(10, 2);
   test.source->close(cohort::error::draining);
   CHECK(test.port.take() == lines{"refused 10+2 draining"});
