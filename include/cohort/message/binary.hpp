@@ -95,8 +95,8 @@ template <class Message>
 constexpr std::uint32_t binary_codec::schema()
 {
   // Another number here when the layout of something changes.
-  constexpr char version = '1';
-  return schema_of<Message>() ^ static_cast<std::uint32_t>(version);
+  constexpr char layout_version = '1';
+  return schema_of<Message>() ^ static_cast<std::uint32_t>(layout_version);
 }
 
 } // namespace cohort
