@@ -54,10 +54,11 @@ struct setup_event {
   cohort::settings settings;
 };
 
-/// Something failed while the cluster goes on.
+/// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept", which
+/// concerns the primary itself.
 struct error_event : worker_event {
   std::error_code code;
-  /// What was being done: "accept", "protocol", "listen", "connections lost".
+  /// What was being done: "accept", "protocol", "listen".
   std::string what;
 };
 

@@ -15,13 +15,17 @@
 
 namespace cohort_test {
 
-/// Clients on threads of their own that ask, each with a connection for every request, until they
-/// are told to stop.
+/// How long a client's connection lasts: for one request, or for as long as it can.
+enum class connections { of_one_request, kept };
+
+/// Clients on threads of their own that ask, one request after the other, until they are told to
+/// stop.
 class load {
 public:
-  load(const address& to, unsigned clients)
+  load(const address& to, unsigned clients, connections kind = connections::of_one_request)
   {
-    for (unsigned i = 0; i != clients; ++i) threads_.emplace_back([this, to] { run(to); });
+    for (unsigned i = 0; i != clients; ++i)
+      threads_.emplace_back([this, to, kind] { run(to, kind); });
   }
   ~load() { stop(); }
   load(const load&) = delete;
@@ -42,15 +46,26 @@ public:
   const std::vector<answer>& answers() const { return answers_; }
 
 private:
-  void run(const address& to)
+  void run(const address& to, connections kind)
   {
     std::vector<answer> mine;
+    client kept;
     while (!stopping_) {
-      mine.push_back(ask(to));
+      mine.push_back(kind == connections::kept ? ask_on(kept, to) : ask(to));
       ++finished_;
     }
     const std::lock_guard lock(mutex_);
     answers_.insert(answers_.end(), mine.begin(), mine.end());
+  }
+
+  // Connects anew when the connection has ended.
+  static answer ask_on(client& kept, const address& to)
+  {
+    answer result;
+    result.result = kept.is_connected() ? outcome::ok : kept.connect(to);
+    if (result.result == outcome::ok) result = kept.ask("keep");
+    if (result.result != outcome::ok) kept.close();
+    return result;
   }
 
   std::atomic<bool> stopping_ = false;

@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 namespace cohort {
 
@@ -15,6 +16,7 @@ enum class distribution {
   /// The primary accepts, asks the policy and hands each connection to the worker it names.
   by_primary,
   /// The workers accept from sockets that the kernel shares among them; `select` is never called.
+  /// Not supported yet: a cluster with such a policy does not compile.
   by_kernel,
 };
 
@@ -46,7 +48,8 @@ concept selects_member = requires(
 /// - `void on_taken(const candidate&)`: it took a connection, once for each.
 /// - `void on_released(const candidate&)`: one of its connections ended, once for each, except for
 ///   those that end with the worker.
-/// - `distribution distribution() const`: who accepts, `distribution::by_primary` without it.
+/// - `distribution distribution() const`: who accepts, `distribution::by_primary` without it. So
+///   far it has to say that, in a constant expression with a policy made by default.
 ///
 /// @code
 /// struct fewest_connections {
@@ -101,6 +104,18 @@ consteval bool check_hooks()
       "the policy's distribution() must be const and return cohort::distribution");
   return true;
 }
+
+// Whether it is certain at compile time that the primary accepts.
+template <class Policy>
+concept accepts_by_primary = !requires(const Policy& policy)
+{
+  policy.distribution();
+}
+|| requires
+{
+  typename std::enable_if_t<static_cast<const Policy&>(Policy()).distribution() ==
+                            distribution::by_primary>;
+};
 
 template <class Policy>
 constexpr distribution distribution_of(const Policy& policy) noexcept

@@ -13,6 +13,7 @@ using cohort::candidate;
 using cohort::connection_info;
 using cohort::distribution;
 using cohort::scheduling_policy;
+using cohort::detail::accepts_by_primary;
 using cohort::detail::check_hooks;
 using cohort::detail::distribution_of;
 
@@ -70,6 +71,15 @@ static_assert(check_hooks<fewest_connections>());
 static_assert(check_hooks<with_hooks>());
 static_assert(check_hooks<by_kernel>());
 static_assert(check_hooks<decides_when_made>());
+
+struct says_by_primary : fewest_connections {
+  constexpr cohort::distribution distribution() const { return cohort::distribution::by_primary; }
+};
+
+static_assert(accepts_by_primary<fewest_connections>);
+static_assert(accepts_by_primary<says_by_primary>);
+static_assert(!accepts_by_primary<by_kernel>);
+static_assert(!accepts_by_primary<decides_when_made>);
 
 static_assert(distribution_of(fewest_connections()) == distribution::by_primary);
 static_assert(distribution_of(by_kernel()) == distribution::by_kernel);

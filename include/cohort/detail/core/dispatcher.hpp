@@ -7,6 +7,7 @@
 #include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/error.hpp>
+#include <cohort/scheduling/policy.hpp>
 
 #include <asio/any_io_executor.hpp>
 
@@ -27,6 +28,10 @@ namespace cohort::detail {
 /// crossed the listener's end on the way.
 template <class Policy, class Host>
 class dispatcher {
+  static_assert(accepts_by_primary<Policy>,
+      "distribution::by_kernel is not supported yet: the policy's distribution() must be constexpr "
+      "and say by_primary");
+
 public:
   using listener = shared_listener<Policy, Host>;
 

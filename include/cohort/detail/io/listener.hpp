@@ -22,7 +22,8 @@ namespace cohort::detail::io {
 /// A listening socket whose connections are for others: it accepts without making Asio sockets of
 /// them, many at a time, and waits for more, or for room in a full descriptor table.
 ///
-/// A Unix path is removed when it closes. Handlers have to keep their owner alive.
+/// A Unix path is removed when it closes, unless somebody else has put another file there. Handlers
+/// have to keep their owner alive.
 class listener {
 public:
   /// With an error, because Asio cannot watch it, it is not open.
@@ -75,6 +76,7 @@ private:
   asio::posix::stream_descriptor socket_;
   asio::steady_timer timer_;
   posix::socket_address bound_;
+  posix::socket_file file_;
   unsigned expect_single_ = 0;
   // Which wait is in force: an earlier one may be on its way to its handler already.
   unsigned wait_number_ = 0;
@@ -89,11 +91,12 @@ inline listener::listener(const asio::any_io_executor& executor, posix::unique_f
     : executor_(executor),
       socket_(executor),
       timer_(executor),
-      bound_(bound)
+      bound_(bound),
+      file_(posix::file_of(bound))
 {
   socket_.assign(socket.get(), error);
   if (!error) socket.release();
-  else posix::unlink_path(bound);
+  else posix::unlink_path(bound_, file_);
 }
 
 template <class Take>
@@ -154,7 +157,8 @@ inline void listener::close() noexcept
 {
   if (!socket_.is_open()) return;
   interrupt();
-  posix::unlink_path(bound_);
+  // First the path: as long as the socket is open no other file can have got its number.
+  posix::unlink_path(bound_, file_);
   std::error_code ignored;
   socket_.close(ignored);
 }

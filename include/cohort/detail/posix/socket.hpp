@@ -34,8 +34,18 @@ struct socket_kind {
 unique_fd listen_stream(
     const socket_address& address, const listen_settings& settings, std::error_code& ec);
 
-/// Removes the path a Unix socket was bound to; nothing for other addresses.
-void unlink_path(const socket_address& address) noexcept;
+/// The file that a Unix socket's path leads to, to be told from another one that takes its place;
+/// equal to the default for other addresses, and when there is none.
+struct socket_file {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const socket_file&) const = default;
+};
+socket_file file_of(const socket_address& address) noexcept;
+
+/// Removes the path a Unix socket was bound to, if `file` is still what it leads to, as long as
+/// that socket is open; nothing for other addresses.
+void unlink_path(const socket_address& address, const socket_file& file) noexcept;
 
 /// Takes the next connection, CLOEXEC and non-blocking; `would_block(ec)` when there is none.
 /// @param peer where to write the client's address, may be null.
@@ -62,6 +72,21 @@ void shutdown_write(int fd, std::error_code& ec) noexcept;
 // Implementation
 
 namespace socket_detail {
+
+// The path of a Unix socket with its end, without allocation; empty for other addresses.
+class path_text {
+public:
+  explicit path_text(const socket_address& address) noexcept
+  {
+    if (!address.is_abstract()) address.path().copy(text_, sizeof text_ - 1);
+  }
+
+  bool empty() const noexcept { return text_[0] == '\0'; }
+  const char* c_str() const noexcept { return text_; }
+
+private:
+  char text_[sizeof(sockaddr_un)] = {};
+};
 
 inline void set_option(int fd, int level, int name, bool on, std::error_code& ec) noexcept
 {
@@ -155,19 +180,24 @@ inline unique_fd listen_stream(
   else if (!ec && sys::bind(fd.get(), address.data(), address.size()) != 0) ec = last_error();
   if (!ec && sys::listen(fd.get(), settings.backlog) != 0) {
     ec = last_error();
-    unlink_path(address);
+    unlink_path(address, file_of(address));
   }
   if (ec) fd.reset();
   return fd;
 }
 
-inline void unlink_path(const socket_address& address) noexcept
+inline socket_file file_of(const socket_address& address) noexcept
 {
-  const auto path = address.path();
-  if (path.empty() || address.is_abstract()) return;
-  char text[sizeof(sockaddr_un)] = {};
-  path.copy(text, sizeof text - 1);
-  sys::unlink(text);
+  const socket_detail::path_text path(address);
+  struct stat status;
+  if (path.empty() || sys::lstat(path.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
+inline void unlink_path(const socket_address& address, const socket_file& file) noexcept
+{
+  const socket_detail::path_text path(address);
+  if (file != socket_file() && file_of(address) == file) sys::unlink(path.c_str());
 }
 
 inline unique_fd accept_stream(int listener, socket_address* peer, std::error_code& ec) noexcept

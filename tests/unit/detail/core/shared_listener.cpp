@@ -507,6 +507,25 @@ TEST_CASE("shutting closes the socket and asks nothing of the host any more")
   CHECK(test.host.called.empty());
 }
 
+TEST_CASE("a path that somebody else has bound meanwhile stays with the other one")
+{
+  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
+  REQUIRE(::mkdtemp(folder.data()));
+  const std::string path = folder + "/socket";
+  std::error_code error;
+  const auto where = posix::socket_address::from_path(path, error);
+  {
+    listener_test first(where, false);
+    std::filesystem::remove(path);
+    listener_test second(where, false);
+    first.listener->shut();
+    CHECK(std::filesystem::exists(path));
+    second.listener->shut();
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+  std::filesystem::remove(folder);
+}
+
 TEST_CASE("the path of a unix socket goes with the listener")
 {
   std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();

@@ -252,10 +252,18 @@ TEST_CASE("the path of a Unix socket can be removed, other addresses have none")
   std::error_code ec;
   const auto listener = listen_stream(folder.address(), listen_settings(), ec);
   REQUIRE(fs::exists(folder.path / "s"));
-  unlink_path(folder.address());
+  const socket_file ours = file_of(folder.address());
+  CHECK(ours != socket_file());
+  unlink_path(folder.address(), socket_file());
+  CHECK(file_of(folder.address()) == ours);
+  unlink_path(folder.address(), ours);
   CHECK(!fs::exists(folder.path / "s"));
-  unlink_path(socket_address());
-  unlink_path(loopback("127.0.0.1"));
+  CHECK(file_of(folder.address()) == socket_file());
+  unlink_path(folder.address(), ours);
+  for (const auto& without : {socket_address(), loopback("127.0.0.1")}) {
+    CHECK(file_of(without) == socket_file());
+    unlink_path(without, ours);
+  }
 }
 
 TEST_CASE("a stream pair is connected, and its end is seen")
