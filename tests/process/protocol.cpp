@@ -24,7 +24,7 @@ TEST_CASE("a worker that breaks the protocol is reported and killed")
 {
   for (const std::string how : {"unknown type", "type of the primary", "oversized", "descriptors",
            "short payload", "garbage", "second hello", "ack of nothing", "ack of too much",
-           "released nothing", "bye at once"}) {
+           "ack twice", "ack elsewhere", "released nothing", "bye at once"}) {
     CAPTURE(how);
     cluster_fixture primary;
     primary.run([&]() -> awaitable<void> {
