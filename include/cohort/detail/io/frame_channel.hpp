@@ -66,7 +66,8 @@ public:
 
   /// For when the peer is certainly dead: reads what it had sent, now, and calls `on_frame` and
   /// (if it was not called before) `on_channel_end` for it. Goes on past ECONNRESET; stops at the
-  /// end, or when nothing is there because somebody else still holds the peer's socket.
+  /// end, or when nothing is there because somebody else still holds the peer's socket, or when
+  /// more has come than a dead peer can have left behind.
   void read_to_end();
 
   /// Closes the socket. No callback follows.
@@ -83,6 +84,9 @@ private:
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   static constexpr int call_budget_ = 16;
 
+  // More than the buffer of a socket holds: it is not the peer who still writes.
+  static constexpr std::size_t last_read_bytes_ = 8 * 1024 * 1024;
+  static constexpr int last_read_calls_ = 64 * 1024;
   static constexpr int last_read_retries_ = 16;
   static constexpr std::chrono::milliseconds first_delay_{1};
   static constexpr std::chrono::milliseconds last_delay_{100};
@@ -212,6 +216,10 @@ inline void frame_channel<Owner>::read(const owner_ptr& owner)
   for (int calls = 0; !ended_; ++calls) {
     if (!to_end_ && (calls == call_budget_ || total >= byte_budget_)) {
       read_again(when::others_ran);
+      return;
+    }
+    if (to_end_ && (calls >= last_read_calls_ || total >= last_read_bytes_)) {
+      end(*owner, input_.end_reason());
       return;
     }
     std::error_code ec;

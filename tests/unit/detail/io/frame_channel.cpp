@@ -515,6 +515,26 @@ TEST_CASE("reading to the end does not wait for others who hold the peer's socke
   }
 }
 
+TEST_CASE("reading to the end has an end although somebody writes and writes")
+{
+  channel_pair pair;
+  pair.start_left();
+  const std::vector<std::byte> frame = make_frame(1, 60'000);
+  std::size_t written = 0;
+  pair.left->when_frame = [&] {
+    pair.left->frames.clear();
+    if (written > 64'000'000) return;
+    pair.write(frame);
+    written += frame.size();
+  };
+  pair.write(frame);
+  pair.left->channel.read_to_end();
+  CHECK(written >= 8'000'000);
+  CHECK(written < 10'000'000);
+  CHECK(pair.left->ends == 1);
+  CHECK_FALSE(pair.left->channel.is_open());
+}
+
 TEST_CASE("reading to the end can be asked for from on_frame")
 {
   channel_pair pair;
