@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ public:
   /// @param on_exit called once on `executor` after the process was reaped, never from in here; it
   ///   must not throw.
   /// @return nullptr with an error: then there is no process and `on_exit` is destroyed uncalled.
+  /// @throws std::bad_alloc and the like; then there is none either.
   static std::shared_ptr<process> start(const executor_type& executor,
       const posix::child_options& options, exit_handler on_exit, std::error_code& ec);
 
@@ -43,7 +45,7 @@ public:
   static std::shared_ptr<process> adopt(
       const executor_type& executor, posix::started child, exit_handler on_exit);
 
-  process(made_by_start, const executor_type& executor, posix::started child, exit_handler on_exit);
+  process(made_by_start, const executor_type& executor, exit_handler on_exit);
   process(const process&) = delete;
   process& operator=(const process&) = delete;
   ~process();
@@ -68,11 +70,12 @@ private:
   static constexpr std::chrono::milliseconds longest_pause{100};
 
   int pidfd() { return pidfd_.is_open() ? pidfd_.native_handle() : own_pidfd_.get(); }
+  void take(posix::started child);
   void watch();
   void look_later();
   void look();
 
-  pid_t pid_;
+  pid_t pid_ = -1;
   // Asio refused to watch this one.
   posix::unique_fd own_pidfd_;
   asio::posix::stream_descriptor pidfd_;
@@ -88,36 +91,51 @@ private:
 inline std::shared_ptr<process> process::start(const executor_type& executor,
     const posix::child_options& options, exit_handler on_exit, std::error_code& ec)
 {
-  auto child = posix::start_child(options, ec);
-  return ec ? nullptr : adopt(executor, std::move(child), std::move(on_exit));
+  // Made first: a process that runs already needs somebody to reap it.
+  auto result = std::make_shared<process>(made_by_start(), executor, std::move(on_exit));
+  posix::started child = posix::start_child(options, ec);
+  if (ec) return nullptr;
+  result->take(std::move(child));
+  return result;
 }
 
 inline std::shared_ptr<process> process::adopt(
     const executor_type& executor, posix::started child, exit_handler on_exit)
 {
-  auto result =
-      std::make_shared<process>(made_by_start(), executor, std::move(child), std::move(on_exit));
-  result->watch();
+  auto result = std::make_shared<process>(made_by_start(), executor, std::move(on_exit));
+  result->take(std::move(child));
   return result;
 }
 
-inline process::process(
-    made_by_start, const executor_type& executor, posix::started child, exit_handler on_exit)
-    : pid_(child.pid),
-      own_pidfd_(std::move(child.pidfd)),
-      pidfd_(executor),
+inline process::process(made_by_start, const executor_type& executor, exit_handler on_exit)
+    : pidfd_(executor),
       timer_(executor),
       on_exit_(std::move(on_exit))
 {
-  std::error_code ec;
-  if (own_pidfd_) pidfd_.assign(own_pidfd_.get(), ec);
-  if (pidfd_.is_open()) own_pidfd_.release();
 }
 
 inline process::~process()
 {
   // Only when the execution context went away before the process did.
-  if (!status_) posix::try_wait(pidfd(), pid_);
+  if (pid_ > 0 && !status_) posix::try_wait(pidfd(), pid_);
+}
+
+inline void process::take(posix::started child)
+{
+  pid_ = child.pid;
+  own_pidfd_ = std::move(child.pidfd);
+  try {
+    std::error_code ec;
+    if (own_pidfd_) pidfd_.assign(own_pidfd_.get(), ec);
+    if (pidfd_.is_open()) own_pidfd_.release();
+    watch();
+  } catch (...) {
+    // Out of memory: a process that nobody can watch shall not run.
+    std::error_code ignored;
+    posix::send_signal(pidfd(), pid_, SIGKILL, ignored);
+    status_ = posix::wait(pidfd(), pid_);
+    throw;
+  }
 }
 
 inline void process::watch()
