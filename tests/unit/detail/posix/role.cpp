@@ -183,6 +183,26 @@ TEST_CASE("an end at once flushes the standard streams and has its code")
   CHECK(std::string(text, static_cast<std::size_t>(size)) == "unflushed");
 }
 
+TEST_CASE("an end at once does not wait for who does not read")
+{
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const unique_fd reader(ends[0]);
+  unique_fd writer(ends[1]);
+  char full[4096] = {};
+  while (::write(writer.get(), full, sizeof full) > 0) {
+  }
+  REQUIRE(::fcntl(writer.get(), F_SETFL, 0) == 0);
+  child_options options;
+  options.path = executable_path();
+  options.envp = {"COHORT_TEST_ROLE=role_that_exits_at_once", "COHORT_TEST_ROLE_PLAIN=1"};
+  options.stdio[1] = writer.get();
+  std::error_code ec;
+  const auto child = start_child(options, ec);
+  REQUIRE_MESSAGE(!ec, ec.message());
+  CHECK(wait(child.pidfd.get(), child.pid) == exit_status::exited(5));
+}
+
 TEST_CASE("the null device can be written to and is kept from children")
 {
   std::error_code ec;
