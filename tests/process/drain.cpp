@@ -191,6 +191,32 @@ TEST_CASE("a worker leaves by itself")
   });
 }
 
+TEST_CASE("the last worker of a listener that leaves by itself serves all who wait")
+{
+  cluster_fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    const std::vector<cohort::worker> workers =
+        co_await primary.start(2, primary.controlled(server("127.0.0.1:0 credit=2 max=1")));
+    const address where = co_await primary.address_of(workers.front());
+    std::vector<client> holders = connect_many(where, 2, "keep");
+    const std::vector<answer> held = co_await answers_to(primary, holders);
+    CHECK(summary(held) == "2 ok");
+    std::vector<client> waiting = connect_many(where, 20);
+    for (const cohort::worker& each : workers) {
+      const std::string reply = co_await primary.command(each, "leave");
+      CHECK(reply == "ok");
+    }
+    for (client& each : holders) each.close();
+    const std::vector<answer> answers = co_await answers_to(primary, waiting);
+    CHECK(summary(answers) == "20 ok");
+    for (cohort::worker each : workers) {
+      const cohort::exit_status status = co_await each.exited();
+      CHECK(status.success());
+      CHECK(each.exited_after_disconnect());
+    }
+  });
+}
+
 TEST_CASE("a socket that was given away does not hold a drain up")
 {
   cluster_fixture primary;

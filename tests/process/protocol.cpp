@@ -70,6 +70,23 @@ TEST_CASE("what a rude worker had on offer goes to another one")
   }
 }
 
+TEST_CASE("a worker that asks without end and reads no answer is reported and killed")
+{
+  cluster_fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    auto errors = primary.cluster().subscribe<cohort::error_event>();
+    cohort::worker rude = co_await primary.start(violator("deaf"));
+    const address where = co_await primary.address_of(rude);
+    std::vector<client> clients = connect_many(where, 4);
+    const cohort::error_event event = co_await errors.next();
+    CHECK(event.worker == rude.id());
+    CHECK(event.what == "protocol");
+    CHECK(event.code == std::errc::no_buffer_space);
+    const cohort::exit_status status = co_await rude.exited();
+    CHECK(status.signal() == SIGKILL);
+  });
+}
+
 TEST_CASE("a worker of another protocol version is told apart")
 {
   cluster_fixture primary;

@@ -56,6 +56,20 @@ public:
     if (::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) std::exit(99);
   }
 
+  // Asks and asks, and reads no answer.
+  [[noreturn]] void ask_for_ever() const
+  {
+    const wire::control_frame question(wire::listen{});
+    const auto bytes = question.bytes();
+    for (std::size_t sent = 0;; sent %= bytes.size()) {
+      const auto size = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (size > 0) sent += static_cast<std::size_t>(size);
+      else if (errno != EAGAIN) wait_for_the_end();
+      pollfd waiting{socket_, POLLOUT, 0};
+      ::poll(&waiting, 1, -1);
+    }
+  }
+
   void hello() const { send(wire::hello()); }
 
   void listen() const
@@ -171,6 +185,7 @@ void violate(const std::string& how, const bare_channel& channel, std::uint64_t 
     channel.send(released);
   } else if (how == "bye at once") channel.send(wire::bye());
   else if (how == "leaving twice") channel.send(wire::leaving()), channel.send(wire::leaving());
+  else if (how == "deaf") channel.send(wire::leaving()), channel.ask_for_ever();
   else std::exit(97);
 }
 

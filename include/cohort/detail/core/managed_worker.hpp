@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/config.hpp>
+#include <cohort/detail/core/escalation.hpp>
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/child.hpp>
@@ -10,15 +11,15 @@
 #include <cohort/error.hpp>
 #include <cohort/settings.hpp>
 
-#include <asio/steady_timer.hpp>
+#include <asio/any_io_executor.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 namespace cohort::detail {
@@ -54,8 +55,8 @@ public:
   void on_channel_writable();
 
 private:
-  // What happens when the timer fires: the next step towards a certain end.
-  enum class escalation { none, fence, terminate, kill };
+  // Far more than all that waits for one who is merely slow: answers to its own questions.
+  static constexpr std::size_t max_queued_bytes_ = 256 * 1024;
 
   // What a frame says. False: it contradicts what is known here.
   bool received(const wire::hello&);
@@ -65,6 +66,7 @@ private:
   template <class Message>
   bool received(const Message& message);
 
+  void count_taken(const wire::frame_view& frame);
   void answered(std::size_t offers);
 
   template <class Message>
@@ -78,8 +80,6 @@ private:
   void publish_exit();
   void report(const char* what, std::error_code error);
   void process_exited(exit_status status);
-  void escalate(escalation next, duration after);
-  void escalated();
 
   auto self() { return this->shared_from_this(); }
 
@@ -87,8 +87,7 @@ private:
   io::frame_channel<managed_worker> control_;
   posix::unique_fd messages_;
   settings how_;
-  asio::steady_timer timer_;
-  escalation next_ = escalation::none;
+  escalation end_;
   // On all its listeners; a worker that joins another one while it has much to answer gets no more.
   std::size_t open_offers_ = 0;
   bool offers_refused_ = false;
@@ -107,7 +106,7 @@ managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor, w
       control_(executor, std::move(control), wire::max_control_payload),
       messages_(std::move(messages)),
       how_(how),
-      timer_(executor)
+      end_(executor)
 {
 }
 
@@ -144,18 +143,36 @@ template <class Message>
 void managed_worker<Cluster>::send(const Message& message)
 {
   control_.send(wire::control_frame(message).bytes());
+  if (control_.queued_bytes() <= max_queued_bytes_) return;
+  violation_ = std::make_error_code(std::errc::no_buffer_space);
+  apply(state_.violated());
 }
 
 template <class Cluster>
 void managed_worker<Cluster>::on_frame(const wire::frame_view& frame, io::received_descriptors&)
 {
-  if (!cluster_ || !state_.reads_frames()) return;
+  if (!cluster_) return;
+  if (!state_.reads_frames()) return count_taken(frame);
   std::error_code error;
   bool fits = true;
   wire::visit_from_worker(
       frame, [&](const auto& message) { fits = received(message); }, error);
   if (error) violation_ = error;
   if (error || !fits) apply(state_.violated());
+}
+
+// Of a condemned worker: whom it took before it died is not handed to another one.
+template <class Cluster>
+void managed_worker<Cluster>::count_taken(const wire::frame_view& frame)
+{
+  std::error_code ignored;
+  wire::visit_from_worker(
+      frame,
+      [this](const auto& message) {
+        if constexpr (std::is_same_v<decltype(message), const wire::taken&>)
+          cluster_->connections().received(id_, message);
+      },
+      ignored);
 }
 
 template <class Cluster>
@@ -204,9 +221,9 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
     reply.category = wire::error_kind::cohort;
     reply.value = static_cast<std::int32_t>(error::draining);
   }
-  send(reply);
   if (reply.category == wire::error_kind::system)
     report("listen", std::error_code(reply.value, std::system_category()));
+  send(reply);
   if (reply.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
   std::error_code ignored;
   const auto bound = posix::socket_address::from_bytes(reply.address.bytes(), ignored);
@@ -220,11 +237,6 @@ template <class Cluster>
 bool managed_worker<Cluster>::received(const wire::leaving&)
 {
   apply(state_.leaving());
-  // It may have been asked to leave already and have its last call; it refuses that now.
-  if (cluster_ && state_.reads_frames() && !drain_written_) {
-    cluster_->connections().retire(id_);
-    send_drain();
-  }
   return true;
 }
 
@@ -245,7 +257,7 @@ void managed_worker<Cluster>::apply(const worker_actions& actions)
 template <class Cluster>
 void managed_worker<Cluster>::apply(worker_action action)
 {
-  if (action == worker_action::fence) return escalate(escalation::fence, how_.fence_grace());
+  if (action == worker_action::fence) return end_.kill_in(self(), how_.fence_grace());
   if (action == worker_action::condemn) return condemn();
   // A worker that outlived its cluster has nobody to tell.
   if (!cluster_) return;
@@ -255,7 +267,10 @@ void managed_worker<Cluster>::apply(worker_action action)
     online_.set(std::error_code());
     return cluster_->publish(about(online_event()));
   case worker_action::stop_offers: return cluster_->connections().retire(id_);
-  case worker_action::send_drain: return send_drain();
+  case worker_action::let_leave:
+    // As the last one of a listener it gets what waits there first; `last_call_done` follows.
+    if (cluster_->connections().leave(id_)) send_drain();
+    return;
   case worker_action::send_bye_ack: return send(wire::bye_ack());
   case worker_action::take_back: return cluster_->connections().gone(id_);
   case worker_action::remove: return cluster_->removed(id_);
@@ -293,7 +308,7 @@ void managed_worker<Cluster>::on_channel_end(std::error_code error)
   // One that dies while it writes breaks off in a frame; that is no violation.
   if (error.category() == error_category() && error != error::truncated) {
     violation_ = error;
-    return apply(state_.violated());
+    apply(state_.violated());
   }
   end_channel();
 }
@@ -313,8 +328,8 @@ template <class Cluster>
 void managed_worker<Cluster>::condemn()
 {
   report("protocol", violation_);
-  end_channel();
-  // It may be dead already.
+  messages_.reset();
+  // It may be dead already. Its control channel is read on until it is.
   std::error_code ignored;
   kill(SIGKILL, ignored);
 }
@@ -336,7 +351,7 @@ void managed_worker<Cluster>::process_exited(exit_status status)
   // What it had said before its death still counts.
   if (control_.is_open()) control_.read_to_end();
   end_channel();
-  timer_.cancel();
+  end_.cancel();
   const worker_actions actions = state_.exited(status);
   exited_.set(std::error_code(), status);
   apply(actions);
@@ -357,14 +372,8 @@ template <class Cluster>
 void managed_worker<Cluster>::disconnect(duration deadline)
 {
   if (state_.is_dead()) return;
-  // What is under way is only ever made shorter.
-  const bool killing = next_ == escalation::kill;
-  if (!killing && (next_ != escalation::terminate ||
-                      timer_.expiry() - std::chrono::steady_clock::now() > deadline))
-    escalate(escalation::terminate, deadline);
-  // As the last one of a listener it gets what waits there, before the actions can be carried out.
-  if (!state_.drain_requested().empty() && cluster_ && cluster_->connections().leave(id_))
-    send_drain();
+  end_.terminate_in(self(), deadline, how_.kill_grace());
+  apply(state_.drain_requested());
 }
 
 template <class Cluster>
@@ -372,26 +381,6 @@ void managed_worker<Cluster>::orphan()
 {
   cluster_ = nullptr;
   end_channel();
-}
-
-template <class Cluster>
-void managed_worker<Cluster>::escalate(escalation next, duration after)
-{
-  next_ = next;
-  timer_.expires_after(after);
-  timer_.async_wait([self = self()](std::error_code cancelled) {
-    if (!cancelled) self->escalated();
-  });
-}
-
-template <class Cluster>
-void managed_worker<Cluster>::escalated()
-{
-  if (state_.is_dead()) return;
-  std::error_code ignored;
-  if (next_ != escalation::terminate) return kill(SIGKILL, ignored);
-  kill(SIGTERM, ignored);
-  escalate(escalation::kill, how_.kill_grace());
 }
 
 } // namespace cohort::detail

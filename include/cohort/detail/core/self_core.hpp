@@ -59,8 +59,9 @@ public:
   template <class Handler>
   void fail_listen(Handler&& handler, std::error_code error);
 
-  /// Announces the end and drains: no more connections, the live ones end, then `left`.
-  void leave() { drain(true); }
+  /// Announces the end, and takes what is offered until the primary says that nothing follows; then
+  /// (at once without a primary) it drains: no more connections, the live ones end, then `left`.
+  void leave();
 
   /// What happens when the primary goes away: nothing means an end at once with status 0.
   void on_primary_lost(std::optional<duration> drain_for) noexcept { drain_for_ = drain_for; }
@@ -108,9 +109,14 @@ private:
   void received_offer(const wire::offer& offer, io::received_descriptors& descriptors);
   source_pointer listen_here(
       const posix::socket_address& address, const listen_options& options, std::error_code& error);
+  void add_source(const source_pointer& source)
+  {
+    std::erase_if(sources_, [](const auto& each) { return each.expired(); });
+    sources_.push_back(source);
+  }
   std::uint16_t free_index(const posix::socket_address& asked) const;
   void close_sources(std::error_code reason);
-  void drain(bool announce);
+  void drain();
   void leave_if_done();
   void finish();
   void primary_lost(std::error_code error);
@@ -126,6 +132,7 @@ private:
   asio::steady_timer deadline_;
   std::optional<duration> drain_for_;
   std::uint32_t next_request_ = 1;
+  bool leaving_ = false;
   // The primary has said that no offer follows.
   bool last_offer_seen_ = false;
   bool bye_sent_ = false;
@@ -182,7 +189,7 @@ template <class Handler>
 void self_core::listen(Handler&& handler, wire::listen_kind kind,
     const posix::socket_address& address, const listen_options& options)
 {
-  if (draining()) return fail_listen(std::forward<Handler>(handler), error::draining);
+  if (leaving_ || draining()) return fail_listen(std::forward<Handler>(handler), error::draining);
   auto pending = std::make_unique<pending_listen>(executor_);
   pending->waiting.add(std::forward<Handler>(handler));
   if (standalone() || options.exclusive()) {
@@ -226,7 +233,7 @@ inline self_core::source_pointer self_core::listen_here(
   auto source = std::make_shared<bound_source>(
       executor_, shared_from_this(), bound, std::move(socket), error);
   if (error) return nullptr;
-  sources_.push_back(source);
+  add_source(source);
   return source;
 }
 
@@ -278,8 +285,7 @@ inline void self_core::received(const wire::listen_reply& reply)
   const pending_listen& asked = *found.mapped();
   auto source = std::make_shared<offered_source>(
       executor_, shared_from_this(), *this, address, reply.listener, asked.credit);
-  std::erase_if(sources_, [](const auto& each) { return each.expired(); });
-  sources_.push_back(source);
+  add_source(source);
   joined_.push_back({reply.listener, asked.asked, asked.index, source});
   // Whoever asked may have been cancelled meanwhile.
   if (!found.mapped()->waiting.complete_one(std::error_code(), source))
@@ -306,8 +312,7 @@ inline void self_core::received_offer(
 inline void self_core::received(const wire::drain&)
 {
   last_offer_seen_ = true;
-  drain(false);
-  leave_if_done();
+  drain();
 }
 
 inline void self_core::close_sources(std::error_code reason)
@@ -318,10 +323,16 @@ inline void self_core::close_sources(std::error_code reason)
     if (const auto source = each.lock()) source->close(reason);
 }
 
-inline void self_core::drain(bool announce)
+inline void self_core::leave()
 {
-  if (draining()) return;
-  if (announce) send_message(wire::leaving());
+  if (leaving_ || draining()) return;
+  leaving_ = true;
+  if (is_connected()) send_message(wire::leaving());
+  else drain();
+}
+
+inline void self_core::drain()
+{
   draining_.set(std::error_code());
   close_sources(error::draining);
   leave_if_done();
@@ -372,8 +383,7 @@ inline void self_core::primary_lost(std::error_code error)
   if (error.category() == error_category())
     std::cerr << "cohort: worker " << posix::role().id << ": " << error.message() << '\n';
   if (!drain_for_) posix::exit_at_once(error.category() == error_category() ? 1 : 0);
-  drain(false);
-  leave_if_done();
+  drain();
   if (left_.is_set()) return;
   deadline_.expires_after(*drain_for_);
   deadline_.async_wait([self = shared_from_this()](std::error_code cancelled) {

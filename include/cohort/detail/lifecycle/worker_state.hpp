@@ -21,11 +21,12 @@ enum class worker_action : std::uint8_t {
   publish_listening,
   /// Retire it from every listener: it is offered nothing more.
   stop_offers,
-  /// Write `drain` behind the last offer: the barrier that tells it that no offer follows.
-  send_drain,
+  /// Let it leave every listener, where it is the only member with what waits there, and write
+  /// `drain` behind the last offer: the barrier that tells it that no offer follows.
+  let_leave,
   /// Write `bye_ack`.
   send_bye_ack,
-  /// It broke the protocol: report it, close its channels, kill it.
+  /// It broke the protocol: report it and kill it. Until it is dead only what it took counts.
   condemn,
   /// Its channel ended without `bye`: kill it unless it exits within a short grace.
   fence,
@@ -72,7 +73,7 @@ public:
   /// Any frame without an input of its own: `listen`, `credit`, `taken` and so on. The frame is
   /// handled only if nothing is demanded and `reads_frames()`.
   worker_actions frame() noexcept;
-  /// It wants to leave by itself.
+  /// It wants to leave by itself, and takes what is offered until it is told that nothing follows.
   worker_actions leaving() noexcept;
   /// It has answered all offers and takes leave.
   worker_actions bye() noexcept;
@@ -238,8 +239,7 @@ inline void worker_state::drain(worker_actions& actions) noexcept
 {
   if (drain_sent_) return;
   drain_sent_ = true;
-  actions.add(worker_action::stop_offers);
-  if (!is_dead()) actions.add(worker_action::send_drain);
+  actions.add(is_dead() ? worker_action::stop_offers : worker_action::let_leave);
 }
 
 } // namespace cohort::detail

@@ -141,7 +141,7 @@ private:
 
 struct worker_test {
   explicit worker_test(cohort::settings how = cohort::settings().fence_grace(10ms).kill_grace(10ms),
-      const std::string& script = "exec sleep 100")
+      const std::string& script = "exec sleep 100", bool peer_reads = true)
       : cluster(context.get_executor())
   {
     std::error_code error;
@@ -152,7 +152,7 @@ struct worker_test {
     cluster.worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(), 5,
         cluster, std::move(control.first), std::move(messages.first), how);
     peer = std::make_shared<played_worker>(context.get_executor(), std::move(control.second));
-    peer->start();
+    if (peer_reads) peer->start();
     posix::child_options options;
     options.path = "/bin/sh";
     options.argv = {"sh", "-c", script};
@@ -446,6 +446,124 @@ TEST_CASE("a channel that ends without a word fences the worker: it is killed af
   CHECK(test.run_until([&] { return test.status.has_value(); }));
   CHECK(test.status == exit_status::signalled(SIGKILL));
   CHECK_FALSE(test.cluster.exit.voluntary);
+}
+
+TEST_CASE("a disconnect of a fenced worker does not put its end off")
+{
+  worker_test test(cohort::settings().fence_grace(100ms));
+  test.come_online();
+  test.peer->close();
+  test.publishes({"disconnect"});
+  const auto begin = std::chrono::steady_clock::now();
+  test.worker().disconnect(30s);
+  CHECK(test.run_until([&] { return test.status.has_value(); }));
+  CHECK(test.status == exit_status::signalled(SIGKILL));
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+}
+
+TEST_CASE("a fence does not put off the end that a disconnect has set")
+{
+  SUBCASE("before the deadline")
+  {
+    worker_test test(cohort::settings().fence_grace(30s));
+    test.come_online();
+    test.worker().disconnect(100ms);
+    test.peer->close();
+    CHECK(test.run_until([&] { return test.status.has_value(); }));
+    CHECK(test.status == exit_status::signalled(SIGTERM));
+  }
+  SUBCASE("after the deadline")
+  {
+    const char* const script = "trap '' TERM; echo ready >&3; while :; do read x <&3; done";
+    worker_test test(cohort::settings().fence_grace(30s).kill_grace(200ms), script);
+    test.come_online();
+    pollfd ready{test.script_says.get(), POLLIN, 0};
+    REQUIRE(::poll(&ready, 1, 10'000) == 1);
+    test.worker().disconnect(1ms);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto has_passed = [&] { return std::chrono::steady_clock::now() - begin > 50ms; };
+    test.run_until(has_passed);
+    test.peer->close();
+    CHECK(test.run_until([&] { return test.status.has_value(); }));
+    CHECK(test.status == exit_status::signalled(SIGKILL));
+    CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  }
+}
+
+TEST_CASE("the last worker of a listener that wants to leave gets what waits there first")
+{
+  worker_test test;
+  test.come_online();
+  test.come_listening(1);
+  cohort_test::test_clients clients(test.context);
+  clients.connect(test.bound(), 2);
+  test.tells({"offer 1"});
+  test.peer->send(wire::leaving());
+  wire::taken taken;
+  taken.listener = test.peer->offer.listener;
+  taken.first = test.peer->offer.first;
+  taken.count = 1;
+  test.peer->send(taken);
+  test.tells({"offer 1"});
+  taken.first = test.peer->offer.first;
+  test.peer->send(taken);
+  test.tells({"drain"});
+  CHECK(test.worker().state().exited_after_disconnect());
+}
+
+TEST_CASE("a last call goes on when the worker wants to leave meanwhile")
+{
+  worker_test test;
+  test.come_online();
+  test.come_listening(1);
+  cohort_test::test_clients clients(test.context);
+  clients.connect(test.bound(), 2);
+  test.tells({"offer 1"});
+  test.worker().disconnect(30s);
+  test.peer->send(wire::leaving());
+  wire::taken taken;
+  taken.listener = test.peer->offer.listener;
+  taken.first = test.peer->offer.first;
+  taken.count = 1;
+  test.peer->send(taken);
+  test.tells({"offer 1"});
+  taken.first = test.peer->offer.first;
+  test.peer->send(taken);
+  test.tells({"drain"});
+}
+
+TEST_CASE("a worker that asks and asks and does not read the answers is condemned")
+{
+  worker_test test(cohort::settings(), "exec sleep 100", false);
+  test.peer->send(wire::hello());
+  // Each is answered, all but the first with an error.
+  for (int i = 0; i != 20'000 && !test.status; ++i) {
+    test.listen();
+    if (i % 100 == 0) test.run();
+  }
+  CHECK(test.run_until([&] { return test.status.has_value(); }));
+  CHECK(test.status == exit_status::signalled(SIGKILL));
+  CHECK(test.cluster.failure.what == "protocol");
+  CHECK(test.cluster.failure.code == std::errc::no_buffer_space);
+}
+
+TEST_CASE("what a worker took behind its violation is not handed to another one")
+{
+  worker_test test;
+  test.come_online();
+  test.come_listening(4);
+  cohort_test::test_clients clients(test.context);
+  clients.connect(test.bound(), 2);
+  CHECK(test.run_until([&] { return test.peer->offers == 2; }));
+  wire::taken taken;
+  taken.listener = test.peer->offer.listener;
+  taken.first = test.peer->offer.first;
+  taken.count = 1;
+  test.peer->send(wire::hello());
+  test.peer->send(taken);
+  test.is_condemned(cohort::error::protocol_violation);
+  CHECK(test.cluster.listeners.counters().taken == 1);
+  CHECK(test.cluster.listeners.counters().redispatched == 1);
 }
 
 TEST_CASE("what a fenced worker was offered is taken back only when it is dead")

@@ -11,6 +11,7 @@
 #include "support/noted_host.hpp"
 
 #include <chrono>
+#include <malloc.h>
 #include <memory>
 #include <optional>
 #include <string>
@@ -338,14 +339,25 @@ TEST_CASE("a leave is announced, and ends when the primary has confirmed everyth
   test.accept();
   test.expect({"credit 16"});
   test.self->leave();
-  CHECK(test.self->draining());
   test.expect({"leaving"});
+  // What is offered before the primary's word that nothing follows is taken: it may be a last call.
+  test.primary->offer(1, 10, 2);
+  test.expect({"taken 10"});
+  CHECK(test.taken.size() == 1);
+  CHECK_FALSE(test.self->draining());
+  test.accept();
+  test.accept();
+  test.expect({"taken 11"});
+  CHECK(test.errors.empty());
+  test.primary->send(wire::drain());
+  CHECK(test.run_until([&] { return test.self->draining(); }));
+  test.run();
   CHECK(draining.seen == std::error_code());
   CHECK(test.errors == std::vector<std::error_code>{cohort::error::draining});
-  // Offers that were on their way come before the primary's word that none follows.
-  test.primary->offer(1, 10, 1);
-  test.primary->send(wire::drain());
-  test.expect({"refused 10+1 draining", "bye"});
+  CHECK(test.primary->said.empty());
+  test.source.reset();
+  test.taken.clear();
+  test.expect({"released 2", "bye"});
   CHECK_FALSE(left.seen.has_value());
   CHECK(test.self->is_connected());
   test.primary->send(wire::bye_ack());
@@ -354,6 +366,34 @@ TEST_CASE("a leave is announced, and ends when the primary has confirmed everyth
   CHECK_FALSE(test.self->is_connected());
   test.self->leave();
   test.run();
+}
+
+TEST_CASE("a worker that wants to leave announces it once, and listens nowhere else")
+{
+  self_test test;
+  test.self->leave();
+  test.self->leave();
+  test.expect({"leaving"});
+  test.listen(4711);
+  test.run();
+  CHECK(test.listened == cohort::error::draining);
+  CHECK(test.primary->said.empty());
+  test.primary->send(wire::drain());
+  test.expect({"bye"});
+}
+
+TEST_CASE("a worker that wants to leave drains by itself when its primary goes away first")
+{
+  self_test test;
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  test.self->leave();
+  test.expect({"leaving"});
+  noted_end left(test.self->left());
+  test.primary->close();
+  CHECK(test.run_until([&] { return left.seen.has_value(); }));
+  CHECK(test.errors == std::vector<std::error_code>{cohort::error::draining});
 }
 
 TEST_CASE("a drain that the primary asks for is not announced")
@@ -512,6 +552,25 @@ TEST_CASE("a worker that stands alone binds for itself, and only its own drain e
   context.run_for(10s);
   CHECK(left.seen == std::error_code());
   CHECK_FALSE(source->is_open());
+}
+
+TEST_CASE("listeners that have closed leave nothing behind")
+{
+  asio::io_context context;
+  const auto self = std::make_shared<self_core>(context.get_executor(), posix::worker_channels());
+  const auto listen_once = [&] {
+    std::shared_ptr<accept_source> source;
+    self->listen([&](std::error_code, std::shared_ptr<accept_source> made) { source = made; },
+        wire::listen_kind::tcp, self_test::loopback(), listen_options());
+    context.restart();
+    context.poll();
+    REQUIRE(source);
+    source->close(asio::error::operation_aborted);
+  };
+  for (int i = 0; i != 100; ++i) listen_once();
+  const auto before = ::mallinfo2().uordblks;
+  for (int i = 0; i != 1000; ++i) listen_once();
+  CHECK(::mallinfo2().uordblks < before + 64 * 1024);
 }
 
 TEST_CASE("an error of binding alone is the result")

@@ -50,7 +50,7 @@ worker_actions apply(worker_state& state, input i)
 
 std::string words(const worker_actions& actions)
 {
-  static const char* const names[] = {"fork", "online", "listening", "stop", "drain", "bye_ack",
+  static const char* const names[] = {"fork", "online", "listening", "stop", "leave", "bye_ack",
       "condemn", "fence", "take_back", "remove", "disconnect", "exit"};
   std::string all;
   for (const worker_action a : actions)
@@ -75,20 +75,20 @@ const life lives[] = {
             {channel_end, "stop take_back remove disconnect"}},
         false},
     {"the primary disconnects, and again",
-        {{hello, "online"}, {drain, "stop drain"}, {drain, ""}, {listen, ""}, {frame, ""},
+        {{hello, "online"}, {drain, "leave"}, {drain, ""}, {listen, ""}, {frame, ""},
             {bye, "bye_ack"}, {drain, ""}, {channel_end, "stop disconnect"}, {drain, ""},
             {exited, "stop take_back remove exit"}, {drain, ""}},
         true},
     {"the worker leaves by itself",
-        {{hello, "online"}, {leaving, "stop drain"}, {frame, ""}, {bye, "bye_ack"},
+        {{hello, "online"}, {leaving, "leave"}, {frame, ""}, {bye, "bye_ack"},
             {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
         true},
     {"both at once",
-        {{hello, "online"}, {drain, "stop drain"}, {leaving, ""}, {bye, "bye_ack"},
+        {{hello, "online"}, {drain, "leave"}, {leaving, ""}, {bye, "bye_ack"},
             {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
         true},
     {"disconnected, then killed",
-        {{hello, "online"}, {drain, "stop drain"}, {channel_end, "stop fence disconnect"},
+        {{hello, "online"}, {drain, "leave"}, {channel_end, "stop fence disconnect"},
             {exited, "stop take_back remove exit"}},
         true},
     {"disconnected after its channel had ended",
@@ -100,7 +100,7 @@ const life lives[] = {
             {channel_end, "stop take_back remove disconnect"}},
         false},
     {"asked to leave before it says hello",
-        {{drain, "stop drain"}, {hello, "online"}, {listen, ""}, {bye, "bye_ack"},
+        {{drain, "leave"}, {hello, "online"}, {listen, ""}, {bye, "bye_ack"},
             {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
         true},
     {"never says hello",
@@ -112,13 +112,11 @@ const life lives[] = {
     {"hello twice", {{hello, "online"}, {hello, "stop condemn"}}, false},
     {"a frame before hello", {{frame, "stop condemn"}}, false},
     {"leaving before hello", {{leaving, "stop condemn"}}, false},
-    {"leaving twice", {{hello, "online"}, {leaving, "stop drain"}, {leaving, "stop condemn"}},
-        true},
-    {"bye before hello", {{drain, "stop drain"}, {bye, "stop condemn"}}, true},
+    {"leaving twice", {{hello, "online"}, {leaving, "leave"}, {leaving, "stop condemn"}}, true},
+    {"bye before hello", {{drain, "leave"}, {bye, "stop condemn"}}, true},
     {"bye without the barrier", {{hello, "online"}, {bye, "stop condemn"}}, false},
     {"a frame after bye",
-        {{hello, "online"}, {leaving, "stop drain"}, {bye, "bye_ack"}, {frame, "stop condemn"}},
-        true},
+        {{hello, "online"}, {leaving, "leave"}, {bye, "bye_ack"}, {frame, "stop condemn"}}, true},
     {"condemned, then ignored until it is dead",
         {{hello, "online"}, {violated, "stop condemn"}, {violated, ""}, {hello, ""}, {frame, ""},
             {leaving, ""}, {bye, ""}, {listen, ""}, {channel_end, "stop disconnect"},
@@ -150,9 +148,10 @@ struct monitor {
         CHECK((online && readable && !stopped && !exited));
         break;
       case worker_action::stop_offers: stopped = true; break;
-      case worker_action::send_drain:
-        CHECK((stopped && readable && !exited));
+      case worker_action::let_leave:
+        CHECK((readable && !exited));
         once(drained);
+        stopped = true;
         break;
       case worker_action::send_bye_ack:
         CHECK((drained && online && readable && !exited));
