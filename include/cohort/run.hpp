@@ -21,6 +21,7 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -65,17 +66,24 @@ private:
 ///
 /// Makes the io_context, tells primary and worker apart, and owns the ending.
 /// - In the primary SIGTERM and SIGINT end the cluster: all workers drain, within a deadline; what
-///   `supervise` still awaits then ends by cancellation, and the result is 0. A second such signal
-///   kills the workers and ends at once with 128 and its number.
-/// - In a worker SIGTERM drains it, a second one ends it at once; SIGINT, which a terminal sends to
-///   the whole group, is left to the primary.
+///   `supervise` still awaits then ends by cancellation, and the result is 0, also when workers had
+///   to be ended by force. Nothing can be forked any more. A second such signal kills the workers
+///   and ends at once with 128 and its number; a third one is not handled any more.
+/// - In a worker SIGTERM drains it, a second one ends it at once; so does a first one that comes
+///   more than a second after the primary made it drain, as at the primary's deadline. SIGINT is
+///   left to the primary. So both may be sent to the whole process group, as terminals and service
+///   managers do. A worker that has left the cluster handles neither any more.
 /// - `error::shutting_down` and `error::draining` out of the coroutines are a normal end. Any other
-///   exception is one line on stderr and the result 1; out of `supervise` it also ends the cluster.
-/// - When `supervise` returns, the workers go on; the program ends with the last of them.
+///   exception is one line on stderr and the result 1. Out of `supervise` it also ends the cluster,
+///   as the signals do, which are counted from zero then. Out of `serve` it ends that worker at
+///   once, its live connections with it.
+/// - When `supervise` returns, the workers go on; the program ends with the last of them, whatever
+///   else waits in the primary: a listener that is held, a timer, another coroutine.
 ///
 /// @param supervise coroutine of the type `asio::awaitable<void>(cohort::cluster<...>&)`.
 /// @param serve coroutine of the type `asio::awaitable<void>(cohort::this_worker&)`.
-/// @return the status for `main` to return.
+/// @return the status for `main` to return: 0 after a normal end, 1 after a failure, 128 and the
+///   number after a second signal. How the workers ended is not part of it.
 template <class Supervise, class Serve>
 int run(
     int argc, char** argv, Supervise supervise, Serve serve, run_options options = run_options());
@@ -146,7 +154,7 @@ public:
           if (!is_normal_end(failure, ending_)) {
             report_failure("supervise", failure);
             status_ = EXIT_FAILURE;
-            if (!ending_) end();
+            end();
           }
           finish();
         }));
@@ -155,11 +163,13 @@ public:
   }
 
 private:
+  using exits = std::vector<exit_event>;
+
   void wait_for_signal()
   {
     signals_.async_wait([this](std::error_code error, int signal) {
       if (error) return;
-      if (ending_) return end_at_once(signal);
+      if (std::exchange(signalled_, true)) return end_at_once(signal);
       end();
       wait_for_signal();
     });
@@ -167,13 +177,12 @@ private:
 
   void end()
   {
-    ending_ = true;
-    cluster_.disconnect(
-        options_.drain_deadline(), [this](std::error_code, const std::vector<exit_event>&) {
-          // The last events are on their way to `supervise`; what it awaits after them would wait
-          // for ever.
-          asio::post(context_, [this] { cancel_supervise(); });
-        });
+    if (std::exchange(ending_, true)) return;
+    cluster_.disconnect(options_.drain_deadline(), last_end([this](std::error_code, const exits&) {
+      // The last events are on their way to `supervise`; what it awaits after them would wait
+      // for ever.
+      asio::post(context_, [this] { cancel_supervise(); });
+    }));
   }
 
   void cancel_supervise()
@@ -188,6 +197,8 @@ private:
   void end_at_once(int signal)
   {
     status_ = 128 + signal;
+    // Should a worker resist even that, this program can still be ended as any other.
+    signals_.clear();
     cluster_.kill(SIGKILL);
     cluster_.idle([this](std::error_code) { context_.stop(); });
   }
@@ -195,9 +206,12 @@ private:
   void finish()
   {
     if (ending_ && cluster_.workers().empty()) return context_.stop();
-    // Without `supervise` nobody forks any more: the program ends with the last worker.
+    // The program ends with the last worker. What else the context may wait for, if only a listener
+    // that is held, ends with it: nobody is left to serve what comes.
     cluster_.idle([this](std::error_code error) {
-      if (!error && !ending_) signals_.cancel();
+      if (error || ending_) return;
+      if (cluster_.workers().empty()) end();
+      else finish();
     });
   }
 
@@ -209,6 +223,7 @@ private:
   asio::cancellation_signal cancellation_;
   bool supervised_ = false;
   bool ending_ = false;
+  bool signalled_ = false;
   int status_ = EXIT_SUCCESS;
 };
 
@@ -226,20 +241,38 @@ public:
       status_ = EXIT_FAILURE;
       context_.stop();
     });
-    self_.left([this](std::error_code) { signals_.cancel(); });
+    self_.drain_requested([this](std::error_code) { drains_since_ = clock::now(); });
+    self_.left([this](std::error_code) {
+      left_ = true;
+      // What goes on after that is ended by a signal as any other program. A wait that has just
+      // completed must not begin anew.
+      signals_.clear();
+      signals_.cancel();
+    });
     context_.run();
     return status_;
   }
 
 private:
+  using clock = std::chrono::steady_clock;
+
+  // A signal to the whole process group reaches the primary too, whose `drain` may be here first.
+  static constexpr std::chrono::seconds same_moment_{1};
+
   void wait_for_signal()
   {
     signals_.async_wait([this](std::error_code error, int signal) {
       if (error) return;
-      if (signal == SIGTERM && self_.draining()) return end_at_once();
-      if (signal == SIGTERM) self_.disconnect([](std::error_code) {});
-      wait_for_signal();
+      if (signal == SIGTERM) terminate();
+      if (!left_) wait_for_signal();
     });
+  }
+
+  void terminate()
+  {
+    const bool late = drains_since_ && clock::now() - *drains_since_ > same_moment_;
+    if (std::exchange(terminated_, true) || late) return end_at_once();
+    self_.disconnect([](std::error_code) {});
   }
 
   void end_at_once()
@@ -253,6 +286,9 @@ private:
   asio::io_context context_{1};
   Self self_{context_};
   asio::signal_set signals_{context_, SIGTERM, SIGINT};
+  std::optional<clock::time_point> drains_since_;
+  bool terminated_ = false;
+  bool left_ = false;
   int status_ = EXIT_SUCCESS;
 };
 

@@ -4,9 +4,7 @@
 // Whole programs from outside: a primary that dies, and how cohort::run ends.
 
 #include "support/client.hpp"
-#include "support/program.hpp"
-
-#include <cohort/detail/posix/machine.hpp>
+#include "support/role_program.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,60 +13,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// This program again as a primary, in a role of `primary_roles.cpp`.
-class role_program : public program {
-public:
-  explicit role_program(const std::string& role, const std::string& variable = "COHORT_TEST_RUN=")
-      : program(command(role, variable))
-  {
-  }
-
-  // Where the workers listen, once it says so.
-  address listening()
-  {
-    const std::string said = line();
-    REQUIRE_MESSAGE(said.starts_with("listening "), said);
-    return address::tcp4(static_cast<std::uint16_t>(std::stoi(said.substr(10))));
-  }
-
-  // How long it takes until all who hold its stdout are gone: the primary and its workers.
-  std::chrono::steady_clock::duration time_to_end()
-  {
-    const auto begin = std::chrono::steady_clock::now();
-    CHECK(line().empty());
-    return std::chrono::steady_clock::now() - begin;
-  }
-
-private:
-  static std::vector<std::string> command(const std::string& role, const std::string& variable)
-  {
-    std::vector<std::string> words(1, "/usr/bin/env");
-    words.push_back("COHORT_TEST_ROLE_PLAIN=1");
-    words.push_back("COHORT_TEST_ROLE=" + role);
-    words.push_back(variable);
-    words.push_back(cohort::detail::posix::executable_path());
-    return words;
-  }
-};
-
 role_program running(const std::string& what)
 {
   return role_program("run", "COHORT_TEST_RUN=" + what);
-}
-
-// Waits until nobody listens there any more.
-void wait_for_refusal(const address& where)
-{
-  // Not as fast as can be: who knocks without a pause is served for a second longer.
-  while (client().connect(where) == outcome::ok) ::poll(nullptr, 0, 1);
-}
-
-// Whether what is sent comes back.
-bool echoes(client& live)
-{
-  std::string line;
-  return live.send("hello\n") == outcome::ok && live.receive(line) == outcome::ok &&
-         line == "hello";
 }
 
 } // namespace

@@ -4,12 +4,18 @@
 // How workers are started, and what they are started with.
 
 #include "support/cluster_fixture.hpp"
+#include "support/program.hpp"
+#include "support/worker_roles.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/detail/posix/machine.hpp>
 #include <cohort/subscription.hpp>
 
 #include <asio/redirect_error.hpp>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <set>
 
 using namespace cohort_test;
@@ -60,6 +66,25 @@ void expect_no_start(const cohort::settings& how, std::errc expected)
     CHECK(seen == 0);
     primary.destroy_cluster();
   });
+}
+
+// A primary that is replaced by another program before it forks.
+awaitable<void> fork_once(cohort::cluster<>& cluster)
+{
+  cohort::worker worker = co_await cluster.co_fork();
+  const cohort::exit_status status = co_await worker.exited();
+  std::cout << "worker " << status << std::endl;
+}
+
+COHORT_TEST_WORKER_ROLE(replaced)
+{
+  const std::string path = std::getenv("COHORT_TEST_PATH");
+  asio::io_context context(1);
+  cohort::cluster<> cluster(context);
+  std::filesystem::rename(path + ".new", path);
+  asio::co_spawn(context, fork_once(cluster), [](std::exception_ptr) {});
+  context.run();
+  return 0;
 }
 
 } // namespace
@@ -226,4 +251,26 @@ TEST_CASE("co_fork_all starts one worker for each processor")
     co_await cluster.idle();
     CHECK(cluster.workers().empty());
   });
+}
+
+TEST_CASE("a newer program at the same place is taken, also when it came before the first fork")
+{
+  namespace fs = std::filesystem;
+  const scratch_directory scratch;
+  const std::string path = scratch.file("program");
+  std::error_code other_device;
+  const std::string self = cohort::detail::posix::executable_path();
+  fs::create_hard_link(self, path, other_device);
+  if (other_device) fs::copy_file(self, path);
+  std::ofstream(path + ".new") << "#!/bin/sh\necho newer\n";
+  fs::permissions(path + ".new", fs::perms::owner_all);
+  std::vector<std::string> words(1, "/usr/bin/env");
+  words.push_back("COHORT_TEST_ROLE_PLAIN=1");
+  words.push_back("COHORT_TEST_ROLE=replaced");
+  words.push_back("COHORT_TEST_PATH=" + path);
+  words.push_back(path);
+  program one(words);
+  CHECK(one.line() == "newer");
+  CHECK(one.line() == "worker exited with code 0");
+  CHECK(one.wait() == 0);
 }

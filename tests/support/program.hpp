@@ -39,6 +39,8 @@ public:
   std::string errors();
 
   void signal(int number) { ::kill(pid_, number); }
+  /// To it and all that it has started, when it leads a process group.
+  void signal_group(int number) { ::kill(-pid_, number); }
 
   /// Its exit code once it has ended, 128 and more for a signal.
   int wait();

@@ -8,6 +8,7 @@
 #include <cohort/detail/core/event_bus.hpp>
 #include <cohort/detail/core/launch.hpp>
 #include <cohort/detail/core/managed_worker.hpp>
+#include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
@@ -21,10 +22,30 @@
 #include <memory>
 #include <span>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace cohort::detail {
+
+/// A handler for `disconnect` after which the cluster never forks again.
+template <class Function>
+struct last_end {
+  explicit last_end(Function f) : function(std::move(f)) {}
+
+  template <class... Args>
+  void operator()(Args&&... args)
+  {
+    function(std::forward<Args>(args)...);
+  }
+
+  Function function;
+};
+
+template <class Handler>
+inline constexpr bool is_last_end = false;
+template <class Function>
+inline constexpr bool is_last_end<last_end<Function>> = true;
 
 /// The primary: its workers, their listeners, and who wants to know what happens to them.
 template <class Policy>
@@ -43,6 +64,8 @@ public:
         ended_waiting_(executor),
         idle_waiting_(executor)
   {
+    // Now, and not at the first fork: by then another program may have taken its place.
+    posix::executable_path();
   }
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
@@ -100,6 +123,8 @@ private:
   std::map<worker_id, std::shared_ptr<worker_type>> workers_;
   worker_id last_id_ = 0;
   bool ending_ = false;
+  // Nothing is forked after this end.
+  bool last_end_ = false;
   // The handle is gone. An operation that was made before may still be started.
   bool closed_ = false;
   exits exits_;
@@ -158,6 +183,7 @@ template <class Policy>
 template <class Handler>
 void cluster_core<Policy>::disconnect(duration deadline, Handler&& handler)
 {
+  if constexpr (is_last_end<std::remove_cvref_t<Handler>>) last_end_ = true;
   ended_waiting_.add(std::forward<Handler>(handler));
   ending_ = true;
   for (const auto& [id, worker] : std::map(workers_)) worker->disconnect(deadline);
@@ -205,7 +231,7 @@ void cluster_core<Policy>::report_if_idle()
 template <class Policy>
 void cluster_core<Policy>::report_end()
 {
-  if (!idle() || !std::exchange(ending_, false)) return;
+  if (!idle() || !std::exchange(ending_, last_end_)) return;
   connections_.close_unused();
   ended_waiting_.complete_all(std::error_code(), std::exchange(exits_, {}));
 }

@@ -16,9 +16,9 @@
 
 namespace cohort::detail::posix {
 
-/// The program this process runs, as a path to execute it again. Its name is found out once, so
-/// that a newer program at the same place is taken; when there is none any more, the kernel's own
-/// link to the running one.
+/// The program this process runs, as a path to execute it again. Its name is found out by the first
+/// call, so that a newer program that takes its place afterwards is taken; when there is none any
+/// more, the kernel's own link to the running one.
 std::string executable_path();
 
 /// How many processors this process may use at a time: its affinity, further limited by the CPU

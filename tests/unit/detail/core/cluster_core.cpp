@@ -100,6 +100,22 @@ TEST_CASE("workers are numbered from 1, and none gets a number that was used")
   CHECK(test.fork()->id() == 3);
 }
 
+TEST_CASE("after its last end a cluster never forks again")
+{
+  cluster_test test;
+  test.fork();
+  int ended = 0;
+  const auto count_it = [&](std::error_code, const std::vector<exit_event>&) { ++ended; };
+  test.core->disconnect(1ms, cohort::detail::last_end(count_it));
+  CHECK(test.run_until([&] { return ended == 1; }));
+  std::error_code error;
+  CHECK_FALSE(test.core->fork(environment(), error));
+  CHECK(error == cohort::error::shutting_down);
+  test.core->disconnect(1ms, count_it);
+  CHECK(test.run_until([&] { return ended == 2; }));
+  CHECK_FALSE(test.core->fork(environment(), error));
+}
+
 TEST_CASE("workers are found until they are reaped")
 {
   cluster_test test;
