@@ -10,6 +10,7 @@
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
+#include <asio/detached.hpp>
 #include <asio/redirect_error.hpp>
 #include <functional>
 
@@ -47,14 +48,14 @@ awaitable<char> next(life& events, cohort::worker worker)
 
 // Starts a worker, ends it by `end`, and expects this status and order of events.
 void expect_life(cohort::environment variables, exit_status status, bool voluntary,
-    const std::function<void(cohort::worker&)>& end)
+    const std::function<void(cluster_fixture&, cohort::worker&)>& end)
 {
   cluster_fixture primary;
   auto& cluster = primary.cluster();
   std::string order;
   primary.run([&]() -> awaitable<void> {
     life events = subscribe(cluster);
-    cohort::worker worker = co_await cluster.co_fork(variables);
+    cohort::worker worker = co_await cluster.co_fork(primary.controlled(variables));
     CHECK(worker.is_connected());
     CHECK_FALSE(worker.is_dead());
     for (int i = 0; i != 3; ++i) {
@@ -64,7 +65,7 @@ void expect_life(cohort::environment variables, exit_status status, bool volunta
     CHECK(cluster.find(worker.id()) == worker);
     CHECK(worker.is_connected());
     CHECK_FALSE(worker.exited_after_disconnect());
-    end(worker);
+    end(primary, worker);
     for (int i = 0; i != 2; ++i) {
       const char letter = co_await next(events, worker);
       order += letter;
@@ -101,39 +102,47 @@ void ask_without_answer(cohort::worker& worker, const char* verb)
 TEST_CASE("a killed worker: fork, online, listening, disconnect and exit")
 {
   expect_life(server(), exit_status::signalled(SIGKILL), false,
-      [](cohort::worker& worker) { worker.kill(SIGKILL); });
+      [](cluster_fixture&, cohort::worker& worker) { worker.kill(SIGKILL); });
 }
 
 TEST_CASE("a worker without a handler for SIGTERM ends by it, unannounced")
 {
   expect_life(server(), exit_status::signalled(SIGTERM), false,
-      [](cohort::worker& worker) { worker.kill(); });
+      [](cluster_fixture&, cohort::worker& worker) { worker.kill(); });
 }
 
 TEST_CASE("a worker that exits gives its code, unannounced")
 {
   expect_life(server(), exit_status::exited(7), false,
-      [](cohort::worker& worker) { ask_without_answer(worker, "exit"); });
+      [](cluster_fixture&, cohort::worker& worker) { ask_without_answer(worker, "exit"); });
 }
 
 TEST_CASE("a worker that crashes gives the signal")
 {
   expect_life(server(), exit_status::signalled(SIGABRT), false,
-      [](cohort::worker& worker) { ask_without_answer(worker, "crash"); });
+      [](cluster_fixture&, cohort::worker& worker) { ask_without_answer(worker, "crash"); });
 }
 
 TEST_CASE("a worker that the primary disconnects ends with code 0, announced")
 {
-  expect_life(server(), exit_status::exited(0), true, [](cohort::worker& worker) {
+  expect_life(server(), exit_status::exited(0), true, [](cluster_fixture&, cohort::worker& worker) {
     worker.disconnect([](std::error_code, exit_status) {});
     CHECK(worker.exited_after_disconnect());
   });
 }
 
+TEST_CASE("a worker that leaves by itself ends with code 0, announced")
+{
+  expect_life(
+      server(), exit_status::exited(0), true, [](cluster_fixture& primary, cohort::worker& worker) {
+        asio::co_spawn(primary.context, primary.command(worker, "leave"), asio::detached);
+      });
+}
+
 TEST_CASE("a disconnected worker that is then killed had its end announced all the same")
 {
   expect_life(server().set("COHORT_TEST_IGNORE_TERM", "1"), exit_status::signalled(SIGKILL), true,
-      [](cohort::worker& worker) {
+      [](cluster_fixture&, cohort::worker& worker) {
         worker.kill(SIGSTOP);
         worker.disconnect([](std::error_code, exit_status) {});
         worker.kill(SIGKILL);
