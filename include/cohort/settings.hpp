@@ -22,7 +22,8 @@ public:
 
   settings() = default;
 
-  /// The program to start. Default: the executable this process runs.
+  /// The program to start, by its path: PATH is not searched, and a relative path counts from
+  /// `cwd()`. Default: the executable this process runs.
   settings& exec(std::string path) & { return set(exec_, std::move(path)); }
   settings exec(std::string path) && { return std::move(exec(std::move(path))); }
 

@@ -112,6 +112,7 @@ public:
   /// such as connections that are idle between two requests.
   ///
   /// Completion signature: `void(std::error_code)`. Per-operation cancellation: all types.
+  /// Errors: `operation_aborted` when it was cancelled, or when this object goes away first.
   template <class Token = default_token_t<Executor>>
   auto drain_requested(Token&& token = Token());
 
@@ -136,17 +137,28 @@ public:
   /// Leaves the cluster: announces it, drains, and completes when this worker has left. The
   /// context then ends by itself when nothing else is pending.
   ///
+  /// The drain begins when the primary agrees. Until then `draining()` is false and connections are
+  /// accepted as before: the last worker of a listener gets all that wait there. Only a new listen
+  /// fails at once, with `error::draining`. Alone, and for what is `exclusive`, those who wait to
+  /// be accepted when the drain begins are reset.
+  ///
   /// Completion signature: `void(std::error_code)`.
-  /// Per-operation cancellation: ends the wait, not the leaving.
+  /// Per-operation cancellation: all types; it ends the wait, not the leaving.
+  /// Errors: `operation_aborted` when it was cancelled, or when this object goes away first.
   /// Source: Node's `cluster.worker.disconnect()`.
   template <class Token = default_token_t<Executor>>
   auto disconnect(Token&& token = Token());
 
-  /// Completes when this worker has left the cluster, for whatever reason.
+  /// Completes when this worker has left the cluster, for whatever reason: its own, the primary's,
+  /// or because the primary is lost; at once when it has left.
+  ///
+  /// Completion signature: `void(std::error_code)`. Per-operation cancellation: all types.
+  /// Errors: `operation_aborted` when it was cancelled, or when this object goes away first.
   template <class Token = default_token_t<Executor>>
   auto left(Token&& token = Token());
 
-  /// Decides what happens when the primary goes away; `deadline` bounds a drain.
+  /// Decides what happens when the primary goes away. A drain is bounded by `deadline`: then the
+  /// process ends at once with status 0, and the connections that still live are cut.
   void set_on_primary_lost(
       on_primary_lost what, duration deadline = std::chrono::seconds(30)) noexcept;
 

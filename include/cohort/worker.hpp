@@ -30,7 +30,8 @@ namespace cohort {
 /// `void(std::error_code, ...)`, supports terminal, partial and total cancellation without effect
 /// on the worker, and runs its handler on the associated executor, never inside the call.
 ///
-/// Thread safety: distinct workers of one cluster are shared state: use them from its strand.
+/// Thread safety: all handles of all workers of one cluster share its state, so they are to be used
+/// where the cluster is used: on one thread at a time, with several threads on its strand.
 ///
 /// Source: Node's `Worker`.
 class worker {
@@ -88,7 +89,9 @@ public:
   /// `deadline` has passed it gets SIGTERM, and after `settings::kill_grace` SIGKILL. Called again
   /// it does nothing more, except that the earlier deadline counts.
   ///
-  /// Cancellation ends the wait, not the worker's end.
+  /// Completion signature: `void(std::error_code, exit_status)`.
+  /// Per-operation cancellation: all types; it ends the wait, not the worker's end.
+  /// Errors: `operation_aborted` when the wait was cancelled, none else.
   template <class Token = default_token_t<>>
   auto disconnect(duration deadline, Token&& token = Token());
   template <class Token = default_token_t<>>
