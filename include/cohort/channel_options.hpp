@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace cohort {
 
@@ -12,10 +14,12 @@ class channel_options {
 public:
   channel_options() = default;
 
-  /// The largest message, as encoded, that is sent or taken. Default: 16 MiB.
+  /// The largest message, as encoded, that is sent or taken; at most 8 bytes less than 4 GiB.
+  /// Default: 16 MiB.
   channel_options& max_message_size(std::uint32_t value) &
   {
-    max_message_size_ = value;
+    // With its type and layout its size has to fit into the frame's 32 bits.
+    max_message_size_ = std::min(value, std::numeric_limits<std::uint32_t>::max() - 8);
     return *this;
   }
   channel_options max_message_size(std::uint32_t value) && { return max_message_size(value); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/channel_options.hpp>
+#include <cohort/detail/channel/problem_handler.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/message_endpoint.hpp>
 
@@ -50,7 +51,7 @@ public:
   /// The former channel is closed.
   basic_message_channel& operator=(basic_message_channel&& other) noexcept;
   /// Closes.
-  ~basic_message_channel() { close(); }
+  ~basic_message_channel() { abandon(); }
 
   executor_type get_executor() const noexcept { return executor_; }
 
@@ -64,13 +65,13 @@ public:
     if (this->message_core()) this->message_core()->close();
   }
 
-  /// Called, on the executor, when a message had to be skipped or the peer broke the rules.
-  void on_problem(std::function<void(const channel_problem&)> function)
-  {
-    this->message_core()->on_problem = std::move(function);
-  }
+  /// Called when a message had to be skipped or the peer broke the rules: on the executor, never
+  /// inside another function of this object, nor after its end.
+  void on_problem(std::function<void(const channel_problem&)> function);
 
 private:
+  void abandon();
+
   executor_type executor_;
 };
 
@@ -96,10 +97,25 @@ template <class Out, class In, class Codec, class Executor>
 auto basic_message_channel<Out, In, Codec, Executor>::operator=(
     basic_message_channel&& other) noexcept -> basic_message_channel&
 {
-  close();
+  abandon();
   base::operator=(std::move(other));
   executor_ = std::move(other.executor_);
   return *this;
+}
+
+template <class Out, class In, class Codec, class Executor>
+void basic_message_channel<Out, In, Codec, Executor>::abandon()
+{
+  if (!this->message_core()) return;
+  this->message_core()->on_problem = nullptr;
+  close();
+}
+
+template <class Out, class In, class Codec, class Executor>
+void basic_message_channel<Out, In, Codec, Executor>::on_problem(
+    std::function<void(const channel_problem&)> function)
+{
+  this->message_core()->on_problem = detail::posted_problems(executor_, std::move(function));
 }
 
 } // namespace cohort

@@ -23,6 +23,15 @@
 #include <utility>
 #include <vector>
 
+namespace cohort::detail {
+
+// Handles, given away or not: no completion token.
+template <class T>
+inline constexpr bool is_attachment = std::is_same_v<std::remove_cvref_t<T>, handle> ||
+                                      std::is_same_v<std::remove_cvref_t<T>, std::vector<handle>>;
+
+} // namespace cohort::detail
+
 namespace cohort {
 
 /// What every end of a message channel can do: a `message_channel`, a `worker` in its primary, and
@@ -55,7 +64,8 @@ public:
   send_status send(Message&& message);
 
   /// The same with descriptors, at most 64. They are moved from when the message was queued, else
-  /// they stay the caller's. To keep one as well, send `handle::duplicate()`.
+  /// (also when the codec throws) they stay the caller's. To keep one as well, send
+  /// `handle::duplicate()`.
   template <class Message>
   send_status send(Message&& message, handle&& attached);
   template <class Message>
@@ -65,11 +75,10 @@ public:
   ///
   /// Completion signature: `void(std::error_code)`. Cancelling it ends the wait only.
   /// Errors: for each `send_status` that is a failure its code: `error::queue_full`,
-  /// `error::disconnected`, `error::message_too_large`, `error::wrong_handle`.
+  /// `error::disconnected`, `error::message_too_large`, `error::wrong_handle`; for what the codec
+  /// throws the code in it, else `error::invalid_message`.
   template <class Message, class Token>
-  requires(
-      !std::convertible_to<Token, handle> &&
-      !std::convertible_to<Token, std::vector<handle>>) auto send(Message&& message, Token&& token);
+  requires(!detail::is_attachment<Token>) auto send(Message&& message, Token&& token);
 
   /// Completes when everything that was queued before has reached the kernel.
   ///
@@ -85,7 +94,7 @@ public:
   /// Completion signature: `void(std::error_code, envelope_type)`. What was received before the
   /// peer's end comes first, then `error::disconnected`.
   template <class Token = default_token_t<Executor>>
-  requires(!std::same_as<std::decay_t<Token>, void>) auto receive(Token&& token = Token());
+  requires(!detail::list_of_t<In>::template contains<Token>) auto receive(Token&& token = Token());
 
   /// The next message, if it has been read already. After a `receive`, this gives what came
   /// together with its message, and costs less than waiting for each:
@@ -183,9 +192,12 @@ send_status message_endpoint<Out, In, Codec, Executor>::send(Message&& message, 
 {
   std::vector<handle> all;
   all.push_back(std::move(attached));
-  const send_status status = send(std::forward<Message>(message), std::move(all));
-  if (!is_sent(status)) attached = std::move(all.front());
-  return status;
+  // Also when the codec throws.
+  const auto give_back = [&attached](std::vector<handle>* left) {
+    if (!left->empty()) attached = std::move(left->front());
+  };
+  const std::unique_ptr<std::vector<handle>, decltype(give_back)> kept(&all, give_back);
+  return send(std::forward<Message>(message), std::move(all));
 }
 
 template <class Out, class In, class Codec, class Executor>
@@ -200,9 +212,8 @@ send_status message_endpoint<Out, In, Codec, Executor>::send(
 
 template <class Out, class In, class Codec, class Executor>
 template <class Message, class Token>
-requires(!std::convertible_to<Token, handle> &&
-         !std::convertible_to<Token, std::vector<handle>>) auto message_endpoint<Out, In, Codec,
-    Executor>::send(Message&& message, Token&& token)
+requires(!detail::is_attachment<Token>) auto message_endpoint<Out, In, Codec, Executor>::send(
+    Message&& message, Token&& token)
 {
   if constexpr (check_sent<sent_t<Message>>())
     return asio::async_initiate<Token, void(std::error_code)>(
@@ -222,7 +233,7 @@ auto message_endpoint<Out, In, Codec, Executor>::flushed(Token&& token)
 
 template <class Out, class In, class Codec, class Executor>
 template <class Token>
-requires(!std::same_as<std::decay_t<Token>, void>) auto message_endpoint<Out, In, Codec,
+requires(!detail::list_of_t<In>::template contains<Token>) auto message_endpoint<Out, In, Codec,
     Executor>::receive(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code, envelope_type)>(

@@ -20,7 +20,7 @@ enum class send_status : std::uint8_t {
   queue_full,
   /// Not queued: the peer is gone, or this side has ended its stream.
   not_connected,
-  /// Not queued: it is larger than the limit for one message.
+  /// Not queued: it is larger than the limit for one message, or than the whole queue's.
   message_too_large,
   /// Not queued: one of the handles cannot be sent, or there are more than 64.
   handle_refused,

@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -74,7 +75,8 @@ private:
   };
 
   template <class Message>
-  std::optional<Message> decode(const wire::message_view& message, failure& why) const;
+  std::optional<Message> decode(
+      const wire::message_view& message, std::optional<failure>& why) const;
   template <class Message>
   void deliver(
       Message&& message, const wire::message_view& view, io::received_descriptors& descriptors);
@@ -96,9 +98,8 @@ private:
 template <class In, class Codec>
 bool incoming_messages<In, Codec>::wanted() const noexcept
 {
-  const std::size_t held = inbox_.bytes() + served_.early_bytes();
-  if (served_.full() || held >= (wants_all_ ? options_.queue_limit() : options_.high_water()))
-    return false;
+  const std::size_t held = inbox_.bytes() + served_.waiting_bytes();
+  if (held >= (wants_all_ ? options_.queue_limit() : options_.high_water())) return false;
   if (wants_one_) return inbox_.empty();
   return inbox_.waiting() || wants_all_ || served_.any() || requests_.waiting() ||
          (hub_ && hub_->waiting());
@@ -111,7 +112,7 @@ void incoming_messages<In, Codec>::received(
 {
   if (message.kind == wire::message_kind::reply || message.kind == wire::message_kind::failure)
     return answered(core, message);
-  failure why{error::unknown_message, "a message of an unknown type"};
+  std::optional<failure> why;
   const bool done = In::any([&]<class Message, std::size_t>() {
     if (message_id<Message>() != message.type.type) return false;
     auto decoded = decode<Message>(message, why);
@@ -119,27 +120,25 @@ void incoming_messages<In, Codec>::received(
     return decoded.has_value();
   });
   if (done) return;
+  if (!why) why.emplace(failure{error::unknown_message, "a message of an unknown type"});
   if (message.kind == wire::message_kind::request)
-    core.fail_request(message.sequence, why.code, why.what);
-  else core.problem(why.code, std::move(why.what));
+    core.fail_request(message.sequence, why->code, why->what);
+  else core.problem(why->code, std::move(why->what));
 }
 
 template <class In, class Codec>
 template <class Message>
 std::optional<Message> incoming_messages<In, Codec>::decode(
-    const wire::message_view& message, failure& why) const
+    const wire::message_view& message, std::optional<failure>& why) const
 {
-  why.what = message_name<Message>;
+  const std::string_view name = message_name<Message>;
   if (Codec::exact_schema && message.type.schema != Codec::template schema<Message>()) {
-    why.code = error::schema_mismatch;
+    why.emplace(failure{error::schema_mismatch, std::string(name)});
     return std::nullopt;
   }
   decode_error wrong;
   std::optional<Message> decoded = Codec::template decode<Message>(message.body, wrong);
-  if (!decoded) {
-    why.code = wrong.code;
-    why.what += ": " + wrong.message();
-  }
+  if (!decoded) why.emplace(failure{wrong.code, std::string(name) + ": " + wrong.message()});
   return decoded;
 }
 
@@ -157,9 +156,14 @@ void incoming_messages<In, Codec>::deliver(
   complete.handles_lost = descriptors.truncated;
   complete.handles.reserve(descriptors.fds.size());
   for (posix::unique_fd& each : descriptors.fds) {
-    std::error_code ignored; // it is open
-    complete.handles.push_back(handle::adopt(each.get(), ignored));
-    if (!ignored) each.release();
+    std::error_code error;
+    handle taken = handle::adopt(each.get(), error);
+    if (error) {
+      complete.handles_lost = true;
+      continue;
+    }
+    each.release();
+    complete.handles.push_back(std::move(taken));
   }
   if (inbox_.offer(complete)) return;
   if (hub_ && hub_->waiting()) {

@@ -17,12 +17,14 @@
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/error.hpp>
 #include <asio/post.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +42,9 @@ template <class Out, class In, class Codec>
 class message_core final : public message_port,
                            public message_source<envelope<typename In::value>>,
                            public std::enable_shared_from_this<message_core<Out, In, Codec>> {
+  static_assert(Out::distinct() && In::distinct(),
+      "two messages of one list are the same type, or have the same name");
+
 public:
   using received = envelope<typename In::value>;
   using hub_type = message_hub<received>;
@@ -120,6 +125,9 @@ private:
   template <class Message>
   send_status encode_and_queue(
       Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached);
+  template <class Message>
+  std::error_code try_to_queue(
+      Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached);
   void report_if_settled();
   std::error_code end_reason() const noexcept;
 
@@ -179,14 +187,32 @@ send_status message_core<Out, In, Codec>::encode_and_queue(
   return status;
 }
 
+// For initiating functions: there nobody catches what is thrown.
+template <class Out, class In, class Codec>
+template <class Message>
+std::error_code message_core<Out, In, Codec>::try_to_queue(
+    Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached)
+{
+  try {
+    return to_error(encode_and_queue(std::forward<Message>(message), kind, number, attached));
+  } catch (const std::system_error& thrown) {
+    return thrown.code();
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  } catch (...) {
+    return error::invalid_message;
+  }
+}
+
 template <class Out, class In, class Codec>
 template <class Message, class Handler>
 void message_core<Out, In, Codec>::send_and_wait(
     Message&& message, handles attached, Handler&& handler)
 {
-  const send_status status = send(std::forward<Message>(message), attached);
-  if (is_sent(status)) return flushed(std::forward<Handler>(handler));
-  complete_later(executor_, std::forward<Handler>(handler), to_error(status));
+  const std::error_code error =
+      try_to_queue(std::forward<Message>(message), wire::message_kind::message, 0, attached);
+  if (!error) return flushed(std::forward<Handler>(handler));
+  complete_later(executor_, std::forward<Handler>(handler), error);
 }
 
 template <class Out, class In, class Codec>
@@ -238,9 +264,9 @@ void message_core<Out, In, Codec>::request(
   if (transport_.input_ended()) return asked->fail(error::disconnected);
   const std::uint64_t number = incoming_.requests().next_number();
   handles none;
-  const send_status status =
-      encode_and_queue(std::forward<Message>(message), wire::message_kind::request, number, none);
-  if (!is_sent(status)) return asked->fail(to_error(status));
+  const std::error_code error =
+      try_to_queue(std::forward<Message>(message), wire::message_kind::request, number, none);
+  if (error) return asked->fail(error);
   incoming_.requests().add(std::move(asked), deadline, this->shared_from_this());
   transport_.read();
 }
@@ -268,11 +294,10 @@ template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::fail_request(
     std::uint64_t number, std::error_code why, std::string_view what)
 {
-  if (can_send()) {
-    encoder_.encode_failure(number);
-    transport_.send(encoder_.frame(), {});
-  }
   problem(why, std::string(what));
+  if (!can_send()) return;
+  if (encoder_.encode_failure(number, queued_bytes())) transport_.send(encoder_.frame(), {});
+  else transport_.end(error::queue_full);
 }
 
 template <class Out, class In, class Codec>
@@ -284,16 +309,19 @@ void message_core<Out, In, Codec>::problem(std::error_code code, std::string wha
 template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::on_written()
 {
-  if (transport_.output().failed()) flush_points_.fail(error::disconnected);
-  else flush_points_.reached(transport_.output().written_until());
+  const message_output& output = transport_.output();
+  if (!output.failed()) flush_points_.reached(output.written_until());
+  else flush_points_.fail(error::disconnected);
   report_if_settled();
+  if (output.failure() && output.failure() != condition::peer_gone)
+    problem(output.failure(), "the message channel");
 }
 
 template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::on_input_end(std::error_code reason)
 {
   // A peer that dies while it writes breaks off in a message; that is no fault of anybody.
-  if (reason.category() == error_category() && reason != error::truncated)
+  if (reason != asio::error::eof && reason != error::truncated)
     problem(reason, "the message channel");
   incoming_.end(this->shared_from_this());
   if (transport_.output().failed()) flush_points_.fail(error::disconnected);

@@ -33,8 +33,9 @@ public:
   send_status encode(Message&& message, wire::message_kind kind, std::uint64_t number,
       const handles& attached, std::size_t queued);
 
-  /// Makes a frame that says that a request is not answered.
-  void encode_failure(std::uint64_t number);
+  /// Makes a frame that says that a request is not answered. False: the peer that causes them has
+  /// stopped reading, and enough of them wait beyond the queue's limit.
+  bool encode_failure(std::uint64_t number, std::size_t queued);
 
   /// What was encoded last; taking it out makes it empty.
   byte_sink& frame() noexcept { return frame_; }
@@ -68,20 +69,26 @@ send_status message_encoder<Codec>::encode(Message&& message, wire::message_kind
   frame_.extend(wire::message_head_size);
   Codec::encode(std::forward<Message>(message), frame_);
   const std::size_t body = frame_.size() - wire::message_head_size;
-  if (body > options_.max_message_size()) return send_status::message_too_large;
   const std::size_t waiting = queued + frame_.size();
-  if (waiting > options_.queue_limit()) return send_status::queue_full;
+  if (body > options_.max_message_size() || waiting > options_.queue_limit()) {
+    const bool never = body > options_.max_message_size() || frame_.size() > options_.queue_limit();
+    frame_ = byte_sink(); // what it holds may be large
+    return never ? send_status::message_too_large : send_status::queue_full;
+  }
   constexpr wire::message_type_id id{message_id<type>(), Codec::template schema<type>()};
   wire::encode_message_head(kind, number, id, body, attached.size(), head());
   return waiting > options_.high_water() ? send_status::congested : send_status::accepted;
 }
 
 template <class Codec>
-void message_encoder<Codec>::encode_failure(std::uint64_t number)
+bool message_encoder<Codec>::encode_failure(std::uint64_t number, std::size_t queued)
 {
+  if (queued > options_.queue_limit() && queued - options_.queue_limit() > options_.high_water())
+    return false;
   frame_.clear();
   frame_.extend(wire::message_head_size);
   wire::encode_message_head(wire::message_kind::failure, number, {}, 0, 0, head());
+  return true;
 }
 
 template <class Codec>

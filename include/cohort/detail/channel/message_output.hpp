@@ -34,6 +34,8 @@ public:
   /// Whether a message can still be queued: neither finished nor failed.
   bool accepts() const noexcept { return !finishing_ && !failed_; }
   bool failed() const noexcept { return failed_; }
+  /// What the system said then, if it was the system.
+  std::error_code failure() const noexcept { return failure_; }
   /// The stream has ended, with everything written.
   bool finished() const noexcept { return shut_down_; }
 
@@ -42,7 +44,8 @@ public:
   std::uint64_t queued_until() const noexcept { return queue_.pushed(); }
   std::uint64_t written_until() const noexcept { return queue_.popped(); }
 
-  void push(byte_sink& message, descriptors riders) { queue_.push(message, std::move(riders)); }
+  /// When it throws, the stream ends: half a message may be queued.
+  void push(byte_sink& message, descriptors riders);
 
   /// Writes what waits, in few calls.
   state flush(int socket);
@@ -59,16 +62,27 @@ private:
   static constexpr std::size_t max_spans_ = 16;
 
   std::size_t write_once(int socket, std::error_code& error);
-  state stopped(const std::error_code& error) noexcept;
+  state stopped(int socket, const std::error_code& error) noexcept;
 
   piece_queue<posix::unique_fd> queue_;
   std::vector<int> numbers_;
   bool finishing_ = false;
   bool shut_down_ = false;
   bool failed_ = false;
+  std::error_code failure_;
 };
 
 // Implementation
+
+inline void message_output::push(byte_sink& message, descriptors riders)
+{
+  try {
+    queue_.push(message, std::move(riders));
+  } catch (...) {
+    fail();
+    throw;
+  }
+}
 
 inline auto message_output::flush(int socket) -> state
 {
@@ -77,7 +91,7 @@ inline auto message_output::flush(int socket) -> state
     if (calls == call_budget_) return state::others;
     std::error_code error;
     const std::size_t written = write_once(socket, error);
-    if (error) return stopped(error);
+    if (error) return stopped(socket, error);
     queue_.pop(written);
   }
   if (finishing_ && !std::exchange(shut_down_, true)) {
@@ -101,11 +115,15 @@ inline std::size_t message_output::write_once(int socket, std::error_code& error
   return posix::send_with_fds(socket, std::span(data).first(batch.spans), numbers_, error);
 }
 
-inline auto message_output::stopped(const std::error_code& error) noexcept -> state
+inline auto message_output::stopped(int socket, const std::error_code& error) noexcept -> state
 {
   if (posix::would_block(error)) return state::no_room;
   if (posix::out_of_resources(error)) return state::no_memory;
   fail();
+  failure_ = error;
+  // Whoever still reads there learns that nothing more comes.
+  std::error_code ignored;
+  posix::shutdown_write(socket, ignored);
   return state::failed;
 }
 

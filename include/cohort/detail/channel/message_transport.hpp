@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/async/wait_memory.hpp>
 #include <cohort/detail/channel/message_output.hpp>
 #include <cohort/detail/io/frame_input.hpp>
 #include <cohort/detail/posix/channel_registry.hpp>
@@ -10,6 +11,7 @@
 #include <cohort/error.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/bind_allocator.hpp>
 #include <asio/error.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
@@ -67,6 +69,9 @@ public:
   bool input_ended() const noexcept { return input_ended_; }
   bool is_open() const noexcept { return descriptor_.is_open(); }
 
+  /// Gives the peer up: closes, and tells the owner so.
+  void end(const std::error_code& reason);
+
   /// Closes the socket. No call of the owner follows.
   void close() noexcept;
 
@@ -95,6 +100,8 @@ private:
   template <class Handler>
   void later(Handler handler);
 
+  // Before the descriptor: its operations lie in there.
+  wait_memory reading_memory_, writing_memory_;
   asio::posix::stream_descriptor descriptor_;
   asio::steady_timer timer_;
   posix::channel_mark mark_;
@@ -124,6 +131,7 @@ message_transport<Owner>::message_transport(
   std::error_code error;
   descriptor_.assign(socket.get(), error);
   if (error) {
+    input_ended_ = true;
     output_.fail();
     return;
   }
@@ -245,18 +253,25 @@ void message_transport<Owner>::end_input(Owner& owner, const std::error_code& re
 }
 
 template <class Owner>
+void message_transport<Owner>::end(const std::error_code& reason)
+{
+  if (const owner_ptr owner = owner_.lock()) end_input(*owner, reason);
+}
+
+template <class Owner>
 void message_transport<Owner>::wait_readable()
 {
   owner_ptr owner = owner_.lock();
   if (!owner || reading_ != pending::nothing) return;
   reading_ = pending::handler;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-      [this, owner = std::move(owner)](const std::error_code& error) {
-        reading_ = pending::nothing;
-        if (input_ended_) return;
-        if (error) end_input(*owner, error);
-        else read(*owner);
-      });
+      asio::bind_allocator(wait_allocator<void>(reading_memory_),
+          [this, owner = std::move(owner)](const std::error_code& error) {
+            reading_ = pending::nothing;
+            if (input_ended_) return;
+            if (error) end_input(*owner, error);
+            else read(*owner);
+          }));
 }
 
 template <class Owner>
@@ -310,10 +325,11 @@ void message_transport<Owner>::wait_writable()
   if (!owner || writing_ != pending::nothing) return;
   writing_ = pending::handler;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
-      [this, owner = std::move(owner)](const std::error_code&) {
-        writing_ = pending::nothing;
-        flush(*owner);
-      });
+      asio::bind_allocator(wait_allocator<void>(writing_memory_),
+          [this, owner = std::move(owner)](const std::error_code&) {
+            writing_ = pending::nothing;
+            flush(*owner);
+          }));
 }
 
 // Readiness does not tell when memory, or room in a table, is there again.

@@ -65,8 +65,9 @@ private:
   // A message that was copied together and is as large as this is kept, not copied again.
   static constexpr std::size_t keep_threshold_ = 64 * 1024;
 
-  void push_copied(byte_span bytes, descriptors riders);
-  void push_kept(byte_span bytes, std::shared_ptr<const void> owner, descriptors riders);
+  // `riders` are taken with the first byte.
+  void push_copied(byte_span bytes, descriptors& riders);
+  void push_kept(byte_span bytes, std::shared_ptr<const void> owner, descriptors& riders);
 
   wire::byte_queue copied_;
   fifo<piece> pieces_;
@@ -77,7 +78,7 @@ private:
 // Implementation
 
 template <class Descriptor>
-void piece_queue<Descriptor>::push_copied(byte_span bytes, descriptors riders)
+void piece_queue<Descriptor>::push_copied(byte_span bytes, descriptors& riders)
 {
   if (bytes.empty()) return;
   copied_.push(bytes);
@@ -88,20 +89,20 @@ void piece_queue<Descriptor>::push_copied(byte_span bytes, descriptors riders)
   }
   piece added;
   added.size = bytes.size();
-  added.riders = std::move(riders);
+  added.riders = std::exchange(riders, {});
   pieces_.push_back(std::move(added));
 }
 
 template <class Descriptor>
 void piece_queue<Descriptor>::push_kept(
-    byte_span bytes, std::shared_ptr<const void> owner, descriptors riders)
+    byte_span bytes, std::shared_ptr<const void> owner, descriptors& riders)
 {
   if (bytes.empty()) return;
   piece added;
   added.size = bytes.size();
   added.data = bytes.data();
   added.owner = std::move(owner);
-  added.riders = std::move(riders);
+  added.riders = std::exchange(riders, {});
   pieces_.push_back(std::move(added));
   size_ += bytes.size();
 }
@@ -115,15 +116,15 @@ void piece_queue<Descriptor>::push(byte_sink& message, descriptors riders)
   if (keeps.empty() && copied.size() >= keep_threshold_) {
     auto owner = std::make_shared<std::vector<std::byte>>(std::move(message.copied()));
     const byte_span bytes(*owner);
-    push_kept(bytes, std::move(owner), std::move(riders));
+    push_kept(bytes, std::move(owner), riders);
     return message.clear();
   }
   for (auto& each : message.adopted()) {
-    push_copied(copied.subspan(done, each.position - done), std::exchange(riders, {}));
+    push_copied(copied.subspan(done, each.position - done), riders);
     done = each.position;
-    push_kept(each.bytes, std::move(each.owner), std::exchange(riders, {}));
+    push_kept(each.bytes, std::move(each.owner), riders);
   }
-  push_copied(copied.subspan(done), std::exchange(riders, {}));
+  push_copied(copied.subspan(done), riders);
   message.clear();
 }
 

@@ -117,8 +117,9 @@ void request_table::add(std::unique_ptr<pending_request> request,
 {
   forget_abandoned();
   pending_.emplace(++last_, std::move(request));
-  if (!deadline) return;
-  const auto added = deadlines_.emplace(clock::now() + *deadline, last_);
+  const auto now = clock::now();
+  if (!deadline || *deadline > clock::time_point::max() - now) return;
+  const auto added = deadlines_.emplace(now + *deadline, last_);
   if (added == deadlines_.begin()) wait(owner);
 }
 

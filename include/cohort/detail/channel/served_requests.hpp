@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/lifecycle/fifo.hpp>
 #include <cohort/error.hpp>
 #include <cohort/message/protocol.hpp>
 
+#include <asio/any_io_executor.hpp>
 #include <asio/co_spawn.hpp>
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,21 +19,22 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace cohort::detail {
 
-/// Who serves requests of one type, and those that came before there was anybody.
+/// Who serves requests of one type, and those that wait: they came before there was anybody, or
+/// while as many were served as may be.
 template <class Request>
 struct request_server {
-  struct early_request {
+  struct waiting_request {
     Request request;
     std::uint64_t number;
     std::size_t size;
   };
 
   std::function<void(Request&&, std::uint64_t)> function;
-  std::vector<early_request> early;
+  fifo<waiting_request> waiting;
+  std::size_t running = 0;
 };
 
 template <class List>
@@ -44,18 +49,18 @@ struct request_servers<message_list<Requests...>> {
 template <class In>
 class served_requests {
 public:
-  // Beyond it nothing is read until one is served.
+  // Of one type at a time; what comes beyond it waits. Reading goes on, as these may wait for
+  // replies that come by the same channel.
   static constexpr std::size_t max_running = 1024;
 
   /// Whether anything is served here.
   bool any() const noexcept { return any_; }
-  bool full() const noexcept { return running_ >= max_running; }
-  /// What came before its server, in bytes.
-  std::size_t early_bytes() const noexcept { return early_bytes_; }
+  /// What waits to be served, in bytes.
+  std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
 
   /// From now on, and for what came before. `core`, which holds this object, has `get_executor`,
   /// `reply(number, value)`, `fail_request(number, error, text)`, `served()`. It and `function`
-  /// live on with the coroutines.
+  /// live on with the coroutines. `function` is never called inside a function of this class.
   template <class Request, class Function, class Core>
   void serve(Function function, const std::shared_ptr<Core>& core);
 
@@ -69,12 +74,18 @@ private:
     return std::get<In::template index_of<Request>()>(servers_.each);
   }
 
-  template <class Core, class Reply>
+  template <class Request>
+  void start_waiting();
+
+  template <class Request, class Function>
+  static std::invoke_result_t<Function&, Request> run(
+      asio::any_io_executor executor, std::shared_ptr<Function> function, Request request);
+
+  template <class Request, class Core, class Reply>
   void finished(Core& core, std::uint64_t number, const std::exception_ptr& failure, Reply value);
 
   request_servers<typename In::base> servers_;
-  std::size_t running_ = 0;
-  std::size_t early_bytes_ = 0;
+  std::size_t waiting_bytes_ = 0;
   bool any_ = false;
 };
 
@@ -93,16 +104,39 @@ void served_requests<In>::serve(Function function, const std::shared_ptr<Core>& 
                         Request&& request, std::uint64_t number) {
     const auto alive = weak.lock();
     if (!alive) return;
-    ++running_;
-    asio::co_spawn(alive->get_executor(), (*shared)(std::move(request)),
-        [this, alive, shared, number](std::exception_ptr failure, reply_type value) {
-          finished(*alive, number, failure, std::move(value));
+    ++server_of<Request>().running;
+    const asio::any_io_executor executor = alive->get_executor();
+    asio::co_spawn(executor, run<Request>(executor, shared, std::move(request)),
+        [this, alive, number](std::exception_ptr failure, reply_type value) {
+          finished<Request>(*alive, number, failure, std::move(value));
         });
   };
   any_ = true;
-  for (auto& each : std::exchange(server.early, {})) {
-    early_bytes_ -= each.size;
-    server.function(std::move(each.request), each.number);
+  start_waiting<Request>();
+}
+
+template <class In>
+template <class Request, class Function>
+std::invoke_result_t<Function&, Request> served_requests<In>::run(
+    asio::any_io_executor executor, std::shared_ptr<Function> function, Request request)
+{
+  using result = std::invoke_result_t<Function&, Request>;
+  // `co_spawn` begins at once when it is called in the event loop, and this comes out of reading.
+  co_await asio::post(executor, asio::use_awaitable_t<typename result::executor_type>());
+  auto reply = co_await (*function)(std::move(request));
+  co_return reply;
+}
+
+template <class In>
+template <class Request>
+void served_requests<In>::start_waiting()
+{
+  auto& server = server_of<Request>();
+  while (server.function && server.running < max_running && !server.waiting.empty()) {
+    auto next = std::move(server.waiting[0]);
+    server.waiting.erase(0, 1);
+    waiting_bytes_ -= next.size;
+    server.function(std::move(next.request), next.number);
   }
 }
 
@@ -110,18 +144,17 @@ template <class In>
 template <class Request>
 void served_requests<In>::received(Request request, std::uint64_t number, std::size_t size)
 {
-  auto& server = server_of<Request>();
-  if (server.function) return server.function(std::move(request), number);
-  server.early.push_back({std::move(request), number, size});
-  early_bytes_ += size;
+  server_of<Request>().waiting.push_back({std::move(request), number, size});
+  waiting_bytes_ += size;
+  start_waiting<Request>();
 }
 
 template <class In>
-template <class Core, class Reply>
+template <class Request, class Core, class Reply>
 void served_requests<In>::finished(
     Core& core, std::uint64_t number, const std::exception_ptr& failure, Reply value)
 {
-  --running_;
+  --server_of<Request>().running;
   try {
     if (failure) std::rethrow_exception(failure);
     core.reply(number, std::move(value));
@@ -130,6 +163,7 @@ void served_requests<In>::finished(
   } catch (...) {
     core.fail_request(number, error::request_failed, "an exception of unknown type");
   }
+  start_waiting<Request>();
   core.served();
 }
 
