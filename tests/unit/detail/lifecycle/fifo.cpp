@@ -70,3 +70,32 @@ TEST_CASE("fifo keeps its memory when it was reserved")
     REQUIRE(&queue[0] < lowest + 16);
   }
 }
+
+TEST_CASE("fifo grows when little is free in front, so that each element moves a few times at most")
+{
+  // Counts how often elements are moved.
+  struct counted {
+    std::size_t* moves = nullptr;
+    counted(std::size_t* count) : moves(count) {}
+    counted(counted&& other) noexcept : moves(other.moves) { ++*moves; }
+    counted& operator=(counted&& other) noexcept
+    {
+      moves = other.moves;
+      ++*moves;
+      return *this;
+    }
+  };
+  for (const std::size_t kept : {1u, 63u, 64u, 65u, 1000u}) {
+    std::size_t moves = 0;
+    cohort::detail::fifo<counted> queue;
+    for (std::size_t i = 0; i != kept; ++i) queue.push_back(counted(&moves));
+    moves = 0;
+    // A queue that stays that long.
+    for (std::size_t i = 0; i != 20'000; ++i) {
+      queue.push_back(counted(&moves));
+      queue.erase(0, 1);
+    }
+    CHECK(queue.size() == kept);
+    CHECK(moves < 5 * 20'000);
+  }
+}

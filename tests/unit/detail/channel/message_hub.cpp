@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#include <cohort/detail/channel/message_hub.hpp>
+
+#include <doctest/doctest.h>
+
+#include <asio/io_context.hpp>
+
+#include <deque>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+namespace {
+
+using hub_type = cohort::detail::message_hub<int>;
+
+struct channel final : cohort::detail::message_source<int> {
+  std::deque<int> messages;
+  int wanted = 0;
+
+  void want() override { ++wanted; }
+  bool take(int& into) override
+  {
+    if (messages.empty()) return false;
+    into = messages.front();
+    messages.pop_front();
+    return true;
+  }
+};
+
+struct fixture {
+  asio::io_context context{1};
+  hub_type hub{context.get_executor()};
+  std::vector<int> got;
+  std::vector<std::error_code> errors;
+
+  void receive()
+  {
+    hub.receive([this](std::error_code error, int value) {
+      errors.push_back(error);
+      got.push_back(value);
+    });
+  }
+  void run()
+  {
+    context.restart();
+    context.poll();
+  }
+};
+
+} // namespace
+
+TEST_CASE("a hub takes one message of each channel in turn")
+{
+  fixture f;
+  const auto first = std::make_shared<channel>(), second = std::make_shared<channel>();
+  first->messages = {1, 2, 3};
+  second->messages = {11, 12};
+  f.hub.add(first);
+  f.hub.add(second);
+  for (int i = 0; i != 5; ++i) f.receive();
+  CHECK(f.got.empty());
+  f.run();
+  CHECK(f.got == std::vector<int>{11, 1, 12, 2, 3});
+  CHECK(first->wanted == 0);
+}
+
+TEST_CASE("who waits at a hub makes all channels read, and gets what one offers")
+{
+  fixture f;
+  const auto first = std::make_shared<channel>(), second = std::make_shared<channel>();
+  f.hub.add(first);
+  f.hub.add(std::make_shared<channel>()); // gone at once
+  f.hub.add(second);
+  int message = 7;
+  CHECK_FALSE(f.hub.offer(message));
+  CHECK(message == 7);
+  f.receive();
+  CHECK(f.hub.waiting());
+  CHECK(first->wanted == 1);
+  CHECK(second->wanted == 1);
+  CHECK(f.hub.offer(message));
+  CHECK_FALSE(f.hub.waiting());
+  CHECK_FALSE(f.hub.offer(message));
+  f.run();
+  CHECK(f.got == std::vector<int>{7});
+}
+
+TEST_CASE("a hub keeps what ended channels left, once somebody has asked")
+{
+  fixture f;
+  auto ended = std::make_shared<channel>();
+  ended->messages = {1};
+  f.hub.keep(ended);
+  CHECK(ended.use_count() == 1);
+  f.receive();
+  f.hub.keep(ended);
+  CHECK(ended.use_count() == 2);
+  f.receive();
+  f.run();
+  CHECK(f.got == std::vector<int>{1});
+  CHECK(f.hub.waiting());
+  f.hub.close();
+  f.receive();
+  f.hub.keep(ended);
+  f.run();
+  REQUIRE(f.errors.size() == 3);
+  CHECK(f.errors[1] == asio::error::operation_aborted);
+  CHECK(f.errors[2] == asio::error::operation_aborted);
+  CHECK(ended.use_count() == 1);
+}
