@@ -25,10 +25,15 @@
 
 namespace cohort::detail {
 
-// Handles, given away or not: no completion token.
+// Handles that are not given away; those that are, are no completion token either.
 template <class T>
-inline constexpr bool is_attachment = std::is_same_v<std::remove_cvref_t<T>, handle> ||
-                                      std::is_same_v<std::remove_cvref_t<T>, std::vector<handle>>;
+inline constexpr bool
+    is_kept_attachment = std::is_lvalue_reference_v<T> &&
+                         (std::is_same_v<std::remove_cvref_t<T>, handle> ||
+                             std::is_same_v<std::remove_cvref_t<T>, std::vector<handle>>);
+template <class T>
+inline constexpr bool is_given_attachment =
+    std::convertible_to<T, handle> || std::convertible_to<T, std::vector<handle>>;
 
 } // namespace cohort::detail
 
@@ -78,7 +83,8 @@ public:
   /// `error::disconnected`, `error::message_too_large`, `error::wrong_handle`; for what the codec
   /// throws the code in it, else `error::invalid_message`.
   template <class Message, class Token>
-  requires(!detail::is_attachment<Token>) auto send(Message&& message, Token&& token);
+  requires(!detail::is_given_attachment<Token> || detail::is_kept_attachment<Token>) auto send(
+      Message&& message, Token&& token);
 
   /// Completes when everything that was queued before has reached the kernel.
   ///
@@ -174,6 +180,13 @@ private:
     return listed;
   }
 
+  // What was said once need not be followed by what a `void` cannot do.
+  template <class Signature, class Token>
+  static auto refused(Token& token)
+  {
+    return asio::async_initiate<Token, Signature>([](auto) {}, token);
+  }
+
   core_pointer core_;
 };
 
@@ -212,15 +225,20 @@ send_status message_endpoint<Out, In, Codec, Executor>::send(
 
 template <class Out, class In, class Codec, class Executor>
 template <class Message, class Token>
-requires(!detail::is_attachment<Token>) auto message_endpoint<Out, In, Codec, Executor>::send(
-    Message&& message, Token&& token)
+requires(!detail::is_given_attachment<Token> ||
+         detail::is_kept_attachment<Token>) auto message_endpoint<Out, In, Codec,
+    Executor>::send(Message&& message, Token&& token)
 {
-  if constexpr (check_sent<sent_t<Message>>())
+  constexpr bool kept = detail::is_kept_attachment<Token>;
+  static_assert(!kept, "handles are given away with a message: send(message, std::move(handles))");
+  if constexpr (kept) return send_status::handle_refused;
+  else if constexpr (check_sent<sent_t<Message>>())
     return asio::async_initiate<Token, void(std::error_code)>(
         [](auto handler, core_pointer core, sent_t<Message> sent) {
           core->send_and_wait(std::move(sent), std::vector<handle>(), std::move(handler));
         },
         token, core_, sent_t<Message>(to_sent(std::forward<Message>(message))));
+  else return refused<void(std::error_code)>(token);
 }
 
 template <class Out, class In, class Codec, class Executor>
@@ -266,6 +284,7 @@ auto message_endpoint<Out, In, Codec, Executor>::request(
         },
         token, core_, sent_t<Message>(to_sent(std::forward<Message>(message))),
         deadline == duration::max() ? std::nullopt : std::optional(deadline));
+  else return refused<void(std::error_code, Reply)>(token);
 }
 
 template <class Out, class In, class Codec, class Executor>

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+// expect-error: this side of the protocol does not send messages of this type
+// expect-lines: 15
+//
+// The same of the operation.
+
+#include <cohort/message/binary.hpp>
+#include <cohort/message_channel.hpp>
+
+#include <asio/detached.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <utility>
+
+struct question {
+  int number = 0;
+};
+struct answer {
+  int number = 0;
+};
+BOOST_DESCRIBE_STRUCT(question, (), (number))
+BOOST_DESCRIBE_STRUCT(answer, (), (number))
+
+using channel = cohort::message_channel<cohort::messages<question>, cohort::messages<answer>,
+    cohort::binary_codec>;
+
+asio::awaitable<void> tell(channel& to)
+{
+#ifdef MUST_FAIL
+  answer message;
+#else
+  question message;
+#endif
+  co_await to.send(message, asio::use_awaitable);
+}
