@@ -35,14 +35,14 @@ struct side {
   bool lost = false;
   int problems = 0;
   std::error_code end;
-  outcome<answer> reply;
+  outcome<verdict> reply;
   outcome<> flushed;
 
   void start()
   {
     channel->on_problem([this](const cohort::channel_problem&) { ++problems; });
-    channel->serve<question>([](question asked) -> asio::awaitable<answer> {
-      co_return numbered<answer>(asked.number + 1);
+    channel->serve<question>([](question asked) -> asio::awaitable<verdict> {
+      co_return numbered<verdict>(asked.number + 1);
     });
     receive();
   }
@@ -72,7 +72,7 @@ struct side {
         for (int n = 0; n != 2; ++n) attached.push_back(pipe.duplicate());
       channel->send(make_note(i, std::string(i == 2 ? large : i * 10, 'x')), std::move(attached));
     }
-    channel->request<answer>(numbered<question>(1), reply.handler());
+    channel->request<verdict>(numbered<question>(1), reply.handler());
     channel->flushed(flushed.handler());
   }
 

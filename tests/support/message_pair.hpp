@@ -47,10 +47,10 @@ struct question {
 };
 BOOST_DESCRIBE_STRUCT(question, (), (number))
 
-struct answer {
+struct verdict {
   std::uint32_t number = 0;
 };
-BOOST_DESCRIBE_STRUCT(answer, (), (number))
+BOOST_DESCRIBE_STRUCT(verdict, (), (number))
 
 inline note make_note(std::uint32_t number, std::string text = std::string())
 {
@@ -90,7 +90,7 @@ struct throwing_codec : cohort::binary_codec {
   }
 };
 
-using all_messages = cohort::messages<note, blob, question, answer>;
+using all_messages = cohort::messages<note, blob, question, verdict>;
 /// Both sides may send everything: tests then need one instantiation.
 using test_channel = cohort::message_channel<all_messages, all_messages, throwing_codec>;
 using test_envelope = test_channel::envelope_type;

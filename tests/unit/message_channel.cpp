@@ -51,19 +51,19 @@ std::uint32_t number_of(const test_envelope& envelope)
   return std::get<note>(envelope.message).number;
 }
 
-asio::awaitable<answer> never(question)
+asio::awaitable<verdict> never(question)
 {
   asio::any_io_executor executor = co_await asio::this_coro::executor;
   asio::steady_timer timer(executor, std::chrono::hours(1));
   co_await timer.async_wait(asio::use_awaitable);
-  co_return answer();
+  co_return verdict();
 }
 
 // Owns a channel, and waits for everything that can be waited for.
 asio::awaitable<void> hold(test_channel channel, bool& called)
 {
   channel.serve<question>(never);
-  channel.request<answer>(question(), [&called](std::error_code, answer) { called = true; });
+  channel.request<verdict>(question(), [&called](std::error_code, verdict) { called = true; });
   // The peer reads one, and then has more than it keeps for nobody.
   channel.send(make_blob(4'000'000));
   channel.send(make_blob(4'000'000), [&called](std::error_code) { called = true; });
@@ -128,13 +128,13 @@ TEST_CASE("close ends every wait, and what was read before can still be received
   pair.right->send(make_note(1));
   pair.right->send(make_note(2));
   pair.right->send(make_note(3));
-  outcome<cohort::envelope<answer>> skipping;
-  pair.left->receive<answer>(skipping.handler());
+  outcome<cohort::envelope<verdict>> skipping;
+  pair.left->receive<verdict>(skipping.handler());
   run_ready(pair.context);
   outcome<> flushed;
   pair.left->send(make_blob(4'000'000), flushed.handler());
-  outcome<answer> asked;
-  pair.left->request<answer>(question(), std::chrono::hours(1), asked.handler());
+  outcome<verdict> asked;
+  pair.left->request<verdict>(question(), std::chrono::hours(1), asked.handler());
   CHECK(number_of(pair.next(*pair.left).value) == 1);
   pair.left->close();
   pair.left->close();
@@ -537,8 +537,8 @@ TEST_CASE("a peer that dies with handles in flight leaves none here")
   peer.channel->receive(got.handler());
   REQUIRE(run_until(peer.context, [&] { return got.done(); }));
   CHECK(got.value.handles.size() == 1);
-  outcome<cohort::envelope<answer>> ended;
-  peer.channel->receive<answer>(ended.handler());
+  outcome<cohort::envelope<verdict>> ended;
+  peer.channel->receive<verdict>(ended.handler());
   REQUIRE(run_until(peer.context, [&] { return ended.done(); }));
   CHECK(ended.error == cohort::error::disconnected);
   // The check around each test counts what is open.

@@ -49,18 +49,18 @@ std::uint32_t number_of(const test_envelope& envelope)
 {
   if (const auto* found = std::get_if<note>(&envelope.message)) return found->number;
   if (const auto* found = std::get_if<question>(&envelope.message)) return found->number + 100;
-  if (const auto* found = std::get_if<answer>(&envelope.message)) return found->number + 200;
+  if (const auto* found = std::get_if<verdict>(&envelope.message)) return found->number + 200;
   return static_cast<std::uint32_t>(std::get<blob>(envelope.message).bytes.size());
 }
 
-asio::awaitable<answer> doubled(question asked) { co_return numbered<answer>(asked.number * 2); }
+asio::awaitable<verdict> doubled(question asked) { co_return numbered<verdict>(asked.number * 2); }
 
-asio::awaitable<answer> never(question)
+asio::awaitable<verdict> never(question)
 {
   asio::any_io_executor executor = co_await asio::this_coro::executor;
   asio::steady_timer timer(executor, 1h);
   co_await timer.async_wait(asio::use_awaitable);
-  co_return answer();
+  co_return verdict();
 }
 
 } // namespace
@@ -96,9 +96,9 @@ TEST_CASE("receive of one type leaves the others in order")
   pair.left->send(make_note(1));
   pair.left->send(numbered<question>(1));
   pair.left->send(make_note(2));
-  pair.left->send(numbered<answer>(1));
-  outcome<cohort::envelope<answer>> one;
-  pair.right->receive<answer>(one.handler());
+  pair.left->send(numbered<verdict>(1));
+  outcome<cohort::envelope<verdict>> one;
+  pair.right->receive<verdict>(one.handler());
   REQUIRE(pair.until([&] { return one.done(); }));
   CHECK(one.value.message.number == 1);
   outcome<cohort::envelope<note>> two;
@@ -185,7 +185,7 @@ TEST_CASE("no handler runs inside the call that starts it")
   pair.next(*pair.right);
   outcome<test_envelope> got;
   outcome<> flushed, sent, refused;
-  outcome<answer> asked;
+  outcome<verdict> asked;
   outcome<cohort::envelope<note>> failed;
   asio::post(pair.context, [&] {
     pair.right->receive(got.handler());
@@ -193,7 +193,7 @@ TEST_CASE("no handler runs inside the call that starts it")
     pair.right->send(make_note(3), sent.handler());
     pair.right->send(make_note(3, "throw"), refused.handler());
     pair.right->close();
-    pair.right->request<answer>(question(), asked.handler());
+    pair.right->request<verdict>(question(), asked.handler());
     pair.right->receive<note>(failed.handler());
     const int done = got.times + flushed.times + sent.times + refused.times + asked.times;
     CHECK(done + failed.times == 0);
@@ -217,10 +217,10 @@ TEST_CASE("what the codec throws comes out of a plain call, and is the result of
   CHECK(ends[0].native_handle() == number);
   CHECK(pair.left->queued_bytes() == 0);
   outcome<> sent, odd;
-  outcome<answer> asked;
+  outcome<verdict> asked;
   pair.left->send(make_note(1, "fail"), sent.handler());
   pair.left->send(make_note(1, "throw"), odd.handler());
-  pair.left->request<answer>(make_note(1, "fail"), asked.handler());
+  pair.left->request<verdict>(make_note(1, "fail"), asked.handler());
   REQUIRE(pair.until([&] { return sent.done() && odd.done() && asked.done(); }));
   CHECK(sent.error == std::errc::io_error);
   CHECK(odd.error == cohort::error::invalid_message);
@@ -247,8 +247,8 @@ TEST_CASE("messages of an unknown type, another layout or broken bytes are repor
   pair.left->send(stranger());
   pair.left->send(note_of_other);
   stranger asked;
-  outcome<answer> unanswered;
-  pair.left->request<answer>(asked, unanswered.handler());
+  outcome<verdict> unanswered;
+  pair.left->request<verdict>(asked, unanswered.handler());
   run_ready(pair.context);
   outcome<test_envelope> got;
   inside = true;
@@ -269,7 +269,7 @@ TEST_CASE("a message with a broken body is reported, and the next one arrives")
   auto broken = frame_of(make_note(1, "text"));
   broken[broken.size() - 8] = std::byte(200); // the text's length
   const auto good = frame_of(make_note(2));
-  auto reply = frame_of(answer(), cohort::detail::wire::message_kind::reply, 1);
+  auto reply = frame_of(verdict(), cohort::detail::wire::message_kind::reply, 1);
   reply.back() = std::byte(1);
   asio::write(half.peer, asio::buffer(broken));
   asio::write(half.peer, asio::buffer(good));
@@ -292,23 +292,23 @@ TEST_CASE("many requests both ways, answered out of order")
 {
   constexpr std::uint32_t count = 3000;
   message_pair pair;
-  const auto hopping = [](question asked) -> asio::awaitable<answer> {
+  const auto hopping = [](question asked) -> asio::awaitable<verdict> {
     asio::any_io_executor executor = co_await asio::this_coro::executor;
     for (std::uint32_t i = 0; i != asked.number % 5; ++i)
       co_await asio::post(executor, asio::use_awaitable);
-    co_return numbered<answer>(asked.number * 2);
+    co_return numbered<verdict>(asked.number * 2);
   };
   pair.left->serve<question>(hopping);
   pair.right->serve<question>(hopping);
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i != count; ++i) {
-    const auto note_answer = [&order, i](std::error_code error, answer reply) {
+    const auto note_answer = [&order, i](std::error_code error, verdict reply) {
       CHECK_FALSE(error);
       CHECK(reply.number == 2 * i);
       order.push_back(i);
     };
-    pair.left->request<answer>(numbered<question>(i), 60s, note_answer);
-    pair.right->request<answer>(numbered<question>(i), note_answer);
+    pair.left->request<verdict>(numbered<question>(i), 60s, note_answer);
+    pair.right->request<verdict>(numbered<question>(i), note_answer);
   }
   REQUIRE(pair.until([&] { return order.size() == 2 * count; }));
   CHECK_FALSE(std::is_sorted(order.begin(), order.end()));
@@ -323,30 +323,30 @@ TEST_CASE("more requests than are served at once, each with a request back by th
   message_pair pair;
   test_channel& right = *pair.right;
   pair.left->serve<note>(
-      [](note asked) -> asio::awaitable<answer> { co_return numbered<answer>(asked.number); });
-  right.serve<question>([&right](question asked) -> asio::awaitable<answer> {
+      [](note asked) -> asio::awaitable<verdict> { co_return numbered<verdict>(asked.number); });
+  right.serve<question>([&right](question asked) -> asio::awaitable<verdict> {
     note back = make_note(asked.number + 1);
-    answer got = co_await right.request<answer>(std::move(back), asio::use_awaitable);
+    verdict got = co_await right.request<verdict>(std::move(back), asio::use_awaitable);
     co_return got;
   });
   std::uint32_t answered = 0;
   for (std::uint32_t i = 0; i != 2000; ++i)
-    pair.left->request<answer>(numbered<question>(i),
-        [&, i](std::error_code, answer reply) { answered += reply.number == i + 1; });
+    pair.left->request<verdict>(numbered<question>(i),
+        [&, i](std::error_code, verdict reply) { answered += reply.number == i + 1; });
   CHECK(pair.until([&] { return answered == 2000; }));
 }
 
 TEST_CASE("a reply after the deadline is ignored")
 {
   half_pair half;
-  outcome<answer> late, good;
-  half.channel->request<answer>(question(), 1ms, late.handler());
+  outcome<verdict> late, good;
+  half.channel->request<verdict>(question(), 1ms, late.handler());
   REQUIRE(run_until(half.context, [&] { return late.done(); }));
   CHECK(late.error == cohort::error::timed_out);
-  half.channel->request<answer>(question(), 60s, good.handler());
+  half.channel->request<verdict>(question(), 60s, good.handler());
   const auto reply = cohort::detail::wire::message_kind::reply;
-  const auto first = frame_of(numbered<answer>(1), reply, 1);
-  const auto second = frame_of(numbered<answer>(2), reply, 2);
+  const auto first = frame_of(numbered<verdict>(1), reply, 1);
+  const auto second = frame_of(numbered<verdict>(2), reply, 2);
   asio::write(half.peer, asio::buffer(first));
   asio::write(half.peer, asio::buffer(second));
   asio::write(half.peer, asio::buffer(second));
@@ -363,10 +363,10 @@ TEST_CASE("a request can be cancelled, and many others go on")
 {
   message_pair pair;
   asio::cancellation_signal cancel;
-  outcome<answer> cancelled, next;
-  pair.left->request<answer>(
+  outcome<verdict> cancelled, next;
+  pair.left->request<verdict>(
       numbered<question>(1), asio::bind_cancellation_slot(cancel.slot(), cancelled.handler()));
-  pair.left->request<answer>(numbered<question>(2), std::chrono::hours(2'500'000), next.handler());
+  pair.left->request<verdict>(numbered<question>(2), std::chrono::hours(2'500'000), next.handler());
   cancel.emit(asio::cancellation_type::terminal);
   pair.right->serve<question>(doubled);
   REQUIRE(pair.until([&] { return cancelled.done() && next.done(); }));
@@ -380,15 +380,15 @@ TEST_CASE("requests fail when the peer goes, and when there is none any more")
 {
   message_pair pair;
   pair.right->serve<question>(never);
-  outcome<answer> first, second, third;
-  pair.left->request<answer>(question(), first.handler());
-  pair.left->request<answer>(question(), 60s, second.handler());
+  outcome<verdict> first, second, third;
+  pair.left->request<verdict>(question(), first.handler());
+  pair.left->request<verdict>(question(), 60s, second.handler());
   run_ready(pair.context);
   pair.right.reset();
   REQUIRE(pair.until([&] { return first.done() && second.done(); }));
   CHECK(first.error == cohort::error::disconnected);
   CHECK(second.error == cohort::error::disconnected);
-  pair.left->request<answer>(question(), third.handler());
+  pair.left->request<verdict>(question(), third.handler());
   REQUIRE(pair.until([&] { return third.done(); }));
   CHECK(third.error == cohort::error::disconnected);
 }
@@ -398,18 +398,19 @@ TEST_CASE("a server that throws fails the request, and is reported where it is")
   message_pair pair;
   std::vector<cohort::channel_problem> problems;
   pair.right->on_problem([&](const cohort::channel_problem& p) { problems.push_back(p); });
-  pair.right->serve<question>([](question asked) -> asio::awaitable<answer> {
+  pair.right->serve<question>([](question asked) -> asio::awaitable<verdict> {
     if (asked.number == 1) throw std::runtime_error("not this one");
     if (asked.number == 2) throw 2;
-    co_return answer();
+    co_return verdict();
   });
   // No coroutine: this throws before there is anything to wait for.
-  pair.right->serve<note>([](note) -> asio::awaitable<answer> { throw std::logic_error("never"); });
-  outcome<answer> first, second, third, fourth;
-  pair.left->request<answer>(numbered<question>(1), first.handler());
-  pair.left->request<answer>(numbered<question>(2), second.handler());
-  pair.left->request<answer>(numbered<question>(3), third.handler());
-  pair.left->request<answer>(note(), fourth.handler());
+  pair.right->serve<note>(
+      [](note) -> asio::awaitable<verdict> { throw std::logic_error("never"); });
+  outcome<verdict> first, second, third, fourth;
+  pair.left->request<verdict>(numbered<question>(1), first.handler());
+  pair.left->request<verdict>(numbered<question>(2), second.handler());
+  pair.left->request<verdict>(numbered<question>(3), third.handler());
+  pair.left->request<verdict>(note(), fourth.handler());
   REQUIRE(pair.until([&] { return fourth.done() && problems.size() == 3; }));
   CHECK(first.error == cohort::error::request_failed);
   CHECK(second.error == cohort::error::request_failed);
@@ -422,8 +423,8 @@ TEST_CASE("a server that throws fails the request, and is reported where it is")
 TEST_CASE("requests that came before they are served are kept, and no server runs inside a call")
 {
   message_pair pair;
-  outcome<answer> early;
-  pair.left->request<answer>(numbered<question>(4), early.handler());
+  outcome<verdict> early;
+  pair.left->request<verdict>(numbered<question>(4), early.handler());
   outcome<test_envelope> other;
   pair.right->receive(other.handler());
   run_ready(pair.context);
