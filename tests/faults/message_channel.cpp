@@ -35,8 +35,8 @@ struct side {
   bool lost = false;
   int problems = 0;
   std::error_code end;
-  outcome<verdict> reply;
-  outcome<> flushed;
+  completion<verdict> reply;
+  completion<> flushed;
 
   void start()
   {
@@ -206,7 +206,7 @@ TEST_CASE("memory that is short for a while delays messages, and stays short wit
   CHECK(pair.next(*pair.right).good());
   CHECK(faults.count(call::sendmsg) == 5);
   faults.fail_all(call::sendmsg, ENOBUFS);
-  outcome<> flushed;
+  completion<> flushed;
   pair.left->send(make_note(2), flushed.handler());
   pair.context.restart();
   pair.context.run_for(std::chrono::milliseconds(200));

@@ -97,7 +97,7 @@ using test_envelope = test_channel::envelope_type;
 
 /// What an operation gave.
 template <class T = int>
-struct outcome {
+struct completion {
   int times = 0;
   std::error_code error;
   T value{};
@@ -173,9 +173,9 @@ struct basic_message_pair {
 
   /// The next message of that side, which has to be there within bounded time.
   template <class Channel>
-  outcome<typename Channel::envelope_type> next(Channel& channel)
+  completion<typename Channel::envelope_type> next(Channel& channel)
   {
-    outcome<typename Channel::envelope_type> got;
+    completion<typename Channel::envelope_type> got;
     channel.receive(got.handler());
     until([&] { return got.done(); });
     return got;
@@ -200,9 +200,9 @@ struct half_pair {
     channel->on_problem([this](const cohort::channel_problem& p) { problems.push_back(p); });
   }
 
-  outcome<test_envelope> next()
+  completion<test_envelope> next()
   {
-    outcome<test_envelope> got;
+    completion<test_envelope> got;
     channel->receive(got.handler());
     run_until(context, [&] { return got.done(); });
     return got;

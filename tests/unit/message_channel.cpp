@@ -128,12 +128,12 @@ TEST_CASE("close ends every wait, and what was read before can still be received
   pair.right->send(make_note(1));
   pair.right->send(make_note(2));
   pair.right->send(make_note(3));
-  outcome<cohort::envelope<verdict>> skipping;
+  completion<cohort::envelope<verdict>> skipping;
   pair.left->receive<verdict>(skipping.handler());
   run_ready(pair.context);
-  outcome<> flushed;
+  completion<> flushed;
   pair.left->send(make_blob(4'000'000), flushed.handler());
-  outcome<verdict> asked;
+  completion<verdict> asked;
   pair.left->request<verdict>(question(), std::chrono::hours(1), asked.handler());
   CHECK(number_of(pair.next(*pair.left).value) == 1);
   pair.left->close();
@@ -156,14 +156,14 @@ TEST_CASE("a channel can be moved, assigned to and destroyed while it works")
 {
   message_pair pair;
   test_channel moved(std::move(*pair.left));
-  outcome<test_envelope> got;
+  completion<test_envelope> got;
   moved.receive(got.handler());
   pair.right->send(make_note(1));
   REQUIRE(pair.until([&] { return got.done(); }));
   CHECK(number_of(got.value) == 1);
 
   message_pair other;
-  outcome<test_envelope> ended;
+  completion<test_envelope> ended;
   other.left->receive(ended.handler());
   *other.left = std::move(moved);
   REQUIRE(other.until([&] { return ended.done(); }));
@@ -173,7 +173,7 @@ TEST_CASE("a channel can be moved, assigned to and destroyed while it works")
   CHECK(number_of(pair.next(*pair.right).value) == 2);
 
   // Out of its own handler.
-  outcome<test_envelope> last;
+  completion<test_envelope> last;
   other.left->receive([&](std::error_code error, test_envelope) {
     other.left.reset();
     last.handler()(error, test_envelope());
@@ -192,7 +192,7 @@ TEST_CASE("on_problem is not called after the channel's end, which may be in the
     ++problems;
     half.channel.reset();
   });
-  outcome<test_envelope> got;
+  completion<test_envelope> got;
   half.channel->receive(got.handler());
   auto unknown = frame_of(make_note(1));
   unknown[wire::header_size] ^= std::byte(1);
@@ -223,13 +223,13 @@ TEST_CASE("nothing is lost before there is a receiver, not even a peer that has 
   {
     test_channel sender(std::move(sockets[0]));
     for (std::uint32_t i = 0; i != 100; ++i) sender.send(make_note(i));
-    outcome<> flushed;
+    completion<> flushed;
     sender.flushed(flushed.handler());
     REQUIRE(run_until(context, [&] { return flushed.done(); }));
   }
   test_channel receiver(std::move(sockets[1]));
   for (std::uint32_t i = 0; i != 101; ++i) {
-    outcome<test_envelope> got;
+    completion<test_envelope> got;
     receiver.receive(got.handler());
     REQUIRE(run_until(context, [&] { return got.done(); }));
     if (i == 100) CHECK(got.error == cohort::error::disconnected);
@@ -328,7 +328,7 @@ TEST_CASE("a peer whose requests fail and who never reads is given up, not remem
   small.high_water(10'000).queue_limit(20'000);
   half_pair half(small);
   half.peer.non_blocking(true);
-  outcome<test_envelope> got;
+  completion<test_envelope> got;
   half.channel->receive(got.handler());
   auto unknown = frame_of(make_note(1), wire::message_kind::request, 1);
   unknown[wire::header_size] ^= std::byte(1);
@@ -364,7 +364,7 @@ TEST_CASE("several handles go with a message, and are moved from")
   CHECK(file_identity(got.value.handles[0].native_handle()) == files[0]);
   CHECK(file_identity(got.value.handles[1].native_handle()) == files[1]);
   CHECK(got.value.handles[0].kind() == cohort::handle_kind::pipe);
-  outcome<cohort::envelope<note>> next;
+  completion<cohort::envelope<note>> next;
   pair.right->receive<note>(next.handler());
   REQUIRE(pair.until([&] { return next.done(); }));
   CHECK(next.value.message.number == 2);
@@ -463,7 +463,7 @@ TEST_CASE("a memfd of 64 MiB goes along without a copy")
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory.native_handle(), 0);
   REQUIRE(here != MAP_FAILED);
   pair.left->send(make_note(1), std::move(memory));
-  outcome<test_envelope> got;
+  completion<test_envelope> got;
   const auto used = allocations_of([&] { got = pair.next(*pair.right); });
   CHECK(used.bytes < 1024 * 1024);
   REQUIRE(got.value.handles.size() == 1);
@@ -492,7 +492,7 @@ TEST_CASE("a receiver without free descriptors is told, and the channel goes on"
     ::setrlimit(RLIMIT_NOFILE, &narrow);
     std::vector<test_envelope> got;
     const auto receive = [&] {
-      outcome<test_envelope> one;
+      completion<test_envelope> one;
       channel.receive(one.handler());
       run_until(context, [&] { return one.done(); });
       if (one.good()) got.push_back(std::move(one.value));
@@ -511,7 +511,7 @@ TEST_CASE("a receiver without free descriptors is told, and the channel goes on"
   for (int i = 0; i != 3; ++i) three.push_back(pipe[0].duplicate());
   peer.channel->send(make_note(1), std::move(three));
   peer.channel->send(make_note(2));
-  outcome<> flushed;
+  completion<> flushed;
   peer.channel->flushed(flushed.handler());
   REQUIRE(run_until(peer.context, [&] { return flushed.done(); }));
   peer.channel->send(make_note(3), pipe[0].duplicate());
@@ -533,11 +533,11 @@ TEST_CASE("a peer that dies with handles in flight leaves none here")
   for (std::uint32_t i = 0; i != 50; ++i) peer.channel->send(make_note(i), pipe[0].duplicate());
   run_ready(peer.context);
   CHECK(peer.status() == 0);
-  outcome<test_envelope> got;
+  completion<test_envelope> got;
   peer.channel->receive(got.handler());
   REQUIRE(run_until(peer.context, [&] { return got.done(); }));
   CHECK(got.value.handles.size() == 1);
-  outcome<cohort::envelope<verdict>> ended;
+  completion<cohort::envelope<verdict>> ended;
   peer.channel->receive<verdict>(ended.handler());
   REQUIRE(run_until(peer.context, [&] { return ended.done(); }));
   CHECK(ended.error == cohort::error::disconnected);

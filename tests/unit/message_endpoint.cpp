@@ -97,11 +97,11 @@ TEST_CASE("receive of one type leaves the others in order")
   pair.left->send(numbered<question>(1));
   pair.left->send(make_note(2));
   pair.left->send(numbered<verdict>(1));
-  outcome<cohort::envelope<verdict>> one;
+  completion<cohort::envelope<verdict>> one;
   pair.right->receive<verdict>(one.handler());
   REQUIRE(pair.until([&] { return one.done(); }));
   CHECK(one.value.message.number == 1);
-  outcome<cohort::envelope<note>> two;
+  completion<cohort::envelope<note>> two;
   pair.right->receive<note>(two.handler());
   REQUIRE(pair.until([&] { return two.done(); }));
   CHECK(two.value.message.number == 1);
@@ -131,8 +131,8 @@ TEST_CASE("a cancelled receive loses no message")
 {
   message_pair pair;
   asio::cancellation_signal cancel;
-  outcome<test_envelope> any;
-  outcome<cohort::envelope<note>> one;
+  completion<test_envelope> any;
+  completion<cohort::envelope<note>> one;
   pair.right->receive(asio::bind_cancellation_slot(cancel.slot(), any.handler()));
   run_ready(pair.context);
   cancel.emit(asio::cancellation_type::total);
@@ -147,7 +147,7 @@ TEST_CASE("a cancelled receive loses no message")
   CHECK(number_of(pair.next(*pair.right).value) == 5);
 
   // When the message is on its way to it, cancelling comes too late.
-  outcome<test_envelope> late;
+  completion<test_envelope> late;
   pair.left->send(make_note(6));
   pair.left->send(make_note(7));
   CHECK(number_of(pair.next(*pair.right).value) == 6);
@@ -183,10 +183,10 @@ TEST_CASE("no handler runs inside the call that starts it")
   pair.left->send(make_note(1));
   pair.left->send(make_note(2));
   pair.next(*pair.right);
-  outcome<test_envelope> got;
-  outcome<> flushed, sent, refused;
-  outcome<verdict> asked;
-  outcome<cohort::envelope<note>> failed;
+  completion<test_envelope> got;
+  completion<> flushed, sent, refused;
+  completion<verdict> asked;
+  completion<cohort::envelope<note>> failed;
   asio::post(pair.context, [&] {
     pair.right->receive(got.handler());
     pair.right->flushed(flushed.handler());
@@ -216,8 +216,8 @@ TEST_CASE("what the codec throws comes out of a plain call, and is the result of
   CHECK_THROWS_AS(pair.left->send(make_note(1, "throw"), std::move(ends[0])), int);
   CHECK(ends[0].native_handle() == number);
   CHECK(pair.left->queued_bytes() == 0);
-  outcome<> sent, odd;
-  outcome<verdict> asked;
+  completion<> sent, odd;
+  completion<verdict> asked;
   pair.left->send(make_note(1, "fail"), sent.handler());
   pair.left->send(make_note(1, "throw"), odd.handler());
   pair.left->request<verdict>(make_note(1, "fail"), asked.handler());
@@ -247,10 +247,10 @@ TEST_CASE("messages of an unknown type, another layout or broken bytes are repor
   pair.left->send(stranger());
   pair.left->send(note_of_other);
   stranger asked;
-  outcome<verdict> unanswered;
+  completion<verdict> unanswered;
   pair.left->request<verdict>(asked, unanswered.handler());
   run_ready(pair.context);
-  outcome<test_envelope> got;
+  completion<test_envelope> got;
   inside = true;
   pair.right->receive(got.handler());
   inside = false;
@@ -281,7 +281,7 @@ TEST_CASE("a message with a broken body is reported, and the next one arrives")
   CHECK(half.problems[0].what.substr(0, 17) == "cohort_test::note");
 
   // A reply of another type than the one that was asked for.
-  outcome<question> asked;
+  completion<question> asked;
   half.channel->request<question>(question(), asked.handler());
   asio::write(half.peer, asio::buffer(reply));
   REQUIRE(run_until(half.context, [&] { return asked.done() && half.problems.size() == 2; }));
@@ -339,7 +339,7 @@ TEST_CASE("more requests than are served at once, each with a request back by th
 TEST_CASE("a reply after the deadline is ignored")
 {
   half_pair half;
-  outcome<verdict> late, good;
+  completion<verdict> late, good;
   half.channel->request<verdict>(question(), 1ms, late.handler());
   REQUIRE(run_until(half.context, [&] { return late.done(); }));
   CHECK(late.error == cohort::error::timed_out);
@@ -363,7 +363,7 @@ TEST_CASE("a request can be cancelled, and many others go on")
 {
   message_pair pair;
   asio::cancellation_signal cancel;
-  outcome<verdict> cancelled, next;
+  completion<verdict> cancelled, next;
   pair.left->request<verdict>(
       numbered<question>(1), asio::bind_cancellation_slot(cancel.slot(), cancelled.handler()));
   pair.left->request<verdict>(numbered<question>(2), std::chrono::hours(2'500'000), next.handler());
@@ -380,7 +380,7 @@ TEST_CASE("requests fail when the peer goes, and when there is none any more")
 {
   message_pair pair;
   pair.right->serve<question>(never);
-  outcome<verdict> first, second, third;
+  completion<verdict> first, second, third;
   pair.left->request<verdict>(question(), first.handler());
   pair.left->request<verdict>(question(), 60s, second.handler());
   run_ready(pair.context);
@@ -406,7 +406,7 @@ TEST_CASE("a server that throws fails the request, and is reported where it is")
   // No coroutine: this throws before there is anything to wait for.
   pair.right->serve<note>(
       [](note) -> asio::awaitable<verdict> { throw std::logic_error("never"); });
-  outcome<verdict> first, second, third, fourth;
+  completion<verdict> first, second, third, fourth;
   pair.left->request<verdict>(numbered<question>(1), first.handler());
   pair.left->request<verdict>(numbered<question>(2), second.handler());
   pair.left->request<verdict>(numbered<question>(3), third.handler());
@@ -423,9 +423,9 @@ TEST_CASE("a server that throws fails the request, and is reported where it is")
 TEST_CASE("requests that came before they are served are kept, and no server runs inside a call")
 {
   message_pair pair;
-  outcome<verdict> early;
+  completion<verdict> early;
   pair.left->request<verdict>(numbered<question>(4), early.handler());
-  outcome<test_envelope> other;
+  completion<test_envelope> other;
   pair.right->receive(other.handler());
   run_ready(pair.context);
   CHECK_FALSE(early.done());
@@ -453,12 +453,12 @@ TEST_CASE("a list of one untyped message gives the value itself, from whatever c
   basic_message_pair<channel> pair;
   CHECK(pair.left->send("a literal") == send_status::accepted);
   pair.left->send(std::string("a string"));
-  outcome<> sent;
+  completion<> sent;
   pair.left->send("an operation", sent.handler());
   const auto first = pair.next(*pair.right);
   static_assert(std::is_same_v<channel::received_message, std::string>);
   CHECK(first.value.message == "a literal");
-  outcome<cohort::envelope<std::string>> second;
+  completion<cohort::envelope<std::string>> second;
   pair.right->receive<std::string>(second.handler());
   REQUIRE(pair.until([&] { return second.done() && sent.done(); }));
   CHECK(second.value.message == "a string");
@@ -466,7 +466,7 @@ TEST_CASE("a list of one untyped message gives the value itself, from whatever c
 
   pair.right->serve<std::string>(
       [](std::string text) -> asio::awaitable<std::string> { co_return text + "!"; });
-  outcome<std::string> reply;
+  completion<std::string> reply;
   pair.left->request<std::string>("asked", reply.handler());
   REQUIRE(pair.until([&] { return reply.done(); }));
   CHECK(reply.value == "asked!");
@@ -494,7 +494,7 @@ TEST_CASE("send tells what became of the message")
   const std::string text(5'000, 'x');
   CHECK(left.send(make_note(0, std::string(20'001, 'x'))) == send_status::message_too_large);
   CHECK(left.send(make_note(0, std::string(20'000 - 8, 'x'))) == send_status::congested);
-  outcome<> flushed;
+  completion<> flushed;
   left.flushed(flushed.handler());
   REQUIRE(pair.until([&] { return flushed.done(); }));
   CHECK(left.send(make_note(1, text)) == send_status::accepted);
@@ -507,7 +507,7 @@ TEST_CASE("send tells what became of the message")
   }
   CHECK(last == send_status::queue_full);
   CHECK(left.queued_bytes() <= 30'000);
-  outcome<> sent;
+  completion<> sent;
   left.send(make_note(3, text), sent.handler());
   REQUIRE(pair.until([&] { return sent.done(); }));
   CHECK(sent.error == cohort::error::queue_full);
@@ -524,7 +524,7 @@ TEST_CASE("flushed and the operation send end when the kernel has the bytes, or 
 {
   message_pair pair;
   test_channel& left = *pair.left;
-  outcome<> early, late, behind, cancelled;
+  completion<> early, late, behind, cancelled;
   left.send(make_note(1), early.handler());
   left.send(make_blob(4'000'000), late.handler());
   asio::cancellation_signal cancel;
@@ -542,7 +542,7 @@ TEST_CASE("flushed and the operation send end when the kernel has the bytes, or 
   CHECK(cancelled.error == asio::error::operation_aborted);
   CHECK(number_of(pair.next(*pair.right).value) == 2);
 
-  outcome<> lost, after;
+  completion<> lost, after;
   left.send(make_blob(4'000'000), lost.handler());
   run_ready(pair.context);
   pair.right.reset();
@@ -560,7 +560,7 @@ TEST_CASE("when nobody receives reading stops, and all is there once somebody do
   options.high_water(50'000);
   message_pair pair(options, options);
   const std::string text(2'000, 'x');
-  outcome<cohort::envelope<question>> wanted;
+  completion<cohort::envelope<question>> wanted;
   // Waits for a type that does not come: the others gather up to the mark.
   pair.right->receive<question>(wanted.handler());
   std::uint32_t sent = 0;
