@@ -15,12 +15,23 @@
 #include <cohort/connection.hpp>
 #include <cohort/this_worker.hpp>
 
+// Messages
+#include <cohort/envelope.hpp>
+#include <cohort/handle.hpp>
+#include <cohort/message/binary.hpp>
+#include <cohort/message/codec.hpp>
+#include <cohort/message/json.hpp>
+#include <cohort/message/protocol.hpp>
+#include <cohort/message_channel.hpp>
+#include <cohort/send_status.hpp>
+
 // How connections are spread
 #include <cohort/scheduling/policy.hpp>
 #include <cohort/scheduling/round_robin.hpp>
 
 // Vocabulary
 #include <cohort/candidate.hpp>
+#include <cohort/channel_options.hpp>
 #include <cohort/config.hpp>
 #include <cohort/counters.hpp>
 #include <cohort/environment.hpp>

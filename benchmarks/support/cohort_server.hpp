@@ -5,6 +5,7 @@
 #include "http_handler.hpp"
 #include "ready_line.hpp"
 
+#include <cohort/message/json.hpp>
 #include <cohort/run.hpp>
 
 #include <asio/co_spawn.hpp>

@@ -20,6 +20,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -42,7 +43,9 @@ inline unsigned available_parallelism() { return detail::posix::available_cpus()
 /// flight end with `operation_aborted`. Worker handles stay valid.
 ///
 /// Thread safety: distinct objects safe, shared objects unsafe.
-template <class Policy = round_robin>
+/// `Protocol` says what it and its workers send each other; any JSON value unless said, and that
+/// needs `<cohort/message/json.hpp>`, which `<cohort.hpp>` includes.
+template <class Policy = round_robin, class Protocol = json_protocol>
 class cluster {
   static_assert(scheduling_policy<Policy>,
       "the policy of a cohort::cluster must be a cohort::scheduling_policy");
@@ -51,6 +54,9 @@ class cluster {
 public:
   using executor_type = asio::any_io_executor;
   using policy_type = Policy;
+  using protocol_type = Protocol;
+  using worker_type = basic_worker<Protocol>;
+  using envelope_type = typename worker_type::envelope_type;
   using duration = std::chrono::steady_clock::duration;
 
   /// How long `disconnect` waits when it is not told.
@@ -67,7 +73,7 @@ public:
   {
   }
 
-  ~cluster() { core_->close(); }
+  ~cluster();
 
   cluster(const cluster&) = delete;
   cluster& operator=(const cluster&) = delete;
@@ -85,7 +91,7 @@ public:
   /// Completes when the program is being executed, with a handle. `fork_event` precedes it.
   ///
   /// @param variables environment variables on top of this process's own.
-  /// Completion signature: `void(std::error_code, worker)`.
+  /// Completion signature: `void(std::error_code, worker_type)`.
   /// Per-operation cancellation: none; it is over when it begins.
   /// Errors: what starting a process gives (`no_such_file_or_directory`,
   /// `resource_unavailable_try_again`, `too_many_files_open`, ...), then no event follows;
@@ -98,18 +104,18 @@ public:
 
   /// Starts `count` workers, one for each processor unless said.
   ///
-  /// Completion signature: `void(std::error_code, std::vector<worker>)`. With an error the vector
-  /// has those that were started before it.
+  /// Completion signature: `void(std::error_code, std::vector<worker_type>)`. With an error the
+  /// vector has those that were started before it.
   template <class Token = default_token_t<>>
   auto co_fork_all(unsigned count, Token&& token = Token());
   template <class Token = default_token_t<>>
   requires(!std::convertible_to<Token, unsigned>) auto co_fork_all(Token&& token = Token());
 
   /// The workers whose process has not been reaped yet, by id.
-  std::vector<worker> workers() const;
+  std::vector<worker_type> workers() const;
 
   /// The worker of this id, if it is one of `workers()`.
-  std::optional<worker> find(worker_id id) const;
+  std::optional<worker_type> find(worker_id id) const;
 
   /// From now on, events of these kinds; all of `fork_event`, `online_event`, `listening_event`,
   /// `disconnect_event`, `exit_event`, `setup_event`, `error_event` are there.
@@ -135,95 +141,134 @@ public:
   /// Sends every worker a signal.
   void kill(int signal) noexcept { core_->kill(signal); }
 
+  /// Waits for the next message of any worker; `envelope::worker` tells whose it is. The workers
+  /// take turns. A message goes to one receiver only: who waits at the `worker` comes first.
+  ///
+  /// Completion signature: `void(std::error_code, envelope_type)`.
+  /// Per-operation cancellation: all types; no message is lost by it.
+  /// Errors: `operation_aborted` when the cluster goes away.
+  /// Source: Node's `cluster.on('message')`.
+  template <class Token = default_token_t<>>
+  auto receive(Token&& token = Token());
+
+  /// Sends a message to every worker that is connected, as `worker::send` does.
+  /// @return how many it was queued for.
+  template <class Message>
+  std::size_t broadcast(const Message& message);
+
   /// What has happened to connections so far, on all listeners.
   connection_counters counters() const { return core_->counters(); }
 
 private:
   using core_pointer = std::shared_ptr<detail::cluster_core<Policy>>;
+  using message_hub = detail::message_hub<envelope_type>;
+  using hub_pointer = std::shared_ptr<message_hub>;
 
+  static detail::message_side primary_side(hub_pointer hub);
+
+  hub_pointer hub_;
   core_pointer core_;
 };
 
 // Implementation
 
-template <class Policy>
-cluster<Policy>::cluster(const executor_type& executor, const settings& how, Policy policy)
-    : core_(std::make_shared<detail::cluster_core<Policy>>(executor, how, std::move(policy)))
+template <class Policy, class Protocol>
+cluster<Policy, Protocol>::cluster(
+    const executor_type& executor, const settings& how, Policy policy)
+    : hub_(std::make_shared<message_hub>(executor)),
+      core_(std::make_shared<detail::cluster_core<Policy>>(
+          executor, how, std::move(policy), primary_side(hub_)))
 {
 }
 
-template <class Policy>
-template <class Token>
-auto cluster<Policy>::co_fork(environment variables, Token&& token)
+template <class Policy, class Protocol>
+cluster<Policy, Protocol>::~cluster()
 {
-  return asio::async_initiate<Token, void(std::error_code, worker)>(
+  core_->close();
+  hub_->close();
+}
+
+template <class Policy, class Protocol>
+detail::message_side cluster<Policy, Protocol>::primary_side(hub_pointer hub)
+{
+  return detail::describe_side<typename Protocol::to_worker, typename Protocol::to_primary,
+      Protocol>([hub](auto& core) { core.start(hub); });
+}
+
+template <class Policy, class Protocol>
+template <class Token>
+auto cluster<Policy, Protocol>::co_fork(environment variables, Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, worker_type)>(
       [](auto handler, core_pointer core, environment with) {
         std::error_code error;
-        worker forked(core->fork(with, error));
-        detail::complete_later<worker>(
+        worker_type forked(core->fork(with, error));
+        detail::complete_later<worker_type>(
             core->get_executor(), std::move(handler), error, std::move(forked));
       },
       token, core_, std::move(variables));
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class Token>
-requires(!std::convertible_to<Token, environment>) auto cluster<Policy>::co_fork(Token&& token)
+requires(!std::convertible_to<Token, environment>) auto cluster<Policy, Protocol>::co_fork(
+    Token&& token)
 {
   return co_fork(environment(), std::forward<Token>(token));
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class Token>
-auto cluster<Policy>::co_fork_all(unsigned count, Token&& token)
+auto cluster<Policy, Protocol>::co_fork_all(unsigned count, Token&& token)
 {
-  return asio::async_initiate<Token, void(std::error_code, std::vector<worker>)>(
+  return asio::async_initiate<Token, void(std::error_code, std::vector<worker_type>)>(
       [](auto handler, core_pointer core, unsigned wanted) {
         std::error_code error;
-        std::vector<worker> started;
+        std::vector<worker_type> started;
         while (started.size() != wanted && !error) {
-          worker forked(core->fork(environment(), error));
+          worker_type forked(core->fork(environment(), error));
           if (!error) started.push_back(std::move(forked));
         }
-        detail::complete_later<std::vector<worker>>(
+        detail::complete_later<std::vector<worker_type>>(
             core->get_executor(), std::move(handler), error, std::move(started));
       },
       token, core_, count);
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class Token>
-requires(!std::convertible_to<Token, unsigned>) auto cluster<Policy>::co_fork_all(Token&& token)
+requires(!std::convertible_to<Token, unsigned>) auto cluster<Policy, Protocol>::co_fork_all(
+    Token&& token)
 {
   return co_fork_all(available_parallelism(), std::forward<Token>(token));
 }
 
-template <class Policy>
-std::vector<worker> cluster<Policy>::workers() const
+template <class Policy, class Protocol>
+auto cluster<Policy, Protocol>::workers() const -> std::vector<worker_type>
 {
-  std::vector<worker> all;
+  std::vector<worker_type> all;
   for (auto& each : core_->workers()) all.emplace_back(std::move(each));
   return all;
 }
 
-template <class Policy>
-std::optional<worker> cluster<Policy>::find(worker_id id) const
+template <class Policy, class Protocol>
+auto cluster<Policy, Protocol>::find(worker_id id) const -> std::optional<worker_type>
 {
   auto found = core_->find(id);
-  return found ? std::optional(worker(std::move(found))) : std::nullopt;
+  return found ? std::optional(worker_type(std::move(found))) : std::nullopt;
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class... Events>
-subscription<Events...> cluster<Policy>::subscribe()
+subscription<Events...> cluster<Policy, Protocol>::subscribe()
 {
   return subscription<Events...>(
       core_->events().template subscribe<Events...>(core_->get_executor()));
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class Token>
-auto cluster<Policy>::disconnect(duration deadline, Token&& token)
+auto cluster<Policy, Protocol>::disconnect(duration deadline, Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code, std::vector<exit_event>)>(
       [](auto handler, core_pointer core, duration limit) {
@@ -232,20 +277,37 @@ auto cluster<Policy>::disconnect(duration deadline, Token&& token)
       token, core_, deadline);
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class Token>
-requires(!std::convertible_to<Token,
-         typename cluster<Policy>::duration>) auto cluster<Policy>::disconnect(Token&& token)
+requires(!std::convertible_to<Token, std::chrono::steady_clock::duration>) auto cluster<Policy,
+    Protocol>::disconnect(Token&& token)
 {
   return disconnect(default_deadline, std::forward<Token>(token));
 }
 
-template <class Policy>
+template <class Policy, class Protocol>
 template <class Token>
-auto cluster<Policy>::idle(Token&& token)
+auto cluster<Policy, Protocol>::idle(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, core_pointer core) { core->wait_idle(std::move(handler)); }, token, core_);
+}
+
+template <class Policy, class Protocol>
+template <class Token>
+auto cluster<Policy, Protocol>::receive(Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code, envelope_type)>(
+      [](auto handler, hub_pointer hub) { hub->receive(std::move(handler)); }, token, hub_);
+}
+
+template <class Policy, class Protocol>
+template <class Message>
+std::size_t cluster<Policy, Protocol>::broadcast(const Message& message)
+{
+  std::size_t queued = 0;
+  for (worker_type& each : workers()) queued += is_sent(each.send(message)) ? 1 : 0;
+  return queued;
 }
 
 } // namespace cohort

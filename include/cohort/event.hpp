@@ -25,7 +25,11 @@ struct worker_event {
 struct fork_event : worker_event {};
 
 /// The worker's runtime has said hello; its program may not have begun to serve yet.
-struct online_event : worker_event {};
+struct online_event : worker_event {
+  /// Whether it knows the same messages with the same layouts. If not, those that differ are
+  /// skipped by whoever receives them.
+  bool schemas_agree = true;
+};
 
 /// How a listening address is to be read.
 enum class address_type : std::uint8_t { tcp4, tcp6, unix_path };
@@ -54,11 +58,11 @@ struct setup_event {
   cohort::settings settings;
 };
 
-/// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept", which
-/// concerns the primary itself.
+/// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept" and "offer",
+/// which concern the primary itself.
 struct error_event : worker_event {
   std::error_code code;
-  /// What was being done: "accept", "protocol", "listen".
+  /// What was being done ("accept", "offer", "protocol", "listen"), or which message was skipped.
   std::string what;
 };
 

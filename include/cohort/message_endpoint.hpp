@@ -192,6 +192,29 @@ private:
 
 // Implementation
 
+namespace detail {
+
+/// The side of `Protocol` that sends `Out`. `start` is called with the core of each channel.
+template <class Out, class In, class Protocol, class Start>
+message_side describe_side(Start start)
+{
+  using codec = typename Protocol::codec;
+  static_assert(is_complete<codec>,
+      "include <cohort/message/json.hpp> or <cohort.hpp> for cohort::json_codec");
+  using core = message_core<list_of_t<Out>, list_of_t<In>, codec>;
+  message_side side;
+  side.open = [start](const asio::any_io_executor& executor, posix::unique_fd socket,
+                  const channel_options& options, worker_id worker) {
+    auto opened = std::make_shared<core>(executor, std::move(socket), options, worker);
+    start(*opened);
+    return opened;
+  };
+  side.fingerprint = fingerprint<Protocol>();
+  return side;
+}
+
+} // namespace detail
+
 template <class Out, class In, class Codec, class Executor>
 template <class Message>
 send_status message_endpoint<Out, In, Codec, Executor>::send(Message&& message)

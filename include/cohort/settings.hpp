@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/channel_options.hpp>
+
 #include <chrono>
 #include <optional>
 #include <string>
@@ -60,6 +62,11 @@ public:
   settings& kill_grace(duration value) & { return set(kill_grace_, value); }
   settings kill_grace(duration value) && { return std::move(kill_grace(value)); }
 
+  /// The bounds of this side of the message channels. A worker's own side has those that its
+  /// `this_worker` was made with. Default: `channel_options()`.
+  settings& messages(const channel_options& value) & { return set(messages_, value); }
+  settings messages(const channel_options& value) && { return std::move(messages(value)); }
+
   const std::optional<std::string>& exec() const noexcept { return exec_; }
   const std::optional<std::vector<std::string>>& args() const noexcept { return args_; }
   std::vector<std::string> exec_argv() const
@@ -73,6 +80,7 @@ public:
   {
     return kill_grace_.value_or(std::chrono::milliseconds(500));
   }
+  channel_options messages() const noexcept { return messages_.value_or(channel_options()); }
 
   /// Lays what is set in `upper` over this.
   void overlay(const settings& upper);
@@ -92,6 +100,7 @@ private:
   std::optional<bool> silent_;
   std::optional<duration> fence_grace_;
   std::optional<duration> kill_grace_;
+  std::optional<channel_options> messages_;
 };
 
 // Implementation
@@ -108,6 +117,7 @@ inline void settings::overlay(const settings& upper)
   lay(silent_, upper.silent_);
   lay(fence_grace_, upper.fence_grace_);
   lay(kill_grace_, upper.kill_grace_);
+  lay(messages_, upper.messages_);
 }
 
 } // namespace cohort

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <cohort/acceptor.hpp>
+#include <cohort/channel_options.hpp>
 #include <cohort/config.hpp>
+#include <cohort/detail/channel/problem_handler.hpp>
 #include <cohort/detail/core/self_core.hpp>
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/listen_options.hpp>
+#include <cohort/message/protocol.hpp>
+#include <cohort/message_endpoint.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -18,6 +22,7 @@
 #include <chrono>
 #include <concepts>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,25 +62,34 @@ enum class on_primary_lost {
 /// same, so that one program runs clustered and alone.
 ///
 /// Thread safety: shared objects unsafe; with several threads make it from a strand.
-template <class Executor = asio::any_io_executor>
-class basic_this_worker {
+///
+/// `Protocol` is that of the cluster: what it sends is in `Protocol::to_primary`.
+template <class Protocol = json_protocol, class Executor = asio::any_io_executor>
+class basic_this_worker : public message_endpoint<typename Protocol::to_primary,
+                              typename Protocol::to_worker, typename Protocol::codec, Executor> {
+  using messaging = message_endpoint<typename Protocol::to_primary, typename Protocol::to_worker,
+      typename Protocol::codec, Executor>;
+
 public:
+  using protocol_type = Protocol;
   using executor_type = Executor;
   using duration = std::chrono::steady_clock::duration;
 
   template <class OtherExecutor>
   struct rebind_executor {
-    using other = basic_this_worker<OtherExecutor>;
+    using other = basic_this_worker<Protocol, OtherExecutor>;
   };
 
   /// Adopts the channels this process was started with, and says hello.
   /// @throws std::system_error `error::not_a_worker` when no cluster started this process, or the
   ///   channels were adopted before.
-  explicit basic_this_worker(const executor_type& executor);
+  /// @param options the bounds of this side of the message channel.
+  explicit basic_this_worker(
+      const executor_type& executor, const channel_options& options = channel_options());
   template <class Context>
   requires std::convertible_to<Context&, asio::execution_context&>
-  explicit basic_this_worker(Context& context)
-      : basic_this_worker(executor_type(context.get_executor()))
+  explicit basic_this_worker(Context& context, const channel_options& options = channel_options())
+      : basic_this_worker(executor_type(context.get_executor()), options)
   {
   }
 
@@ -162,12 +176,24 @@ public:
   void set_on_primary_lost(
       on_primary_lost what, duration deadline = std::chrono::seconds(30)) noexcept;
 
+  /// Called when a message had to be skipped or the primary broke the rules of the message channel:
+  /// on the executor, never inside another function of this object, nor after its end. Without it
+  /// each problem is one line on stderr.
+  void on_problem(std::function<void(const channel_problem&)> function)
+  {
+    this->message_core()->on_problem = detail::posted_problems(executor_, std::move(function));
+  }
+
 private:
+  basic_this_worker(const executor_type& executor, detail::posix::worker_channels channels,
+      const channel_options& options);
+  basic_this_worker(const executor_type& executor, std::shared_ptr<detail::self_core> core);
+
   executor_type executor_;
   std::shared_ptr<detail::self_core> core_;
 };
 
-/// The worker's side of a plain program: any executor.
+/// The worker's side of a plain program: JSON values, any executor.
 using this_worker = basic_this_worker<>;
 
 // Implementation
@@ -213,28 +239,54 @@ inline wire::listen_kind kind_of(const asio::ip::tcp::endpoint&) noexcept
   return wire::listen_kind::tcp;
 }
 
-} // namespace detail
-
-template <class Executor>
-basic_this_worker<Executor>::basic_this_worker(const executor_type& executor) : executor_(executor)
+inline posix::worker_channels adopt_own_channels()
 {
   std::error_code error;
-  detail::posix::worker_channels channels = detail::posix::adopt_channels(error);
+  posix::worker_channels channels = posix::adopt_channels(error);
   if (error) throw std::system_error(error, "this_worker");
-  core_ = std::make_shared<detail::self_core>(executor, std::move(channels));
+  return channels;
+}
+
+} // namespace detail
+
+template <class Protocol, class Executor>
+basic_this_worker<Protocol, Executor>::basic_this_worker(
+    const executor_type& executor, const channel_options& options)
+    : basic_this_worker(executor, detail::adopt_own_channels(), options)
+{
   core_->start();
 }
 
-template <class Executor>
-basic_this_worker<Executor>::basic_this_worker(const executor_type& executor, standalone_t)
-    : executor_(executor),
-      core_(std::make_shared<detail::self_core>(executor, detail::posix::worker_channels()))
+template <class Protocol, class Executor>
+basic_this_worker<Protocol, Executor>::basic_this_worker(
+    const executor_type& executor, standalone_t)
+    : basic_this_worker(executor, detail::posix::worker_channels(), channel_options())
 {
 }
 
-template <class Executor>
+template <class Protocol, class Executor>
+basic_this_worker<Protocol, Executor>::basic_this_worker(const executor_type& executor,
+    detail::posix::worker_channels channels, const channel_options& options)
+    : basic_this_worker(executor,
+          std::make_shared<detail::self_core>(executor, std::move(channels),
+              detail::describe_side<typename Protocol::to_primary, typename Protocol::to_worker,
+                  Protocol>([](auto& core) { core.start(); }),
+              options))
+{
+}
+
+template <class Protocol, class Executor>
+basic_this_worker<Protocol, Executor>::basic_this_worker(
+    const executor_type& executor, std::shared_ptr<detail::self_core> core)
+    : messaging(std::static_pointer_cast<typename messaging::core_type>(core->messages())),
+      executor_(executor),
+      core_(std::move(core))
+{
+}
+
+template <class Protocol, class Executor>
 template <class Token>
-auto basic_this_worker<Executor>::drain_requested(Token&& token)
+auto basic_this_worker<Protocol, Executor>::drain_requested(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::self_core> core) {
@@ -243,18 +295,17 @@ auto basic_this_worker<Executor>::drain_requested(Token&& token)
       token, core_);
 }
 
-template <class Executor>
+template <class Protocol, class Executor>
 template <class Endpoint, class Token>
-requires(!std::same_as<std::decay_t<Token>,
-         listen_options>) auto basic_this_worker<Executor>::listen(const Endpoint& endpoint,
-    Token&& token)
+requires(!std::same_as<std::decay_t<Token>, listen_options>) auto basic_this_worker<Protocol,
+    Executor>::listen(const Endpoint& endpoint, Token&& token)
 {
   return listen(endpoint, listen_options(), std::forward<Token>(token));
 }
 
-template <class Executor>
+template <class Protocol, class Executor>
 template <class Endpoint, class Token>
-auto basic_this_worker<Executor>::listen(
+auto basic_this_worker<Protocol, Executor>::listen(
     const Endpoint& endpoint, const listen_options& options, Token&& token)
 {
   using acceptor_type = basic_acceptor<typename Endpoint::protocol_type, Executor>;
@@ -271,9 +322,9 @@ auto basic_this_worker<Executor>::listen(
       token, core_, executor_, endpoint, options);
 }
 
-template <class Executor>
+template <class Protocol, class Executor>
 template <class Token>
-auto basic_this_worker<Executor>::disconnect(Token&& token)
+auto basic_this_worker<Protocol, Executor>::disconnect(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::self_core> core) {
@@ -283,9 +334,9 @@ auto basic_this_worker<Executor>::disconnect(Token&& token)
       token, core_);
 }
 
-template <class Executor>
+template <class Protocol, class Executor>
 template <class Token>
-auto basic_this_worker<Executor>::left(Token&& token)
+auto basic_this_worker<Protocol, Executor>::left(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::self_core> core) {
@@ -294,8 +345,8 @@ auto basic_this_worker<Executor>::left(Token&& token)
       token, core_);
 }
 
-template <class Executor>
-void basic_this_worker<Executor>::set_on_primary_lost(
+template <class Protocol, class Executor>
+void basic_this_worker<Protocol, Executor>::set_on_primary_lost(
     on_primary_lost what, duration deadline) noexcept
 {
   core_->on_primary_lost(

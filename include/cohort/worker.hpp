@@ -6,6 +6,8 @@
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
+#include <cohort/message/protocol.hpp>
+#include <cohort/message_endpoint.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -34,8 +36,16 @@ namespace cohort {
 /// where the cluster is used: on one thread at a time, with several threads on its strand.
 ///
 /// Source: Node's `Worker`.
-class worker {
+///
+/// `Protocol` is that of its cluster: what it is sent is in `Protocol::to_worker`.
+template <class Protocol = json_protocol>
+class basic_worker : public message_endpoint<typename Protocol::to_worker,
+                         typename Protocol::to_primary, typename Protocol::codec> {
+  using messaging = message_endpoint<typename Protocol::to_worker, typename Protocol::to_primary,
+      typename Protocol::codec>;
+
 public:
+  using protocol_type = Protocol;
   using executor_type = asio::any_io_executor;
   using duration = std::chrono::steady_clock::duration;
 
@@ -43,8 +53,8 @@ public:
   static constexpr std::chrono::seconds default_deadline{30};
 
   /// Refers to no worker; only assignment and `operator bool` make sense.
-  worker() noexcept = default;
-  explicit worker(std::shared_ptr<detail::worker_core> core) noexcept : core_(std::move(core)) {}
+  basic_worker() noexcept = default;
+  explicit basic_worker(std::shared_ptr<detail::worker_core> core) noexcept;
 
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
@@ -97,16 +107,31 @@ public:
   template <class Token = default_token_t<>>
   requires(!std::convertible_to<Token, duration>) auto disconnect(Token&& token = Token());
 
-  friend bool operator==(const worker&, const worker&) = default;
+  friend bool operator==(const basic_worker& a, const basic_worker& b) noexcept
+  {
+    return a.core_ == b.core_;
+  }
 
 private:
   std::shared_ptr<detail::worker_core> core_;
 };
 
+/// A worker of a cluster that has no protocol of its own.
+using worker = basic_worker<>;
+
 // Implementation
 
+template <class Protocol>
+basic_worker<Protocol>::basic_worker(std::shared_ptr<detail::worker_core> core) noexcept
+    : messaging(core ? std::static_pointer_cast<typename messaging::core_type>(core->messages())
+                     : nullptr),
+      core_(std::move(core))
+{
+}
+
+template <class Protocol>
 template <class Token>
-auto worker::online(Token&& token) const
+auto basic_worker<Protocol>::online(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -115,8 +140,9 @@ auto worker::online(Token&& token) const
       token, core_);
 }
 
+template <class Protocol>
 template <class Token>
-auto worker::listening(Token&& token) const
+auto basic_worker<Protocol>::listening(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code, listening_event)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -125,8 +151,9 @@ auto worker::listening(Token&& token) const
       token, core_);
 }
 
+template <class Protocol>
 template <class Token>
-auto worker::disconnected(Token&& token) const
+auto basic_worker<Protocol>::disconnected(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -135,8 +162,9 @@ auto worker::disconnected(Token&& token) const
       token, core_);
 }
 
+template <class Protocol>
 template <class Token>
-auto worker::exited(Token&& token) const
+auto basic_worker<Protocol>::exited(Token&& token) const
 {
   return asio::async_initiate<Token, void(std::error_code, exit_status)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
@@ -145,15 +173,17 @@ auto worker::exited(Token&& token) const
       token, core_);
 }
 
-inline void worker::kill(int signal)
+template <class Protocol>
+void basic_worker<Protocol>::kill(int signal)
 {
   std::error_code error;
   kill(signal, error);
   if (error) throw std::system_error(error, "kill");
 }
 
+template <class Protocol>
 template <class Token>
-auto worker::disconnect(duration deadline, Token&& token)
+auto basic_worker<Protocol>::disconnect(duration deadline, Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code, exit_status)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core, duration limit) {
@@ -163,8 +193,11 @@ auto worker::disconnect(duration deadline, Token&& token)
       token, core_, deadline);
 }
 
+template <class Protocol>
 template <class Token>
-requires(!std::convertible_to<Token, worker::duration>) auto worker::disconnect(Token&& token)
+requires(
+    !std::convertible_to<Token,
+        std::chrono::steady_clock::duration>) auto basic_worker<Protocol>::disconnect(Token&& token)
 {
   return disconnect(default_deadline, std::forward<Token>(token));
 }

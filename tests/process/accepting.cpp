@@ -5,6 +5,7 @@
 // cancels its accepts as COHORT_TEST_CANCEL says, once for every connection it gets.
 
 #include <cohort/acceptor.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/this_worker.hpp>
 
 #include "support/conversation.hpp"

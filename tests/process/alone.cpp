@@ -4,6 +4,7 @@
 // A server without a cluster: role "alone", which echoes, and leaves on SIGTERM.
 
 #include <cohort/acceptor.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/this_worker.hpp>
 
 #include "support/role_program.hpp"

@@ -7,6 +7,7 @@
 #include "support/load.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/subscription.hpp>
 
 #include <asio/detached.hpp>

@@ -6,6 +6,7 @@
 #include "support/cluster_fixture.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/subscription.hpp>
 
 #include <asio/bind_cancellation_slot.hpp>

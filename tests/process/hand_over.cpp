@@ -6,6 +6,7 @@
 #include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 using namespace cohort_test;
 using namespace std::chrono_literals;

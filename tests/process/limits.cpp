@@ -6,6 +6,7 @@
 #include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/subscription.hpp>
 
 #include <dirent.h>

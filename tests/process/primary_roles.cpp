@@ -5,6 +5,7 @@
 // "listening PORT" and ends only when it is killed) and "run" (a program that uses cohort::run as
 // COHORT_TEST_RUN says).
 
+#include <cohort/message/json.hpp>
 #include <cohort/run.hpp>
 
 #include "support/cluster_fixture.hpp"

@@ -5,6 +5,7 @@
 #include "support/load.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <map>
 #include <set>

@@ -4,6 +4,7 @@
 // How programs end that use cohort::run, whatever else goes on in them: role "run_ends", which does
 // what COHORT_TEST_RUN says.
 
+#include <cohort/message/json.hpp>
 #include <cohort/run.hpp>
 
 #include "support/role_program.hpp"

@@ -16,6 +16,7 @@
 // crash, exit. Commands: see `server::carry_out`.
 
 #include <cohort/acceptor.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/this_worker.hpp>
 
 #include "support/listen_spec.hpp"
@@ -239,7 +240,10 @@ private:
     std::string id;
     words >> id;
     if (log_ != -1) {
-      const std::string entry = id + ' ' + std::to_string(::getpid()) + '\n';
+      // Of a size that pages are multiples of: a kill may tear what crosses the end of one.
+      std::string entry = id + ' ' + std::to_string(::getpid());
+      entry.resize(31, ' ');
+      entry += '\n';
       [[maybe_unused]] const auto written = ::write(log_, entry.data(), entry.size());
     }
     ++served_;

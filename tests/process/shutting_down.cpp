@@ -6,6 +6,7 @@
 #include "support/cluster_fixture.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <asio/redirect_error.hpp>
 

@@ -9,6 +9,7 @@
 
 #include <cohort/cluster.hpp>
 #include <cohort/detail/posix/machine.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/subscription.hpp>
 
 #include <asio/redirect_error.hpp>

@@ -6,6 +6,7 @@
 #include "support/conversation.hpp"
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <fstream>
 #include <set>

@@ -5,6 +5,7 @@
 #include <cohort/cluster.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/event.hpp>
+#include <cohort/message/json.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/worker.hpp>
 

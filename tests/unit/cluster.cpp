@@ -3,6 +3,8 @@
 
 #include <cohort/cluster.hpp>
 
+#include <cohort/message/json.hpp>
+
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>

@@ -3,6 +3,8 @@
 
 #include <cohort/run.hpp>
 
+#include <cohort/message/json.hpp>
+
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 #include <doctest/doctest.h>

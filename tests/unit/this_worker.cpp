@@ -3,6 +3,8 @@
 
 #include <cohort/this_worker.hpp>
 
+#include <cohort/message/json.hpp>
+
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -38,8 +40,8 @@ static_assert(!std::is_copy_constructible_v<this_worker>);
 static_assert(!std::is_move_constructible_v<this_worker>);
 static_assert(std::same_as<this_worker::executor_type, asio::any_io_executor>);
 using strand = asio::strand<asio::any_io_executor>;
-static_assert(
-    std::same_as<this_worker::rebind_executor<strand>::other, cohort::basic_this_worker<strand>>);
+static_assert(std::same_as<this_worker::rebind_executor<strand>::other,
+    cohort::basic_this_worker<cohort::json_protocol, strand>>);
 static_assert(std::is_constructible_v<this_worker, asio::io_context&>);
 static_assert(!std::is_convertible_v<asio::io_context&, this_worker>);
 static_assert(!std::is_convertible_v<int, cohort::standalone_t>);
@@ -246,9 +248,9 @@ TEST_CASE("with another executor everything runs there")
 {
   asio::io_context context;
   const auto on = asio::make_strand(asio::any_io_executor(context.get_executor()));
-  cohort::basic_this_worker<strand> self(on, standalone);
+  cohort::basic_this_worker<cohort::json_protocol, strand> self(on, standalone);
   bool within = false;
-  const auto listen = [](cohort::basic_this_worker<strand>& from,
+  const auto listen = [](cohort::basic_this_worker<cohort::json_protocol, strand>& from,
                           bool& inside) -> asio::awaitable<void, strand> {
     const auto made = co_await from.listen(any_port);
     inside = from.get_executor().running_in_this_thread() && made.is_open();

@@ -3,6 +3,8 @@
 
 #include <cohort/worker.hpp>
 
+#include <cohort/message/json.hpp>
+
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -34,7 +36,7 @@ static_assert(std::same_as<worker::executor_type, asio::any_io_executor>);
 // A worker whose fate the test decides.
 class fated_worker final : public cohort::detail::worker_core {
 public:
-  explicit fated_worker(const asio::any_io_executor& executor) : worker_core(executor, 3)
+  explicit fated_worker(const asio::any_io_executor& executor) : worker_core(executor, 3, nullptr)
   {
     cohort::detail::posix::child_options options;
     options.path = "/bin/sleep";

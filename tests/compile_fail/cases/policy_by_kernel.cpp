@@ -6,6 +6,7 @@
 // expect.
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <asio/io_context.hpp>
 

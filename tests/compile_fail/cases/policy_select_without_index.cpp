@@ -6,6 +6,7 @@
 // What `select` returns is an index: of type int it could be -1 for nobody, which is not `wait`.
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <asio/io_context.hpp>
 

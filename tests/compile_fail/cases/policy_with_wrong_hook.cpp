@@ -6,6 +6,7 @@
 // A hook that could never be called would otherwise be ignored.
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <asio/io_context.hpp>
 

@@ -6,6 +6,7 @@
 // A policy has to choose; without `select` the first error says so, and nothing else is said.
 
 #include <cohort/cluster.hpp>
+#include <cohort/message/json.hpp>
 
 #include <asio/io_context.hpp>
 

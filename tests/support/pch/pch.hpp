@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <asio.hpp>
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

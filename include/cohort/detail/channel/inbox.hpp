@@ -11,6 +11,7 @@
 #include <asio/any_io_executor.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <system_error>
 #include <tuple>
 #include <type_traits>
@@ -59,6 +60,8 @@ public:
   bool empty() const noexcept { return items_.empty(); }
   /// What lies here, in bytes as they came.
   std::size_t bytes() const noexcept { return bytes_; }
+  /// How many messages were given away.
+  std::uint64_t handed_out() const noexcept { return handed_out_; }
 
   /// Gives a message to one who waits for it. False: it is still the caller's.
   template <class Message>
@@ -101,6 +104,7 @@ private:
   asio::any_io_executor executor_;
   fifo<item> items_;
   std::size_t bytes_ = 0;
+  std::uint64_t handed_out_ = 0;
   wait_queue<received> any_;
   typed_waits<typename In::base> typed_;
 };
@@ -151,9 +155,11 @@ template <class In>
 template <class Message>
 bool inbox<In>::offer(envelope<Message>& message)
 {
-  if (auto& one = queue_of<Message>(); !one.empty())
-    return one.complete_one(std::error_code(), std::move(message));
-  return !any_.empty() && any_.complete_one(std::error_code(), to_any(std::move(message)));
+  auto& one = queue_of<Message>();
+  if (one.empty() && any_.empty()) return false;
+  ++handed_out_;
+  if (!one.empty()) return one.complete_one(std::error_code(), std::move(message));
+  return any_.complete_one(std::error_code(), to_any(std::move(message)));
 }
 
 template <class In>
@@ -170,6 +176,7 @@ auto inbox<In>::remove(std::size_t position) -> item
   item removed = std::move(items_[position]);
   items_.erase(position, 1);
   bytes_ -= removed.size;
+  ++handed_out_;
   return removed;
 }
 

@@ -50,8 +50,10 @@ public:
   void set_hub(std::shared_ptr<hub_type> hub) noexcept { hub_ = std::move(hub); }
 
   inbox<In>& box() noexcept { return inbox_; }
+  const inbox<In>& box() const noexcept { return inbox_; }
   request_table& requests() noexcept { return requests_; }
   served_requests<In>& served() noexcept { return served_; }
+  const served_requests<In>& served() const noexcept { return served_; }
 
   /// Whether there is somebody to read for, and room.
   bool wanted() const noexcept;

@@ -98,7 +98,7 @@ public:
   template <class Reply>
   void reply(std::uint64_t number, Reply value);
   void fail_request(std::uint64_t number, std::error_code why, std::string_view what);
-  void served() { transport_.read(); }
+  void served();
   void problem(std::error_code code, std::string what);
 
   // For the hub.
@@ -110,6 +110,9 @@ public:
   void read_ahead() override;
   void read_to_end() override;
   void close() override;
+  bool input_ended() const noexcept override { return transport_.input_ended(); }
+  std::uint64_t handed_out() const noexcept override { return incoming_.box().handed_out(); }
+  bool serving() const noexcept override { return incoming_.served().running(); }
   bool settled() const noexcept override;
 
   // The transport's owner.
@@ -128,7 +131,7 @@ private:
   template <class Message>
   std::error_code try_to_queue(
       Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached);
-  void report_if_settled();
+  void report_progress();
   std::error_code end_reason() const noexcept;
 
   asio::any_io_executor executor_;
@@ -136,7 +139,6 @@ private:
   message_encoder<Codec> encoder_;
   flush_points flush_points_;
   incoming_messages<In, Codec> incoming_;
-  bool settled_told_ = false;
 };
 
 // Implementation
@@ -312,7 +314,7 @@ void message_core<Out, In, Codec>::on_written()
   const message_output& output = transport_.output();
   if (!output.failed()) flush_points_.reached(output.written_until());
   else flush_points_.fail(error::disconnected);
-  report_if_settled();
+  report_progress();
   if (output.failure() && output.failure() != condition::peer_gone)
     problem(output.failure(), "the message channel");
 }
@@ -325,7 +327,7 @@ void message_core<Out, In, Codec>::on_input_end(std::error_code reason)
     problem(reason, "the message channel");
   incoming_.end(this->shared_from_this());
   if (transport_.output().failed()) flush_points_.fail(error::disconnected);
-  report_if_settled();
+  report_progress();
 }
 
 template <class Out, class In, class Codec>
@@ -360,12 +362,19 @@ bool message_core<Out, In, Codec>::settled() const noexcept
 }
 
 template <class Out, class In, class Codec>
-void message_core<Out, In, Codec>::report_if_settled()
+void message_core<Out, In, Codec>::served()
 {
-  if (!settled() || std::exchange(settled_told_, true)) return;
-  // After what was read has been handed out: the handlers are on their way.
+  transport_.read();
+  report_progress();
+}
+
+template <class Out, class In, class Codec>
+void message_core<Out, In, Codec>::report_progress()
+{
+  if (!input_ended() || !on_progress) return;
+  // Behind the handlers that are on their way.
   asio::post(executor_, [core = this->shared_from_this()] {
-    if (core->on_settled) core->on_settled();
+    if (core->on_progress) core->on_progress();
   });
 }
 

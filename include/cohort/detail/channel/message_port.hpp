@@ -48,11 +48,18 @@ public:
   /// Closes at once. What was read can still be received.
   virtual void close() = 0;
 
+  /// The other side's stream has ended, and all of it is read.
+  virtual bool input_ended() const noexcept = 0;
+  /// How many messages were handed to receivers: as long as it grows, somebody is at it.
+  virtual std::uint64_t handed_out() const noexcept = 0;
+  /// A request is being served.
+  virtual bool serving() const noexcept = 0;
   /// Both streams have ended: this side's is written, the other's is read.
   virtual bool settled() const noexcept = 0;
 
-  /// Called when `settled` becomes true. Runs out of the event loop, never inside a call.
-  std::function<void()> on_settled;
+  /// Called when one of these may have changed after the end of the input. Runs out of the event
+  /// loop, never inside a call.
+  std::function<void()> on_progress;
   /// Called for every problem. May run inside a call.
   std::function<void(const channel_problem&)> on_problem;
 
@@ -60,8 +67,14 @@ protected:
   message_port() = default;
 };
 
-/// Makes the port of a worker's channel.
-using message_port_factory = std::function<std::shared_ptr<message_port>(
-    const asio::any_io_executor&, posix::unique_fd, const channel_options&, worker_id)>;
+/// One side of a protocol, for those who do not know its types.
+struct message_side {
+  /// Makes the port of a channel to this worker.
+  std::function<std::shared_ptr<message_port>(
+      const asio::any_io_executor&, posix::unique_fd, const channel_options&, worker_id)>
+      open;
+  /// What both sides compare.
+  std::uint64_t fingerprint = 0;
+};
 
 } // namespace cohort::detail

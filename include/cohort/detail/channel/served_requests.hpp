@@ -55,6 +55,8 @@ public:
 
   /// Whether anything is served here.
   bool any() const noexcept { return any_; }
+  /// Whether one is being served, or waits for that.
+  bool running() const noexcept;
   /// What waits to be served, in bytes.
   std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
 
@@ -90,6 +92,15 @@ private:
 };
 
 // Implementation
+
+template <class In>
+bool served_requests<In>::running() const noexcept
+{
+  const auto idle = [](const auto&... server) {
+    return ((server.running == 0 && (!server.function || server.waiting.empty())) && ...);
+  };
+  return !std::apply(idle, servers_.each);
+}
 
 template <class In>
 template <class Request, class Function, class Core>

@@ -5,6 +5,8 @@
 #include <cohort/detail/core/accept_source.hpp>
 #include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/socket.hpp>
+#include <cohort/listen_options.hpp>
 
 #include <asio/any_io_executor.hpp>
 
@@ -25,6 +27,11 @@ public:
   {
   }
 
+  /// Binds and listens; null with an error.
+  static std::shared_ptr<bound_source> listen(const asio::any_io_executor& executor,
+      std::shared_ptr<source_owner> owner, const posix::socket_address& address,
+      const listen_options& options, std::error_code& error);
+
 private:
   auto serve_again();
   void serve() override;
@@ -37,6 +44,23 @@ private:
 };
 
 // Implementation
+
+inline std::shared_ptr<bound_source> bound_source::listen(const asio::any_io_executor& executor,
+    std::shared_ptr<source_owner> owner, const posix::socket_address& address,
+    const listen_options& options, std::error_code& error)
+{
+  posix::listen_settings how;
+  how.backlog = options.backlog();
+  how.ipv6_only = options.ipv6_only();
+  how.mode = static_cast<mode_t>(options.mode());
+  posix::unique_fd socket = posix::listen_stream(address, how, error);
+  if (error) return nullptr;
+  const posix::socket_address bound = posix::local_address(socket.get(), error);
+  if (error) return nullptr;
+  auto source =
+      std::make_shared<bound_source>(executor, std::move(owner), bound, std::move(socket), error);
+  return error ? nullptr : source;
+}
 
 inline auto bound_source::serve_again()
 {

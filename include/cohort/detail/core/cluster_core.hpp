@@ -18,6 +18,7 @@
 #include <asio/post.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
@@ -57,9 +58,11 @@ public:
   using worker_pointer = std::shared_ptr<worker_core>;
   using exits = std::vector<exit_event>;
 
-  cluster_core(const asio::any_io_executor& executor, const settings& how, Policy policy)
+  cluster_core(
+      const asio::any_io_executor& executor, const settings& how, Policy policy, message_side side)
       : executor_(executor),
         settings_(how),
+        side_(std::move(side)),
         connections_(executor, *this, std::move(policy)),
         ended_waiting_(executor),
         idle_waiting_(executor)
@@ -100,6 +103,7 @@ public:
 
   // For the workers.
   dispatcher<Policy, cluster_core>& connections() noexcept { return connections_; }
+  std::uint64_t message_fingerprint() const noexcept { return side_.fingerprint; }
   void publish(const any_event& event) { events_.publish(event); }
   void removed(worker_id id) { workers_.erase(id); }
   void ended(const exit_event& event);
@@ -108,15 +112,21 @@ public:
   bool send_offer(
       worker_id id, const wire::offer& message, std::span<const int> descriptors) noexcept;
   void last_call_done(worker_id id) noexcept;
-  void accept_failed(std::error_code error) noexcept;
+  void accept_failed(std::error_code error) noexcept
+  {
+    failed("accept", error, last_accept_report_);
+  }
+  void offer_failed(std::error_code error) noexcept { failed("offer", error, last_offer_report_); }
   bool ending() const noexcept { return ending_; }
 
 private:
+  void failed(const char* what, std::error_code error, clock::time_point& last) noexcept;
   void report_if_idle();
   void report_end();
 
   asio::any_io_executor executor_;
   settings settings_;
+  message_side side_;
   event_bus events_;
   dispatcher<Policy, cluster_core> connections_;
   // Those whose process is not reaped yet.
@@ -131,6 +141,7 @@ private:
   wait_queue<exits> ended_waiting_;
   wait_queue<> idle_waiting_;
   clock::time_point last_accept_report_{};
+  clock::time_point last_offer_report_{};
 };
 
 // Implementation
@@ -153,8 +164,8 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
   const worker_id id = last_id_ + 1;
   worker_launch launch = prepare_launch(id, settings_, variables, error);
   if (error) return nullptr;
-  auto worker = std::make_shared<worker_type>(
-      executor_, id, *this, std::move(launch.control), std::move(launch.messages), settings_);
+  auto worker = std::make_shared<worker_type>(executor_, id, *this, std::move(launch.control),
+      side_.open(executor_, std::move(launch.messages), settings_.messages(), id), settings_);
   worker->start(launch.options, error);
   if (error) return nullptr;
   last_id_ = id;
@@ -263,17 +274,16 @@ void cluster_core<Policy>::last_call_done(worker_id id) noexcept
 }
 
 template <class Policy>
-void cluster_core<Policy>::accept_failed(std::error_code error) noexcept
+void cluster_core<Policy>::failed(
+    const char* what, std::error_code error, clock::time_point& last) noexcept
 {
   // A full descriptor table fails every attempt; one report a second tells enough.
   const clock::time_point now = clock::now();
-  if (last_accept_report_ != clock::time_point() &&
-      now - last_accept_report_ < std::chrono::seconds(1))
-    return;
-  last_accept_report_ = now;
+  if (last != clock::time_point() && now - last < std::chrono::seconds(1)) return;
+  last = now;
   error_event event;
   event.code = error;
-  event.what = "accept";
+  event.what = what;
   publish(event);
 }
 

@@ -11,8 +11,6 @@
 #include <cohort/error.hpp>
 #include <cohort/settings.hpp>
 
-#include <asio/any_io_executor.hpp>
-
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
@@ -33,7 +31,7 @@ class managed_worker final : public worker_core,
                              public std::enable_shared_from_this<managed_worker<Cluster>> {
 public:
   managed_worker(const asio::any_io_executor& executor, worker_id id, Cluster& cluster,
-      posix::unique_fd control, posix::unique_fd messages, const settings& how);
+      posix::unique_fd control, std::shared_ptr<message_port> messages, const settings& how);
 
   /// Starts the process; with an error nothing of it is left.
   void start(const posix::child_options& options, std::error_code& error);
@@ -85,7 +83,6 @@ private:
 
   Cluster* cluster_;
   io::frame_channel<managed_worker> control_;
-  posix::unique_fd messages_;
   settings how_;
   escalation end_;
   // On all its listeners; a worker that joins another one while it has much to answer gets no more.
@@ -94,17 +91,18 @@ private:
   // Why it was condemned, if it was.
   std::error_code violation_ = error::protocol_violation;
   bool drain_written_ = false;
+  bool schemas_agree_ = true;
 };
 
 // Implementation
 
 template <class Cluster>
 managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor, worker_id id,
-    Cluster& cluster, posix::unique_fd control, posix::unique_fd messages, const settings& how)
-    : worker_core(executor, id),
+    Cluster& cluster, posix::unique_fd control, std::shared_ptr<message_port> messages,
+    const settings& how)
+    : worker_core(executor, id, std::move(messages)),
       cluster_(&cluster),
       control_(executor, std::move(control), wire::max_control_payload),
-      messages_(std::move(messages)),
       how_(how),
       end_(executor)
 {
@@ -120,7 +118,11 @@ void managed_worker<Cluster>::start(const posix::child_options& options, std::er
         if (const auto self = weak.lock()) self->process_exited(status);
       },
       error);
-  if (!error) control_.start(self());
+  if (error) return messages_->close();
+  control_.start(self());
+  messages_->on_problem = [weak = this->weak_from_this()](const channel_problem& problem) {
+    if (const auto self = weak.lock()) self->report(problem.what.c_str(), problem.code);
+  };
 }
 
 template <class Cluster>
@@ -133,9 +135,12 @@ bool managed_worker<Cluster>::send_offer(
   }
   // A broken channel takes nothing either; its end is reported on its own.
   std::error_code error;
-  if (!control_.try_send(wire::control_frame(message).bytes(), descriptors, error)) return false;
-  open_offers_ += descriptors.size();
-  return true;
+  if (control_.try_send(wire::control_frame(message).bytes(), descriptors, error)) {
+    open_offers_ += descriptors.size();
+    return true;
+  }
+  if (error && error != error::disconnected) cluster_->offer_failed(error);
+  return false;
 }
 
 template <class Cluster>
@@ -176,10 +181,12 @@ void managed_worker<Cluster>::count_taken(const wire::frame_view& frame)
 }
 
 template <class Cluster>
-bool managed_worker<Cluster>::received(const wire::hello&)
+bool managed_worker<Cluster>::received(const wire::hello& hello)
 {
+  schemas_agree_ = hello.schema == cluster_->message_fingerprint();
   wire::hello answer;
   answer.library = version;
+  answer.schema = cluster_->message_fingerprint();
   if (!state_.is_online()) send(answer);
   apply(state_.hello());
   return true;
@@ -265,7 +272,7 @@ void managed_worker<Cluster>::apply(worker_action action)
   case worker_action::publish_fork: return cluster_->publish(about(fork_event()));
   case worker_action::publish_online:
     online_.set(std::error_code());
-    return cluster_->publish(about(online_event()));
+    return cluster_->publish(about(online_event{{}, schemas_agree_}));
   case worker_action::stop_offers: return cluster_->connections().retire(id_);
   case worker_action::let_leave:
     // As the last one of a listener it gets what waits there first; `last_call_done` follows.
@@ -287,6 +294,9 @@ template <class Cluster>
 void managed_worker<Cluster>::send_drain()
 {
   if (std::exchange(drain_written_, true)) return;
+  // What was sent before arrives; what the worker still has is read, whoever receives it.
+  messages_->finish();
+  messages_->read_ahead();
   send(wire::drain());
 }
 
@@ -317,7 +327,8 @@ template <class Cluster>
 void managed_worker<Cluster>::end_channel()
 {
   control_.close();
-  messages_.reset();
+  // What it had sent before its end still comes, before anybody learns of the end.
+  messages_->read_to_end();
   apply(state_.channel_ended());
   online_.set(error::worker_gone);
   listening_.set(error::worker_gone, listening_event());
@@ -328,7 +339,7 @@ template <class Cluster>
 void managed_worker<Cluster>::condemn()
 {
   report("protocol", violation_);
-  messages_.reset();
+  messages_->close();
   // It may be dead already. Its control channel is read on until it is.
   std::error_code ignored;
   kill(SIGKILL, ignored);

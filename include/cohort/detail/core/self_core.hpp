@@ -2,9 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/channel_options.hpp>
 #include <cohort/config.hpp>
 #include <cohort/detail/async/latch.hpp>
+#include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/core/bound_source.hpp>
+#include <cohort/detail/core/joined_listeners.hpp>
+#include <cohort/detail/core/message_farewell.hpp>
 #include <cohort/detail/core/offered_source.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/role.hpp>
@@ -38,12 +42,14 @@ public:
   using duration = std::chrono::steady_clock::duration;
   using source_pointer = std::shared_ptr<accept_source>;
 
-  self_core(const asio::any_io_executor& executor, posix::worker_channels channels);
+  self_core(const asio::any_io_executor& executor, posix::worker_channels channels,
+      const message_side& side, const channel_options& options);
 
   /// Says hello and begins to read. Not for a worker that stands alone.
   void start();
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
+  const std::shared_ptr<message_port>& messages() const noexcept { return messages_; }
   bool standalone() const noexcept { return !control_; }
   bool is_connected() const noexcept { return control_ && control_->is_open(); }
   bool draining() const noexcept { return draining_.is_set(); }
@@ -84,13 +90,6 @@ private:
     std::uint32_t credit = 0;
   };
 
-  struct joined_listener {
-    std::uint32_t listener;
-    posix::socket_address asked;
-    std::uint16_t index;
-    std::weak_ptr<offered_source> source;
-  };
-
   bool try_send(const wire::taken& message) override;
   void send(const wire::credit& message) override { send_message(message); }
   void send(const wire::refused& message) override { send_message(message); }
@@ -107,8 +106,6 @@ private:
   void received(const wire::bye_ack&) { finish(); }
 
   void received_offer(const wire::offer& offer, io::received_descriptors& descriptors);
-  source_pointer listen_here(
-      const posix::socket_address& address, const listen_options& options, std::error_code& error);
   void add_source(const source_pointer& source)
   {
     std::erase_if(sources_, [](const auto& each) { return each.expired(); });
@@ -123,11 +120,13 @@ private:
 
   asio::any_io_executor executor_;
   std::optional<io::frame_channel<self_core>> control_;
-  posix::unique_fd messages_;
+  std::shared_ptr<message_port> messages_;
+  std::uint64_t fingerprint_;
+  message_farewell farewell_;
   latch<> draining_;
   latch<> left_;
   std::map<std::uint32_t, std::unique_ptr<pending_listen>> pending_;
-  std::vector<joined_listener> joined_;
+  joined_listeners joined_;
   std::vector<std::weak_ptr<accept_source>> sources_;
   asio::steady_timer deadline_;
   std::optional<duration> drain_for_;
@@ -140,9 +139,11 @@ private:
 
 // Implementation
 
-inline self_core::self_core(const asio::any_io_executor& executor, posix::worker_channels channels)
+inline self_core::self_core(const asio::any_io_executor& executor, posix::worker_channels channels,
+    const message_side& side, const channel_options& options)
     : executor_(executor),
-      messages_(std::move(channels.messages)),
+      messages_(side.open(executor, std::move(channels.messages), options, 0)),
+      fingerprint_(side.fingerprint),
       draining_(executor),
       left_(executor),
       deadline_(executor)
@@ -155,8 +156,16 @@ inline void self_core::start()
 {
   wire::hello hello;
   hello.library = version;
+  hello.schema = fingerprint_;
   send_message(hello);
   control_->start(shared_from_this());
+  messages_->on_progress = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->leave_if_done();
+  };
+  messages_->on_problem = [](const channel_problem& problem) {
+    std::cerr << "cohort: worker " << posix::role().id << ": " << problem.code.message() << ": "
+              << problem.what << '\n';
+  };
 }
 
 template <class Message>
@@ -173,7 +182,7 @@ inline bool self_core::try_send(const wire::taken& message)
 
 inline void self_core::send(const wire::close& message)
 {
-  std::erase_if(joined_, [&](const auto& each) { return each.listener == message.listener; });
+  joined_.remove(message.listener);
   send_message(message);
 }
 
@@ -194,8 +203,10 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
   pending->waiting.add(std::forward<Handler>(handler));
   if (standalone() || options.exclusive()) {
     std::error_code error;
-    source_pointer source = listen_here(address, options, error);
-    pending->waiting.complete_one(error, std::move(source));
+    const auto source =
+        bound_source::listen(executor_, shared_from_this(), address, options, error);
+    if (source) add_source(source);
+    pending->waiting.complete_one(error, source);
     return;
   }
   if (!is_connected()) {
@@ -219,34 +230,17 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
   send_message(message);
 }
 
-inline self_core::source_pointer self_core::listen_here(
-    const posix::socket_address& address, const listen_options& options, std::error_code& error)
-{
-  posix::listen_settings how;
-  how.backlog = options.backlog();
-  how.ipv6_only = options.ipv6_only();
-  how.mode = static_cast<mode_t>(options.mode());
-  posix::unique_fd socket = posix::listen_stream(address, how, error);
-  if (error) return nullptr;
-  const posix::socket_address bound = posix::local_address(socket.get(), error);
-  if (error) return nullptr;
-  auto source = std::make_shared<bound_source>(
-      executor_, shared_from_this(), bound, std::move(socket), error);
-  if (error) return nullptr;
-  add_source(source);
-  return source;
-}
-
 inline std::uint16_t self_core::free_index(const posix::socket_address& asked) const
 {
   // The n-th open listen on port 0 shares its port with every other worker's n-th.
-  for (std::uint16_t index = 0;; ++index) {
-    const auto uses = [&](const auto& one) { return one.asked == asked && one.index == index; };
-    bool used = false;
-    for (const auto& each : joined_) used = used || uses(each);
-    for (const auto& each : pending_) used = used || uses(*each.second);
-    if (!used) return index;
-  }
+  std::uint16_t index = 0;
+  const auto used = [&] {
+    for (const auto& each : pending_)
+      if (each.second->index == index && each.second->asked == asked) return true;
+    return joined_.uses(asked, index);
+  };
+  while (used()) ++index;
+  return index;
 }
 
 inline void self_core::on_frame(
@@ -286,7 +280,7 @@ inline void self_core::received(const wire::listen_reply& reply)
   auto source = std::make_shared<offered_source>(
       executor_, shared_from_this(), *this, address, reply.listener, asked.credit);
   add_source(source);
-  joined_.push_back({reply.listener, asked.asked, asked.index, source});
+  joined_.add(reply.listener, asked.asked, asked.index, source);
   // Whoever asked may have been cancelled meanwhile.
   if (!found.mapped()->waiting.complete_one(std::error_code(), source))
     source->close(asio::error::operation_aborted);
@@ -295,11 +289,8 @@ inline void self_core::received(const wire::listen_reply& reply)
 inline void self_core::received_offer(
     const wire::offer& offer, io::received_descriptors& descriptors)
 {
-  for (const joined_listener& each : joined_) {
-    if (each.listener != offer.listener) continue;
-    if (const auto source = each.source.lock())
-      return source->offered(offer.first, offer.count, descriptors.fds, descriptors.truncated);
-  }
+  if (const auto source = joined_.find(offer.listener))
+    return source->offered(offer.first, offer.count, descriptors.fds, descriptors.truncated);
   // It crossed our `close` on the way: what the primary sent goes back to it.
   wire::refused refused;
   refused.listener = offer.listener;
@@ -312,6 +303,8 @@ inline void self_core::received_offer(
 inline void self_core::received(const wire::drain&)
 {
   last_offer_seen_ = true;
+  // The primary has ended its stream as well.
+  messages_->read_ahead();
   drain();
 }
 
@@ -347,9 +340,11 @@ inline void self_core::leave_if_done()
   }
   if (!is_connected()) return finish();
   if (!last_offer_seen_) return;
+  if (!farewell_.done(*messages_, executor_, [self = weak_from_this()] {
+        if (const auto alive = self.lock()) alive->leave_if_done();
+      }))
+    return;
   bye_sent_ = true;
-  std::error_code ignored;
-  posix::shutdown_write(messages_.get(), ignored);
   send_message(wire::bye());
 }
 
@@ -357,14 +352,15 @@ inline void self_core::finish()
 {
   deadline_.cancel();
   if (control_) control_->close();
-  messages_.reset();
+  messages_->close();
   left_.set(std::error_code());
 }
 
 inline void self_core::abandon()
 {
   if (control_) control_->close();
-  messages_.reset();
+  messages_->on_problem = nullptr;
+  messages_->close();
   deadline_.cancel();
   close_sources(asio::error::operation_aborted);
   draining_.set(asio::error::operation_aborted);
@@ -393,8 +389,7 @@ inline void self_core::primary_lost(std::error_code error)
 
 inline void self_core::on_channel_writable()
 {
-  for (const joined_listener& each : std::vector(joined_))
-    if (const auto source = each.source.lock()) source->writable();
+  joined_.for_each([](offered_source& source) { source.writable(); });
 }
 
 } // namespace cohort::detail

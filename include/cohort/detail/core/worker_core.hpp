@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/async/latch.hpp>
+#include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/io/process.hpp>
 #include <cohort/detail/lifecycle/worker_state.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
@@ -31,6 +32,7 @@ public:
   pid_t pid() const noexcept { return process_->pid(); }
   const worker_state& state() const noexcept { return state_; }
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
+  const std::shared_ptr<message_port>& messages() const noexcept { return messages_; }
 
   void kill(int signal, std::error_code& error) noexcept { process_->signal(signal, error); }
 
@@ -43,9 +45,11 @@ public:
   latch<exit_status>& exited() noexcept { return exited_; }
 
 protected:
-  worker_core(const asio::any_io_executor& executor, worker_id id)
+  worker_core(
+      const asio::any_io_executor& executor, worker_id id, std::shared_ptr<message_port> messages)
       : executor_(executor),
         id_(id),
+        messages_(std::move(messages)),
         online_(executor),
         listening_(executor),
         disconnected_(executor),
@@ -63,6 +67,7 @@ protected:
 
   asio::any_io_executor executor_;
   worker_id id_;
+  std::shared_ptr<message_port> messages_;
   worker_state state_;
   std::shared_ptr<process> process_;
   latch<> online_;

@@ -10,6 +10,7 @@
 #include <asio/io_context.hpp>
 #include <doctest/doctest.h>
 
+#include "support/no_messages.hpp"
 #include "support/noted_host.hpp"
 
 #include <chrono>
@@ -34,7 +35,8 @@ settings sleeping()
 
 struct cluster_test {
   explicit cluster_test(const settings& how = sleeping())
-      : core(std::make_shared<core_type>(context.get_executor(), how, round_robin()))
+      : core(std::make_shared<core_type>(
+            context.get_executor(), how, round_robin(), cohort_test::no_messages()))
   {
   }
   ~cluster_test()

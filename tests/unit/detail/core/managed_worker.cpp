@@ -9,6 +9,7 @@
 #include <asio/io_context.hpp>
 #include <doctest/doctest.h>
 
+#include "support/no_messages.hpp"
 #include "support/noted_host.hpp"
 
 #include <algorithm>
@@ -55,6 +56,8 @@ struct noted_cluster {
   }
   void last_call_done(worker_id) noexcept { worker->last_call_done(); }
   void accept_failed(std::error_code) noexcept {}
+  void offer_failed(std::error_code) noexcept {}
+  std::uint64_t message_fingerprint() const noexcept { return 0; }
   bool ending() const noexcept { return false; }
 
   void note(const cohort::fork_event& event) { say("fork", event); }
@@ -150,7 +153,10 @@ struct worker_test {
     REQUIRE(!error);
     other_messages = std::move(messages.second);
     cluster.worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(), 5,
-        cluster, std::move(control.first), std::move(messages.first), how);
+        cluster, std::move(control.first),
+        cohort_test::no_messages().open(
+            context.get_executor(), std::move(messages.first), cohort::channel_options(), 5),
+        how);
     peer = std::make_shared<played_worker>(context.get_executor(), std::move(control.second));
     if (peer_reads) peer->start();
     posix::child_options options;
@@ -687,7 +693,10 @@ TEST_CASE("a program that cannot be started leaves nothing behind")
   auto control = posix::stream_pair(error);
   auto messages = posix::stream_pair(error);
   const auto worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(), 5,
-      cluster, std::move(control.first), std::move(messages.first), cohort::settings());
+      cluster, std::move(control.first),
+      cohort_test::no_messages().open(
+          context.get_executor(), std::move(messages.first), cohort::channel_options(), 5),
+      cohort::settings());
   posix::child_options options;
   options.path = "/nowhere/to/be/found";
   worker->start(options, error);

@@ -8,6 +8,7 @@
 #include <asio/io_context.hpp>
 #include <doctest/doctest.h>
 
+#include "support/no_messages.hpp"
 #include "support/noted_host.hpp"
 
 #include <chrono>
@@ -19,6 +20,7 @@
 
 using namespace cohort::detail;
 using cohort::listen_options;
+using cohort_test::no_messages;
 using namespace std::chrono_literals;
 
 namespace {
@@ -39,6 +41,11 @@ public:
   void send(const Message& message)
   {
     channel_.send(wire::control_frame(message).bytes());
+    if constexpr (!std::is_same_v<Message, wire::drain>) return;
+    // A primary ends its messages with it.
+    std::error_code error;
+    posix::shutdown_write(messages_.get(), error);
+    CHECK(!error);
   }
   void send_raw(const std::vector<std::byte>& bytes) { channel_.send(bytes); }
 
@@ -139,7 +146,8 @@ struct self_test {
     posix::worker_channels channels;
     channels.control = std::move(control.second);
     channels.messages = std::move(messages.second);
-    self = std::make_shared<self_core>(context.get_executor(), std::move(channels));
+    self = std::make_shared<self_core>(
+        context.get_executor(), std::move(channels), no_messages(), cohort::channel_options());
     // Never let a test's process end.
     self->on_primary_lost(30s);
     primary->start();
@@ -538,7 +546,8 @@ TEST_CASE("an exclusive listen binds here and asks nobody")
 TEST_CASE("a worker that stands alone binds for itself, and only its own drain ends it")
 {
   asio::io_context context;
-  const auto self = std::make_shared<self_core>(context.get_executor(), posix::worker_channels());
+  const auto self = std::make_shared<self_core>(
+      context.get_executor(), posix::worker_channels(), no_messages(), cohort::channel_options());
   CHECK(self->standalone());
   CHECK_FALSE(self->is_connected());
   std::shared_ptr<accept_source> source;
@@ -557,7 +566,8 @@ TEST_CASE("a worker that stands alone binds for itself, and only its own drain e
 TEST_CASE("listeners that have closed leave nothing behind")
 {
   asio::io_context context;
-  const auto self = std::make_shared<self_core>(context.get_executor(), posix::worker_channels());
+  const auto self = std::make_shared<self_core>(
+      context.get_executor(), posix::worker_channels(), no_messages(), cohort::channel_options());
   const auto listen_once = [&] {
     std::shared_ptr<accept_source> source;
     self->listen([&](std::error_code, std::shared_ptr<accept_source> made) { source = made; },
@@ -576,7 +586,8 @@ TEST_CASE("listeners that have closed leave nothing behind")
 TEST_CASE("an error of binding alone is the result")
 {
   asio::io_context context;
-  const auto self = std::make_shared<self_core>(context.get_executor(), posix::worker_channels());
+  const auto self = std::make_shared<self_core>(
+      context.get_executor(), posix::worker_channels(), no_messages(), cohort::channel_options());
   std::error_code error;
   const auto other = posix::listen_stream(self_test::loopback(), posix::listen_settings(), error);
   std::error_code seen;

@@ -17,7 +17,7 @@ namespace {
 class shown_worker final : public worker_core {
 public:
   shown_worker(const asio::any_io_executor& executor, cohort::worker_id id)
-      : worker_core(executor, id)
+      : worker_core(executor, id, nullptr)
   {
   }
   void disconnect(duration) override {}
