@@ -4,6 +4,7 @@
 // The examples, as their users run them.
 
 #include "support/program.hpp"
+#include "support/scratch.hpp"
 
 #include <asio/buffer.hpp>
 #include <asio/io_context.hpp>
@@ -14,7 +15,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
+#include <memory>
 #include <string>
 #include <sys/time.h>
 
@@ -47,6 +50,14 @@ public:
     const std::string answer = ahead_.substr(0, size);
     ahead_.erase(0, size);
     return answer;
+  }
+
+  std::string receive_line()
+  {
+    const std::size_t size = asio::read_until(socket_, asio::dynamic_buffer(ahead_), '\n');
+    const std::string line = ahead_.substr(0, size);
+    ahead_.erase(0, size);
+    return line;
   }
 
   // Everything until the end of the stream; then it closes, as the server waits for.
@@ -135,6 +146,56 @@ TEST_CASE("02_existing_server greets from all workers and ends by itself")
     CHECK(server.wait() == 0);
     CHECK(server.errors() == "");
   }
+}
+
+TEST_CASE("05_request_counter counts what it asked its workers")
+{
+  program counter({example("05_request_counter"), "--requests", "20"});
+  CHECK(counter.line() == "requests: 20");
+  CHECK(counter.wait() == 0);
+  CHECK(counter.errors() == "");
+}
+
+TEST_CASE("06_work_queue does all its work although a worker crashes")
+{
+  program queue({example("06_work_queue")});
+  CHECK(queue.line() == "50000 to 60000: the channel is disconnected");
+  CHECK(queue.line() == "9592 primes");
+  CHECK(queue.wait() == 0);
+}
+
+TEST_CASE("07_passing_files counts the lines of a file and gets a filled buffer")
+{
+  const scratch_directory place;
+  std::ofstream(place.file("lines")) << "one\ntwo\nthree\n";
+  program passing({example("07_passing_files"), place.file("lines")});
+  CHECK(passing.line() == place.file("lines") + " has 3 lines");
+  CHECK(passing.line() == "67108864 of 67108864 bytes in a memfd are 42");
+  CHECK(passing.wait() == 0);
+  CHECK(passing.errors() == "");
+}
+
+TEST_CASE("08_chat tells everybody what one says, whatever worker they are at")
+{
+  program chat({example("08_chat"), "0"});
+  const std::string where = chat.line();
+  REQUIRE(where.starts_with("listening on port "));
+  const auto port = static_cast<unsigned short>(std::stoi(where.substr(18)));
+  std::vector<std::unique_ptr<browser>> users;
+  for (int i = 0; i != 4; ++i) users.push_back(std::make_unique<browser>(port));
+  // Each is heard by itself first, so that its worker knows of it.
+  for (const auto& each : users) {
+    each->send("here\n");
+    CHECK(each->receive_line() == "here\n");
+  }
+  users.front()->send("hello all\n");
+  for (const auto& each : users) {
+    std::string heard = "here\n";
+    while (heard == "here\n") heard = each->receive_line();
+    CHECK(heard == "hello all\n");
+  }
+  chat.signal(SIGTERM);
+  CHECK(chat.wait() == 0);
 }
 
 TEST_CASE("http_server answers what it is asked")
