@@ -21,7 +21,7 @@
 
 using namespace cohort_test;
 using namespace std::chrono_literals;
-using exits = std::vector<cohort::exit_event>;
+using all_exits = std::vector<cohort::exit_event>;
 
 TEST_CASE("disconnect completes after all exits, with their statuses")
 {
@@ -31,7 +31,7 @@ TEST_CASE("disconnect completes after all exits, with their statuses")
     cohort::worker killed = co_await primary.start();
     killed.kill(SIGKILL);
     co_await killed.exited();
-    const exits all = co_await primary.cluster().disconnect();
+    const all_exits all = co_await primary.cluster().disconnect();
     CHECK(all.size() == 3);
     for (const cohort::worker& each : workers) CHECK(each.is_dead());
     for (const cohort::exit_event& each : all) {
@@ -59,7 +59,7 @@ TEST_CASE("disconnect waits for the slowest worker, not for the first")
     co_await primary.in_thread(ask_once);
     cohort::worker slow = workers[first.worker - 1];
     cohort::worker fast = workers[2 - first.worker];
-    primary.cluster().disconnect([&completed](std::error_code, const exits& all) {
+    primary.cluster().disconnect([&completed](std::error_code, const all_exits& all) {
       completed = true;
       CHECK(all.size() == 2);
     });
@@ -76,13 +76,13 @@ TEST_CASE("disconnect of a cluster without workers completes, though not at once
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
     bool completed = false;
-    primary.cluster().disconnect([&](std::error_code error, const exits& all) {
+    primary.cluster().disconnect([&](std::error_code error, const all_exits& all) {
       completed = true;
       CHECK_FALSE(error);
       CHECK(all.empty());
     });
     CHECK_FALSE(completed);
-    const exits again = co_await primary.cluster().disconnect();
+    const all_exits again = co_await primary.cluster().disconnect();
     CHECK(again.empty());
     CHECK(completed);
   });
@@ -95,7 +95,7 @@ TEST_CASE("disconnects at the same time complete together, and forks fail meanwh
   primary.run([&]() -> awaitable<void> {
     co_await primary.start(2);
     int completed = 0;
-    const auto count_it = [&](std::error_code error, const exits& all) {
+    const auto count_it = [&](std::error_code error, const all_exits& all) {
       CHECK_FALSE(error);
       CHECK(all.size() == 2);
       ++completed;
@@ -107,7 +107,7 @@ TEST_CASE("disconnects at the same time complete together, and forks fail meanwh
     co_await cluster.co_fork(token);
     CHECK(error == cohort::error::shutting_down);
     CHECK(error == cohort::condition::ending);
-    const exits all = co_await cluster.disconnect();
+    const all_exits all = co_await cluster.disconnect();
     CHECK(all.size() == 2);
     CHECK(completed == 2);
     // Over is over: the next one forks again, and its numbers go on.
@@ -126,7 +126,7 @@ TEST_CASE("the deadline of disconnect ends workers with live connections")
     client live(where);
     auto ask_once = [&] { live.ask("keep"); };
     co_await primary.in_thread(ask_once);
-    const exits all = co_await primary.cluster().disconnect(100ms);
+    const all_exits all = co_await primary.cluster().disconnect(100ms);
     REQUIRE(all.size() == 1);
     CHECK(all.front().status.signal() == SIGTERM);
     CHECK(all.front().voluntary);
@@ -218,7 +218,7 @@ TEST_CASE("a cluster on a strand lives in a context that four threads run")
       co_await worker.listening();
       workers[static_cast<std::size_t>(i % 3)] = worker;
     }
-    const exits all = co_await cluster.disconnect(10s);
+    const all_exits all = co_await cluster.disconnect(10s);
     CHECK(all.size() == 3);
   };
   std::future<void> supervised = asio::co_spawn(strand, supervise(), asio::use_future);

@@ -61,14 +61,14 @@ using asio::awaitable;
 using asio::redirect_error;
 using asio::use_awaitable;
 
-using protocol = cohort::protocol<cohort::to_primary<result, blob>, cohort::to_worker<task, blob>,
-    cohort::binary_codec>;
+using job_protocol = cohort::protocol<cohort::to_primary<result, blob>,
+    cohort::to_worker<task, blob>, cohort::binary_codec>;
 // What a later version of the program may have.
 using later_protocol = cohort::protocol<cohort::to_primary<result, only_new>,
     cohort::to_worker<task, blob>, cohort::binary_codec>;
-using cluster_type = cohort::cluster<cohort::round_robin, protocol>;
+using cluster_type = cohort::cluster<cohort::round_robin, job_protocol>;
 using worker_type = cluster_type::worker_type;
-using self_type = cohort::basic_this_worker<protocol>;
+using self_type = cohort::basic_this_worker<job_protocol>;
 
 result answer_to(const task& asked)
 {
@@ -167,6 +167,16 @@ const cohort_test::worker_role json_role("json echo", [](int, char**) {
     }
   };
   asio::co_spawn(context, echo(self), asio::detached);
+  context.run();
+  return EXIT_SUCCESS;
+});
+
+const cohort_test::worker_role rude_role("rude messages", [](int, char**) {
+  asio::io_context context(1);
+  self_type self(context);
+  // The message channel has this number, see docs/protocol.md; all ones are no header.
+  const std::string garbage(64, '\xff');
+  [[maybe_unused]] const auto written = ::write(4, garbage.data(), garbage.size());
   context.run();
   return EXIT_SUCCESS;
 });
@@ -393,6 +403,22 @@ TEST_CASE("a worker of another version is told apart, and what is unknown of it 
     CHECK(skipped.code == cohort::error::unknown_message);
     CHECK(skipped.worker == other.id());
     co_await cluster.disconnect();
+  });
+}
+
+TEST_CASE("a worker that writes no frames into its message channel is reported and killed")
+{
+  with_cluster([](cluster_type& cluster) -> awaitable<void> {
+    auto errors = cluster.subscribe<cohort::error_event>();
+    worker_type worker = co_await cluster.co_fork(role("rude messages"));
+    std::error_code end;
+    co_await worker.receive(redirect_error(use_awaitable, end));
+    CHECK(end == cohort::error::disconnected);
+    auto reported = co_await errors.next();
+    CHECK(reported.code == cohort::error::message_too_large);
+    CHECK(reported.worker == worker.id());
+    const cohort::exit_status status = co_await worker.exited();
+    CHECK(status.signal() == SIGKILL);
   });
 }
 

@@ -23,15 +23,9 @@ namespace {
 using asio::awaitable;
 using asio::ip::tcp;
 
-std::string variable(const char* name)
-{
-  const char* const value = std::getenv(name);
-  return value ? value : "";
-}
-
 awaitable<void> listen_with_two(cohort::cluster<>& cluster)
 {
-  const std::string lost = variable("COHORT_TEST_LOST");
+  const std::string lost = cohort_test::variable("COHORT_TEST_LOST");
   for (int i = 0; i != 2; ++i) {
     cohort::worker worker =
         co_await cluster.co_fork(cohort_test::server().set("COHORT_TEST_LOST", lost));
@@ -60,7 +54,7 @@ awaitable<void> echo_forever(cohort::connection<tcp> client)
 
 awaitable<void> serve(cohort::this_worker& self)
 {
-  const std::string what = variable("COHORT_TEST_RUN");
+  const std::string what = cohort_test::variable("COHORT_TEST_RUN");
   if (what == "serve throws") throw std::runtime_error("serve failed");
   if (what == "serve returns") co_return;
   auto acceptor = co_await self.listen(tcp::endpoint(asio::ip::address_v4::loopback(), 0));
@@ -72,7 +66,7 @@ awaitable<void> serve(cohort::this_worker& self)
 
 awaitable<void> supervise(cohort::cluster<>& cluster)
 {
-  const std::string what = variable("COHORT_TEST_RUN");
+  const std::string what = cohort_test::variable("COHORT_TEST_RUN");
   auto exits = cluster.subscribe<cohort::exit_event>();
   cohort::worker worker = co_await cluster.co_fork();
   if (what == "serve throws" || what == "serve returns") {

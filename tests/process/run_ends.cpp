@@ -52,7 +52,7 @@ awaitable<void> wait_for_ever(asio::any_io_executor executor)
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-awaitable<void> serve(cohort::this_worker& self)
+awaitable<void> serve_until_told(cohort::this_worker& self)
 {
   if (mode() == "worker left") {
     asio::co_spawn(self.get_executor(), wait_for_ever(self.get_executor()), asio::detached);
@@ -70,7 +70,7 @@ awaitable<void> serve(cohort::this_worker& self)
   }
 }
 
-awaitable<void> supervise(cohort::cluster<>& cluster)
+awaitable<void> supervise_to_the_end(cohort::cluster<>& cluster)
 {
   if (mode() == "worker left") {
     cohort::worker worker = co_await cluster.co_fork();
@@ -107,10 +107,10 @@ awaitable<void> supervise(cohort::cluster<>& cluster)
 COHORT_TEST_WORKER_ROLE(run_ends)
 {
   if (cohort::is_primary()) ::setpgid(0, 0);
-  return cohort::run(argc, argv, supervise, serve);
+  return cohort::run(argc, argv, supervise_to_the_end, serve_until_told);
 }
 
-role_program running(const std::string& what)
+role_program ending_by(const std::string& what)
 {
   return role_program("run_ends", "COHORT_TEST_RUN=" + what);
 }
@@ -121,7 +121,7 @@ TEST_CASE("run: the program ends with its last worker, whatever else waits in th
 {
   for (const char* what : {"held", "timer"}) {
     CAPTURE(what);
-    role_program one = running(what);
+    role_program one = ending_by(what);
     const address where = one.listening();
     const int worker = one.number("worker");
     client live(where);
@@ -134,7 +134,7 @@ TEST_CASE("run: the program ends with its last worker, whatever else waits in th
 
 TEST_CASE("run: a worker that leaves by itself ends the program when it was the last")
 {
-  role_program one = running("held");
+  role_program one = ending_by("held");
   const address where = one.listening();
   const int worker = one.number("worker");
   client live(where);
@@ -146,7 +146,7 @@ TEST_CASE("run: a worker that leaves by itself ends the program when it was the 
 
 TEST_CASE("run: a worker that has left and goes on is ended by SIGTERM")
 {
-  role_program one = running("worker left");
+  role_program one = ending_by("worker left");
   const int worker = one.number("left");
   // Its handler for signals is gone a moment after it says so.
   ::poll(nullptr, 0, 50);
@@ -157,7 +157,7 @@ TEST_CASE("run: a worker that has left and goes on is ended by SIGTERM")
 
 TEST_CASE("run: SIGTERM to the whole process group loses nobody who waits")
 {
-  role_program one = running("group");
+  role_program one = ending_by("group");
   const address where = one.listening();
   one.number("worker");
   std::vector<client> holders;
@@ -196,7 +196,7 @@ TEST_CASE("run: SIGTERM to the whole process group loses nobody who waits")
 
 TEST_CASE("run: after supervise has failed, the first signal is the first")
 {
-  role_program one = running("throws");
+  role_program one = ending_by("throws");
   const address where = one.listening();
   const int worker = one.number("worker");
   client live(where);

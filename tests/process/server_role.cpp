@@ -13,7 +13,7 @@
 //
 // Verbs of a connection: get (answer and close), keep (answer, the next request may follow), late
 // (answer when one more line has come), give_away (answer, and keep the socket without its lease),
-// crash, exit. Commands: see `server::carry_out`.
+// crash, exit. Commands: see `serving_worker::carry_out`.
 
 #include <cohort/acceptor.hpp>
 #include <cohort/message/json.hpp>
@@ -50,12 +50,6 @@ using asio::ip::tcp;
 using cohort_test::listen_spec;
 using local = asio::local::stream_protocol;
 
-std::string variable(const char* name)
-{
-  const char* const value = std::getenv(name);
-  return value ? value : "";
-}
-
 /// One acceptor, whatever its protocol.
 struct listening {
   virtual ~listening() = default;
@@ -69,13 +63,13 @@ struct listening {
   std::string ended = "not ended";
 };
 
-class server;
+class serving_worker;
 
 template <class Protocol>
 class listening_on final : public listening,
                            public std::enable_shared_from_this<listening_on<Protocol>> {
 public:
-  listening_on(server& owner, cohort::acceptor<Protocol> acceptor)
+  listening_on(serving_worker& owner, cohort::acceptor<Protocol> acceptor)
       : owner_(owner),
         acceptor_(std::move(acceptor))
   {
@@ -96,15 +90,15 @@ public:
 private:
   awaitable<void> loop();
 
-  server& owner_;
+  serving_worker& owner_;
   cohort::acceptor<Protocol> acceptor_;
   unsigned wanted_ = 0;
   bool running_ = false;
 };
 
-class server {
+class serving_worker {
 public:
-  server() : control_(context_), self_((open_control(), context_)) {}
+  serving_worker() : control_(context_), self_((open_control(), context_)) {}
 
   int run()
   {
@@ -260,7 +254,7 @@ private:
 };
 
 template <class Connection>
-awaitable<void> server::talk(Connection client)
+awaitable<void> serving_worker::talk(Connection client)
 {
   std::string received;
   auto buffer = asio::dynamic_buffer(received);
@@ -323,7 +317,7 @@ awaitable<void> listening_on<Protocol>::loop()
 
 COHORT_TEST_WORKER_ROLE(server)
 {
-  class server one;
+  serving_worker one;
   return one.run();
 }
 

@@ -245,6 +245,7 @@ TEST_CASE("co_fork_all starts one worker for each processor")
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
     auto& cluster = primary.cluster();
+    cluster.setup(cohort::settings().exec("/bin/sleep").args({"100"}));
     const std::vector<cohort::worker> workers = co_await cluster.co_fork_all();
     CHECK(workers.size() == cohort::available_parallelism());
     CHECK(cluster.workers().size() == workers.size());

@@ -203,6 +203,11 @@ int main(int argc, char** argv)
     return run(argc, argv);
   }
 
+  if (is_set("COHORT_WORKER_ID")) {
+    std::fprintf(stderr, "a worker needs a role\n");
+    return 97;
+  }
+
   doctest::Context context(argc, argv);
   const int status = context.run();
   if (context.shouldExit()) return status;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -38,6 +39,13 @@ private:
     return roles;
   }
 };
+
+/// A variable of this process's environment; empty when it is not there.
+inline std::string variable(const char* name)
+{
+  const char* const value = std::getenv(name);
+  return value ? value : "";
+}
 
 } // namespace cohort_test
 

@@ -146,7 +146,10 @@ constexpr std::uint32_t fingerprint(std::uint32_t seed, const message_list<Messa
 
 /// Whether a type is defined where this is looked at first.
 template <class T>
-inline constexpr bool is_complete = requires { sizeof(T); };
+inline constexpr bool is_complete = requires
+{
+  sizeof(T);
+};
 
 /// What both sides of a protocol compare in their hello.
 template <class Protocol>

@@ -113,6 +113,7 @@ private:
   pending writing_ = pending::nothing;
   bool timer_runs_ = false;
   bool in_read_ = false;
+  bool drained_ = false;
   bool to_end_ = false;
   bool was_reset_ = false;
   bool input_ended_ = false;
@@ -186,6 +187,8 @@ void message_transport<Owner>::read(Owner& owner)
   std::size_t total = 0;
   // What was read before, and not wanted then, comes first.
   while (deliver(owner)) {
+    // Nothing more was there the last time; waiting looks at the socket anew.
+    if (std::exchange(drained_, false) && !to_end_) return wait_readable();
     if (!to_end_ && total >= byte_budget_) {
       reading_ = pending::handler;
       return later([this](Owner& self) {
@@ -199,10 +202,7 @@ void message_transport<Owner>::read(Owner& owner)
     if (error) return read_failed(owner, error);
     if (arrived.bytes == 0) return end_input(owner, input_.end_reason());
     total += arrived.bytes;
-    if (arrived.drained && !to_end_) {
-      if (deliver(owner)) wait_readable();
-      return;
-    }
+    drained_ = arrived.drained;
   }
 }
 

@@ -6,12 +6,12 @@
 #include <cohort/detail/core/escalation.hpp>
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
+#include <cohort/detail/lifecycle/unanswered_offers.hpp>
 #include <cohort/detail/posix/child.hpp>
 #include <cohort/detail/wire/control.hpp>
 #include <cohort/error.hpp>
 #include <cohort/settings.hpp>
 
-#include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <memory>
@@ -65,7 +65,6 @@ private:
   bool received(const Message& message);
 
   void count_taken(const wire::frame_view& frame);
-  void answered(std::size_t offers);
 
   template <class Message>
   void send(const Message& message);
@@ -77,6 +76,7 @@ private:
   void condemn();
   void publish_exit();
   void report(const char* what, std::error_code error);
+  void message_problem(const channel_problem& problem);
   void process_exited(exit_status status);
 
   auto self() { return this->shared_from_this(); }
@@ -85,9 +85,7 @@ private:
   io::frame_channel<managed_worker> control_;
   settings how_;
   escalation end_;
-  // On all its listeners; a worker that joins another one while it has much to answer gets no more.
-  std::size_t open_offers_ = 0;
-  bool offers_refused_ = false;
+  unanswered_offers offers_;
   // Why it was condemned, if it was.
   std::error_code violation_ = error::protocol_violation;
   bool drain_written_ = false;
@@ -121,7 +119,7 @@ void managed_worker<Cluster>::start(const posix::child_options& options, std::er
   if (error) return messages_->close();
   control_.start(self());
   messages_->on_problem = [weak = this->weak_from_this()](const channel_problem& problem) {
-    if (const auto self = weak.lock()) self->report(problem.what.c_str(), problem.code);
+    if (const auto self = weak.lock()) self->message_problem(problem);
   };
 }
 
@@ -129,14 +127,11 @@ template <class Cluster>
 bool managed_worker<Cluster>::send_offer(
     const wire::offer& message, std::span<const int> descriptors) noexcept
 {
-  if (open_offers_ + descriptors.size() > wire::max_outstanding) {
-    offers_refused_ = true;
-    return false;
-  }
+  if (!offers_.has_room(descriptors.size())) return false;
   // A broken channel takes nothing either; its end is reported on its own.
   std::error_code error;
   if (control_.try_send(wire::control_frame(message).bytes(), descriptors, error)) {
-    open_offers_ += descriptors.size();
+    offers_.offered(descriptors.size());
     return true;
   }
   if (error && error != error::disconnected) cluster_->offer_failed(error);
@@ -201,16 +196,9 @@ bool managed_worker<Cluster>::received(const Message& message)
     return true;
   }
   if (!cluster_->connections().received(id_, message)) return false;
-  if constexpr (requires { message.first; }) answered(message.count);
+  if constexpr (requires { message.first; })
+    if (offers_.answered(message.count)) cluster_->connections().writable(id_);
   return true;
-}
-
-template <class Cluster>
-void managed_worker<Cluster>::answered(std::size_t offers)
-{
-  // Answers about a listener that has ended meanwhile count as well: they were offers once.
-  open_offers_ -= std::min(open_offers_, offers);
-  if (std::exchange(offers_refused_, false)) cluster_->connections().writable(id_);
 }
 
 template <class Cluster>
@@ -353,6 +341,17 @@ void managed_worker<Cluster>::report(const char* what, std::error_code error)
   event.code = error;
   event.what = what;
   cluster_->publish(about(event));
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::message_problem(const channel_problem& problem)
+{
+  // A message may be skipped; bytes that are no frame are a violation here as well.
+  const bool broken =
+      problem.code == error::protocol_violation || problem.code == error::message_too_large;
+  if (!broken) return report(problem.what.c_str(), problem.code);
+  violation_ = problem.code;
+  apply(state_.violated());
 }
 
 template <class Cluster>

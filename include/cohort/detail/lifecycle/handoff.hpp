@@ -47,7 +47,8 @@ public:
 
   /// A connection that is older than `patience` goes to any member, even if the policy says wait.
   explicit handoff(Policy policy, clock::duration patience = std::chrono::seconds(5))
-      : policy_(std::move(policy)), patience_(patience)
+      : policy_(std::move(policy)),
+        patience_(patience)
   {
   }
 
@@ -100,8 +101,8 @@ public:
   /// credit until it grants again. Because they are unusable: a failed try for each, and those that
   /// have failed `max_tries` times are passed to `close(Connection)`.
   template <class Close>
-  bool refused(worker_id worker, std::uint64_t first, std::size_t count,
-      wire::refuse_reason reason, Close&& close) noexcept;
+  bool refused(worker_id worker, std::uint64_t first, std::size_t count, wire::refuse_reason reason,
+      Close&& close) noexcept;
 
   /// `leases` of what the member owns have ended.
   bool released(worker_id worker, std::uint32_t leases) noexcept;
