@@ -134,7 +134,7 @@ bool managed_worker<Cluster>::send_offer(
     offers_.offered(descriptors.size());
     return true;
   }
-  if (error && error != error::disconnected) cluster_->offer_failed(error);
+  if (error && error != condition::peer_gone) cluster_->offer_failed(error);
   return false;
 }
 

@@ -13,6 +13,7 @@
 #include "support/noted_host.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -56,7 +57,7 @@ struct noted_cluster {
   }
   void last_call_done(worker_id) noexcept { worker->last_call_done(); }
   void accept_failed(std::error_code) noexcept {}
-  void offer_failed(std::error_code) noexcept {}
+  void offer_failed(std::error_code) noexcept { offer_failures = true; }
   std::uint64_t message_fingerprint() const noexcept { return 0; }
   bool ending() const noexcept { return false; }
 
@@ -88,6 +89,7 @@ struct noted_cluster {
   cohort::listening_event listening;
   cohort::error_event failure;
   cohort::exit_event exit;
+  bool offer_failures = false;
 };
 
 // The worker's side of the control channel, played by the test.
@@ -683,6 +685,24 @@ TEST_CASE("a worker that outlives its cluster is fenced and tells nobody")
   test.worker().kill(SIGTERM, error);
   CHECK(error == std::errc::no_such_process);
   test.worker().disconnect(1s);
+}
+
+TEST_CASE("an offer to a worker that has just gone fails without a report: its end is one")
+{
+  worker_test test;
+  test.come_online();
+  test.peer->close();
+  std::error_code error;
+  const auto connection = posix::stream_pair(error);
+  const std::array<int, 1> numbers{connection.first.get()};
+  wire::offer message;
+  message.listener = 1;
+  message.first = 1;
+  message.count = 1;
+  CHECK_FALSE(test.worker().send_offer(message, numbers));
+  CHECK_FALSE(test.cluster.offer_failures);
+  test.kill();
+  test.run();
 }
 
 TEST_CASE("a program that cannot be started leaves nothing behind")
