@@ -118,8 +118,10 @@ void message_hub<Received>::receive(Handler&& handler)
     return complete_later<Received>(
         executor_, std::forward<Handler>(handler), asio::error::operation_aborted, Received());
   waiting_.add(std::forward<Handler>(handler));
-  for (std::size_t i = 0; i != channels_.size() && waiting(); ++i)
-    if (const auto channel = channels_[i].lock()) channel->want();
+  for (std::size_t i = 0; i != channels_.size() && waiting(); ++i) {
+    next_ = (next_ + 1) % channels_.size();
+    if (const auto channel = channels_[next_].lock()) channel->want();
+  }
 }
 
 template <class Received>

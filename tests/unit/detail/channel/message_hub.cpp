@@ -17,9 +17,18 @@ using hub_type = cohort::detail::message_hub<int>;
 
 struct channel final : cohort::detail::message_source<int> {
   std::deque<int> messages;
+  // What a wish reads, one at a time.
+  std::deque<int> unread;
+  hub_type* hub = nullptr;
   int wanted = 0;
 
-  void want() override { ++wanted; }
+  void want() override
+  {
+    ++wanted;
+    if (unread.empty()) return;
+    int next = unread.front();
+    if (hub->offer(next)) unread.pop_front();
+  }
   bool take(int& into) override
   {
     if (messages.empty()) return false;
@@ -64,6 +73,24 @@ TEST_CASE("a hub takes one message of each channel in turn")
   f.run();
   CHECK(f.got == std::vector<int>{11, 1, 12, 2, 3});
   CHECK(first->wanted == 0);
+}
+
+TEST_CASE("channels that have much to read take turns as well")
+{
+  fixture f;
+  const auto first = std::make_shared<channel>(), second = std::make_shared<channel>();
+  for (const auto& each : {first, second}) {
+    each->hub = &f.hub;
+    f.hub.add(each);
+  }
+  first->unread = {1, 2, 3};
+  second->unread = {11, 12, 13};
+  // Both are asked for the first message; who comes second keeps its own.
+  for (int i = 0; i != 4; ++i) f.receive();
+  f.run();
+  REQUIRE(f.got.size() == 4);
+  CHECK(first->unread.size() == 1);
+  CHECK(second->unread.size() == 1);
 }
 
 TEST_CASE("who waits at a hub makes all channels read, and gets what one offers")
