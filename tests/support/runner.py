@@ -207,7 +207,9 @@ def main():
     folder = os.path.abspath(arguments.build)
     targets = built_targets(folder)
     header_target = next((name for name in targets if name.startswith("tests/headers/")), None)
-    build(folder, arguments.jobs, [name for name in targets if name != header_target], totals)
+    programs = [name for name in targets if name != header_target]
+    if programs:
+        build(folder, arguments.jobs, programs, totals)
     for name in PROGRAMS:
         run_program(folder, name, arguments.pattern, totals)
     quick = bool(arguments.pattern)

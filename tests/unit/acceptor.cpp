@@ -28,6 +28,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace acceptor_test {
+
 using asio::ip::tcp;
 using cohort::acceptor;
 using cohort::connection;
@@ -319,3 +321,5 @@ TEST_CASE("a coroutine that owns its acceptor goes with the context")
   }
   CHECK(alive.use_count() == 1);
 }
+
+} // namespace acceptor_test

@@ -9,6 +9,8 @@
 #include <array>
 #include <type_traits>
 
+namespace candidate_test {
+
 using cohort::candidate;
 using cohort::connection_info;
 
@@ -89,3 +91,5 @@ TEST_CASE("bytes that no address has are cut off")
   const connection_info info(many, 1, connection_info::clock::time_point());
   CHECK(info.peer_address().size() == 16);
 }
+
+} // namespace candidate_test

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace channel_options_test {
+
 TEST_CASE("channel options are set one by one, in one expression or in several")
 {
   cohort::channel_options options;
@@ -20,3 +22,5 @@ TEST_CASE("channel options are set one by one, in one expression or in several")
   // A message and its type have to fit into a frame.
   CHECK(cohort::channel_options().max_message_size(0xffffffff).max_message_size() == 0xfffffff7);
 }
+
+} // namespace channel_options_test

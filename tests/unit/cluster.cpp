@@ -26,6 +26,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace cluster_test {
+
 using namespace cohort;
 using namespace std::chrono_literals;
 
@@ -270,3 +272,5 @@ TEST_CASE("counters begin at zero")
   CHECK(test.primary.counters().accepted == 0);
   CHECK(test.primary.counters().closed == 0);
 }
+
+} // namespace cluster_test

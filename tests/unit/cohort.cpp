@@ -7,6 +7,8 @@
 
 #include <type_traits>
 
+namespace cohort_test {
+
 // The umbrella has everything that programs name.
 static_assert(std::is_class_v<cohort::cluster<>>);
 static_assert(std::is_class_v<cohort::worker>);
@@ -23,3 +25,5 @@ TEST_CASE("this process is a primary, and may use at least one processor")
   CHECK_FALSE(cohort::is_worker());
   CHECK(cohort::available_parallelism() >= 1);
 }
+
+} // namespace cohort_test

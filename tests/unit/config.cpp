@@ -10,6 +10,8 @@
 
 #include <concepts>
 
+namespace config_test {
+
 namespace {
 
 using strand = asio::strand<asio::any_io_executor>;
@@ -29,3 +31,5 @@ TEST_CASE("the version is major * 10000 + minor * 100 + patch")
   CHECK(cohort::version / 100 % 100 == 1);
   CHECK(cohort::version % 100 == 0);
 }
+
+} // namespace config_test

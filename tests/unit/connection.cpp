@@ -26,6 +26,8 @@
 #include <type_traits>
 #include <unistd.h>
 
+namespace connection_test {
+
 using asio::ip::tcp;
 using asio::local::stream_protocol;
 using cohort::connection;
@@ -289,3 +291,5 @@ TEST_CASE("a constant connection shows its socket and its peer")
   CHECK(server.lowest_layer().is_open());
   CHECK(server.remote_endpoint().path().empty());
 }
+
+} // namespace connection_test

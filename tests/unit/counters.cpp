@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace counters_test {
+
 TEST_CASE("counters begin at zero")
 {
   const cohort::connection_counters counters;
@@ -16,3 +18,5 @@ TEST_CASE("counters begin at zero")
   CHECK(counters.lost == 0);
   CHECK(counters.closed == 0);
 }
+
+} // namespace counters_test

@@ -9,6 +9,8 @@
 #include <utility>
 #include <variant>
 
+namespace envelope_test {
+
 TEST_CASE("an envelope calls the function for the type of its message")
 {
   cohort::envelope<std::variant<int, std::string>> envelope;
@@ -34,3 +36,5 @@ TEST_CASE("an envelope of one type is the message itself")
   const auto moved = std::move(envelope);
   CHECK(*moved.message == 3);
 }
+
+} // namespace envelope_test

@@ -7,6 +7,8 @@
 
 #include <string_view>
 
+namespace environment_test {
+
 using cohort::environment;
 using namespace std::string_view_literals;
 
@@ -45,3 +47,5 @@ TEST_CASE("a name that no environment can hold is refused")
   CHECK_THROWS_AS(variables.set("A\0B"sv, "1"), std::invalid_argument);
   CHECK(variables.values().empty());
 }
+
+} // namespace environment_test

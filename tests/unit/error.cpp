@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace error_test {
+
 using cohort::condition;
 using cohort::error;
 
@@ -88,3 +90,5 @@ TEST_CASE("an unknown condition means no code at all")
   const std::error_condition unknown(99, cohort::condition_category());
   for (const error each : all_errors) CHECK(std::error_code(each) != unknown);
 }
+
+} // namespace error_test

@@ -8,6 +8,8 @@
 #include <concepts>
 #include <type_traits>
 
+namespace event_test {
+
 namespace {
 
 template <class Event>
@@ -54,3 +56,5 @@ TEST_CASE("an event passes through the variant with all that it holds")
   CHECK(found->address == "::1");
   CHECK(found->port == 80);
 }
+
+} // namespace event_test

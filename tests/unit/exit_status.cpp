@@ -8,6 +8,8 @@
 #include <csignal>
 #include <sstream>
 
+namespace exit_status_test {
+
 using cohort::exit_status;
 
 TEST_CASE("a process that ended by itself has a code and no signal")
@@ -68,3 +70,5 @@ TEST_CASE("statuses compare by kind and value, and can be printed")
   text << exit_status::signalled(SIGTERM);
   CHECK(text.str() == "killed by SIGTERM");
 }
+
+} // namespace exit_status_test

@@ -29,6 +29,8 @@
 #include <utility>
 #include <vector>
 
+namespace handle_test {
+
 using asio::ip::tcp;
 using asio::ip::udp;
 using asio::posix::stream_descriptor;
@@ -564,3 +566,5 @@ TEST_CASE("a descriptor of another process is what it was there")
     CHECK(file_of(taken.native_handle()) == file_of(number));
   }
 }
+
+} // namespace handle_test

@@ -9,6 +9,8 @@
 #include <set>
 #include <string_view>
 
+namespace handle_kind_test {
+
 using cohort::handle_kind;
 
 TEST_CASE("each kind has a name of its own")
@@ -21,3 +23,5 @@ TEST_CASE("each kind has a name of its own")
   CHECK(to_string(handle_kind::tcp_socket) == "tcp_socket");
   CHECK(to_string(static_cast<handle_kind>(last + 1)) == "unknown");
 }
+
+} // namespace handle_kind_test

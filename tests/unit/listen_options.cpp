@@ -7,6 +7,8 @@
 
 #include <stdexcept>
 
+namespace listen_options_test {
+
 using cohort::listen_options;
 
 TEST_CASE("listening has the documented defaults")
@@ -62,3 +64,5 @@ TEST_CASE("a backlog is at least 1")
 }
 
 TEST_CASE("a mode has permission bits only") { CHECK(listen_options().mode(07666).mode() == 0666); }
+
+} // namespace listen_options_test

@@ -39,6 +39,8 @@
 #include <variant>
 #include <vector>
 
+namespace message_channel_test {
+
 using namespace cohort_test;
 using cohort::handle;
 using cohort::send_status;
@@ -596,3 +598,5 @@ TEST_CASE("sending and receiving small messages allocates nothing in steady stat
     CHECK(used.count < 20);
   }
 }
+
+} // namespace message_channel_test

@@ -27,6 +27,8 @@
 #include <variant>
 #include <vector>
 
+namespace message_endpoint_test {
+
 // The same name as `note`, another layout.
 struct other_note {
   std::string text;
@@ -36,8 +38,14 @@ struct stranger {
   std::uint8_t number = 0;
 };
 BOOST_DESCRIBE_STRUCT(stranger, (), (number))
+
+} // namespace message_endpoint_test
+
 template <>
-inline constexpr std::string_view cohort::message_name<other_note> = "cohort_test::note";
+inline constexpr std::string_view cohort::message_name<message_endpoint_test::other_note> =
+    "cohort_test::note";
+
+namespace message_endpoint_test {
 
 using namespace cohort_test;
 using namespace std::chrono_literals;
@@ -581,3 +589,5 @@ TEST_CASE("when nobody receives reading stops, and all is there once somebody do
   CHECK(wanted.good());
   CHECK(pair.left->queued_bytes() == 0);
 }
+
+} // namespace message_endpoint_test

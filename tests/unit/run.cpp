@@ -17,6 +17,8 @@
 #include <stdexcept>
 #include <string>
 
+namespace run_test {
+
 using namespace std::chrono_literals;
 using cohort::cluster;
 using cohort::run_options;
@@ -165,3 +167,5 @@ TEST_CASE("a second signal kills the workers and is the result")
   const auto how = cohort::settings().exec("/bin/sleep").args(std::vector<std::string>(1, "100"));
   CHECK(run(raise_twice, run_options().settings(how)) == 128 + SIGINT);
 }
+
+} // namespace run_test

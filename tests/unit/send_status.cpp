@@ -8,6 +8,8 @@
 #include <set>
 #include <string_view>
 
+namespace send_status_test {
+
 TEST_CASE("each send status has a name, and an error when nothing was queued")
 {
   using enum cohort::send_status;
@@ -26,3 +28,5 @@ TEST_CASE("each send status has a name, and an error when nothing was queued")
   CHECK(to_string(static_cast<cohort::send_status>(99)) == "unknown");
   CHECK_FALSE(to_error(static_cast<cohort::send_status>(99)));
 }
+
+} // namespace send_status_test

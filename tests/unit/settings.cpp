@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace settings_test {
+
 using cohort::settings;
 using namespace std::chrono_literals;
 using strings = std::vector<std::string>;
@@ -86,3 +88,5 @@ TEST_CASE("an overlay leaves alone what it does not set")
   CHECK(how.fence_grace() == 2s);
   CHECK(how.kill_grace() == 3s);
 }
+
+} // namespace settings_test

@@ -18,6 +18,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace subscription_test {
+
 using namespace cohort;
 
 namespace {
@@ -120,3 +122,5 @@ TEST_CASE("a subscription that outlives its context is harmless")
   const exits events(bus.subscribe<exit_event>(context->get_executor()));
   context.reset();
 }
+
+} // namespace subscription_test

@@ -26,6 +26,8 @@
 #include <type_traits>
 #include <unistd.h>
 
+namespace this_worker_test {
+
 using asio::ip::tcp;
 using asio::local::stream_protocol;
 using cohort::acceptor;
@@ -259,3 +261,5 @@ TEST_CASE("with another executor everything runs there")
   context.run_for(10s);
   CHECK(within);
 }
+
+} // namespace this_worker_test

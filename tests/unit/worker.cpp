@@ -21,6 +21,8 @@
 #include <memory>
 #include <type_traits>
 
+namespace worker_test {
+
 using cohort::exit_status;
 using cohort::worker;
 using namespace std::chrono_literals;
@@ -168,3 +170,5 @@ TEST_CASE("a disconnect that is not awaited yet has not begun")
   test.run();
   CHECK(test.core->asked == 7s);
 }
+
+} // namespace worker_test

@@ -34,6 +34,8 @@
 #include <variant>
 #include <vector>
 
+namespace binary_test {
+
 namespace {
 
 using cohort::binary_codec;
@@ -728,3 +730,5 @@ TEST_CASE("the binary schema is that of the type and of this version of the byte
   CHECK(binary_codec::schema<item>() == (cohort::schema_of<item>() ^ '1'));
   CHECK(binary_codec::schema<item>() != binary_codec::schema<tree>());
 }
+
+} // namespace binary_test

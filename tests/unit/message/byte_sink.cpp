@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+namespace byte_sink_test {
+
 namespace {
 
 constexpr std::size_t large = cohort::byte_sink::adopt_threshold;
@@ -136,3 +138,5 @@ TEST_CASE("a sink that was cleared is empty and needs no new memory")
   CHECK(allocated.count == 0);
   CHECK(text_of(sink) == text);
 }
+
+} // namespace byte_sink_test

@@ -11,6 +11,8 @@
 #include <span>
 #include <type_traits>
 
+namespace codec_test {
+
 namespace {
 
 /// Knows numbers of one byte.
@@ -81,3 +83,5 @@ TEST_CASE("a decode error tells where and why in one line")
   error.path.clear();
   CHECK(error.message() == "is not a number");
 }
+
+} // namespace codec_test

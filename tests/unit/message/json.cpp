@@ -27,8 +27,6 @@
 #include <variant>
 #include <vector>
 
-using cohort::json_codec;
-
 namespace json_test {
 
 enum class color { red, green };
@@ -153,7 +151,9 @@ inline constexpr auto
 template <>
 inline constexpr auto cohort::json_defaults<json_test::some_tuning> = cohort::all_json_members();
 
-using namespace json_test;
+namespace json_test {
+
+using cohort::json_codec;
 
 namespace {
 
@@ -527,3 +527,5 @@ TEST_CASE("a document has no schema, a struct has")
   CHECK(json_codec::schema<item>() == cohort::schema_of<item>());
   CHECK_FALSE(json_codec::exact_schema);
 }
+
+} // namespace json_test

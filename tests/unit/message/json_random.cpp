@@ -24,9 +24,9 @@
 #include <variant>
 #include <vector>
 
-using cohort::json_codec;
-
 namespace json_random_test {
+
+using cohort::json_codec;
 
 struct part {
   std::string name;
@@ -49,10 +49,6 @@ struct whole {
   friend bool operator==(const whole&, const whole&) = default;
 };
 BOOST_DESCRIBE_STRUCT(whole, (), (id, parts, flags, choice, blob, inner))
-
-} // namespace json_random_test
-
-using namespace json_random_test;
 
 namespace {
 
@@ -315,3 +311,5 @@ TEST_CASE("short texts of JSON's own characters are read as Boost.JSON reads the
     read_in_all_ways(text);
   }
 }
+
+} // namespace json_random_test

@@ -44,9 +44,10 @@ inline constexpr std::string_view cohort::message_name<message_name_test::rename
 template <>
 inline constexpr std::string_view cohort::message_name<message_name_test::price<double>> = "price";
 
+namespace message_name_test {
+
 using cohort::message_id;
 using cohort::message_name;
-using namespace message_name_test;
 
 TEST_CASE("a message is named as its type, with all namespaces")
 {
@@ -87,3 +88,5 @@ TEST_CASE("a message's number is the 32-bit FNV-1a hash of its name")
   CHECK(constant == 1448027741);
   CHECK(message_id<hidden>() == 1069480988);
 }
+
+} // namespace message_name_test

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+namespace protocol_test {
+
 namespace {
 
 using namespace cohort;
@@ -69,3 +71,5 @@ TEST_CASE("the fingerprint of a protocol depends on everything that both sides h
   static_assert(one != print<to_primary<char>, to_worker<int, long>>);
   static_assert(one != print<to_primary<int, long>, to_worker<char>, other_codec>);
 }
+
+} // namespace protocol_test

@@ -124,9 +124,6 @@ BOOST_DESCRIBE_STRUCT(everything, (),
     (flag, letter, shorter, longest, single, twice, number, text, numbers, items, buffer, named,
         some, both, three, maybe, any, span, when, measured, bytes, recursive))
 
-} // namespace schema_test
-
-using namespace schema_test;
 using cohort::schema_of;
 
 TEST_CASE("a schema has the same number with every compiler")
@@ -204,3 +201,5 @@ TEST_CASE("types that contain themselves differ from those that only look so at 
   CHECK(schema_of<tree>() != schema_of<std::pair<int, std::vector<tree>>>());
   CHECK(schema_of<left>() != schema_of<right>());
 }
+
+} // namespace schema_test

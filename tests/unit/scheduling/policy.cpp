@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+namespace policy_test {
+
 using cohort::candidate;
 using cohort::connection_info;
 using cohort::distribution;
@@ -108,3 +110,5 @@ TEST_CASE("a policy may decide who accepts when it is made")
   policy.chosen = distribution::by_primary;
   CHECK(distribution_of(policy) == distribution::by_primary);
 }
+
+} // namespace policy_test

@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+namespace round_robin_test {
+
 using cohort::candidate;
 using cohort::connection_info;
 using cohort::round_robin;
@@ -125,3 +127,5 @@ TEST_CASE("round_robin takes turns by index among candidates that nobody numbere
   for (candidate& c : all) c.window = 1;
   for (std::size_t i = 0; i != 10; ++i) CHECK(policy.select(all, connection_info()) == i % 2);
 }
+
+} // namespace round_robin_test

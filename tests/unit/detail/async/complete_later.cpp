@@ -12,6 +12,8 @@
 #include <memory>
 #include <system_error>
 
+namespace complete_later_test {
+
 TEST_CASE("a result that is there is given after the call, on the handler's executor")
 {
   asio::io_context context(1), other(1);
@@ -32,3 +34,5 @@ TEST_CASE("a result that is there is given after the call, on the handler's exec
   CHECK(*got == 4);
   CHECK(error == cohort::error::timed_out);
 }
+
+} // namespace complete_later_test

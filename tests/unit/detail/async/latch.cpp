@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace latch_test {
+
 using cohort::detail::latch;
 
 namespace {
@@ -120,3 +122,5 @@ TEST_CASE("a latch that goes unset ends its waits with operation_aborted")
   run_ready(context);
   CHECK(seen == asio::error::operation_aborted);
 }
+
+} // namespace latch_test

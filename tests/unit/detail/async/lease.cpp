@@ -7,6 +7,8 @@
 
 #include <type_traits>
 
+namespace lease_test {
+
 using cohort::detail::lease;
 
 namespace {
@@ -91,3 +93,5 @@ TEST_CASE("the owner of a lease lives until it has been told")
   held.end();
   CHECK(watched.expired());
 }
+
+} // namespace lease_test

@@ -14,6 +14,8 @@
 #include <memory>
 #include <vector>
 
+namespace mailbox_test {
+
 using cohort::detail::mailbox;
 
 namespace {
@@ -195,3 +197,5 @@ TEST_CASE("a mailbox that goes ends its waits with operation_aborted")
   context.run();
   CHECK(seen == asio::error::operation_aborted);
 }
+
+} // namespace mailbox_test

@@ -18,6 +18,8 @@
 #include <concepts>
 #include <memory>
 
+namespace transform_handler_test {
+
 using cohort::detail::transform_handler;
 
 namespace {
@@ -75,3 +77,5 @@ TEST_CASE("a transformed handler allocates as its handler does")
   const auto allocator = asio::get_associated_allocator(handler);
   static_assert(std::same_as<decltype(allocator), const asio::recycling_allocator<int>>);
 }
+
+} // namespace transform_handler_test

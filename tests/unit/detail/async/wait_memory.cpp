@@ -8,6 +8,8 @@
 
 #include <array>
 
+namespace wait_memory_test {
+
 TEST_CASE("wait memory is used again, and the heap when it is in use or too small")
 {
   using block = std::array<char, 200>;
@@ -29,3 +31,5 @@ TEST_CASE("wait memory is used again, and the heap when it is in use or too smal
   large[9'999] = 'x';
   chars.deallocate(large, 10'000);
 }
+
+} // namespace wait_memory_test

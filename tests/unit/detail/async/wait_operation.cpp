@@ -13,6 +13,8 @@
 #include <new>
 #include <vector>
 
+namespace wait_operation_test {
+
 using cohort::detail::wait_operation;
 using cohort::detail::wait_operation_for;
 using cohort::detail::wait_operation_list;
@@ -224,3 +226,5 @@ TEST_CASE("a handler may be bound to a strand of any executor")
   context.run();
   CHECK(within);
 }
+
+} // namespace wait_operation_test

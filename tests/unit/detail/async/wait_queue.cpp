@@ -21,6 +21,8 @@
 #include <optional>
 #include <vector>
 
+namespace wait_queue_test {
+
 using cohort::detail::wait_queue;
 
 namespace {
@@ -451,3 +453,5 @@ TEST_CASE("handlers run where they are bound to")
   REQUIRE(got.has_value());
   CHECK(got->value == 7);
 }
+
+} // namespace wait_queue_test

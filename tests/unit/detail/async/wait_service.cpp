@@ -11,6 +11,8 @@
 #include <memory>
 #include <optional>
 
+namespace wait_service_test {
+
 using cohort::detail::wait_queue_base;
 
 namespace {
@@ -85,3 +87,5 @@ TEST_CASE("a queue made from a strand belongs to the context below it")
   context.reset();
   CHECK(queue.emptied == 1);
 }
+
+} // namespace wait_service_test

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <vector>
 
+namespace flush_points_test {
+
 TEST_CASE("flush points are reached in order, and fail together")
 {
   asio::io_context context(1);
@@ -43,3 +45,5 @@ TEST_CASE("flush points are reached in order, and fail together")
   CHECK_FALSE(errors[2]);
   CHECK(errors[3] == std::errc::io_error);
 }
+
+} // namespace flush_points_test

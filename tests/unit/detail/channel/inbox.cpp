@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+namespace inbox_test {
+
 namespace {
 
 using list = cohort::detail::message_list<int, long>;
@@ -119,3 +121,5 @@ TEST_CASE("who waits in an inbox that ends, or comes later, gets the error")
   REQUIRE(f.errors.size() == 4);
   for (const auto& error : f.errors) CHECK(error == cohort::error::disconnected);
 }
+
+} // namespace inbox_test

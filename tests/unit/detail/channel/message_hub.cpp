@@ -11,6 +11,8 @@
 #include <system_error>
 #include <vector>
 
+namespace message_hub_test {
+
 namespace {
 
 using hub_type = cohort::detail::message_hub<int>;
@@ -137,3 +139,5 @@ TEST_CASE("a hub keeps what ended channels left, once somebody has asked")
   CHECK(f.errors[2] == asio::error::operation_aborted);
   CHECK(ended.use_count() == 1);
 }
+
+} // namespace message_hub_test

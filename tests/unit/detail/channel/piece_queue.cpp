@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace piece_queue_test {
+
 namespace {
 
 using cohort::byte_sink;
@@ -200,3 +202,5 @@ TEST_CASE("small messages in steady state allocate nothing")
     for (int i = 0; i != 100; ++i) turn();
   }).count == 0);
 }
+
+} // namespace piece_queue_test

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace accept_source_test {
+
 using namespace cohort::detail;
 
 namespace {
@@ -220,3 +222,5 @@ TEST_CASE("a source that never was open fails every wait")
   context.run();
   CHECK(seen == asio::error::bad_descriptor);
 }
+
+} // namespace accept_source_test

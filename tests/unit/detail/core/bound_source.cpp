@@ -20,6 +20,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace bound_source_test {
+
 using namespace cohort::detail;
 using asio::ip::tcp;
 
@@ -205,3 +207,5 @@ TEST_CASE("the path of a unix socket goes with the source")
   }
   std::filesystem::remove(std::filesystem::path(path).parent_path());
 }
+
+} // namespace bound_source_test

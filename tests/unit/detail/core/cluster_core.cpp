@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+namespace cluster_core_test {
+
 using namespace cohort;
 using namespace std::chrono_literals;
 
@@ -261,3 +263,5 @@ TEST_CASE("an offer to a worker that is no more is not sent")
   CHECK_FALSE(test.core->send_offer(9, detail::wire::offer(), {}));
   test.core->last_call_done(9);
 }
+
+} // namespace cluster_core_test

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace dispatcher_test {
+
 using namespace cohort::detail;
 using cohort::worker_id;
 
@@ -368,3 +370,5 @@ TEST_CASE("held listeners that nobody uses close when they are told")
   const auto other = posix::listen_stream(address, posix::listen_settings(), error);
   CHECK(!error);
 }
+
+} // namespace dispatcher_test

@@ -7,6 +7,8 @@
 #include <asio/io_context.hpp>
 #include <doctest/doctest.h>
 
+namespace escalation_test {
+
 using cohort::detail::escalation;
 
 TEST_CASE("an escalation that nothing was demanded of is no work")
@@ -16,3 +18,5 @@ TEST_CASE("an escalation that nothing was demanded of is no work")
   end.cancel();
   CHECK(context.run() == 0);
 }
+
+} // namespace escalation_test

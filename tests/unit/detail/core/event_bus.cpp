@@ -9,6 +9,8 @@
 #include <concepts>
 #include <vector>
 
+namespace event_bus_test {
+
 using namespace cohort;
 using cohort::detail::event_bus;
 using cohort::detail::subscribed_value;
@@ -123,3 +125,5 @@ TEST_CASE("a subscriber that leaves too much unread learns it, and the events be
   test.read(*subscriber);
   CHECK(test.errors == std::vector<std::error_code>{error::events_lost});
 }
+
+} // namespace event_bus_test

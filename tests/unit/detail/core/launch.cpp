@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace launch_test {
+
 using namespace cohort::detail;
 using cohort::environment;
 using cohort::settings;
@@ -126,3 +128,5 @@ TEST_CASE("a silent worker writes to nowhere, and reads what its primary reads")
   CHECK(launch.options.stdio[1] == launch.null.get());
   CHECK(launch.options.stdio[2] == launch.null.get());
 }
+
+} // namespace launch_test

@@ -21,6 +21,8 @@
 #include <string>
 #include <vector>
 
+namespace managed_worker_test {
+
 using namespace cohort::detail;
 using cohort::exit_status;
 using cohort::worker_id;
@@ -724,3 +726,5 @@ TEST_CASE("a program that cannot be started leaves nothing behind")
   context.run();
   CHECK(cluster.said.empty());
 }
+
+} // namespace managed_worker_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace offered_source_test {
+
 using namespace cohort::detail;
 using lines = std::vector<std::string>;
 
@@ -447,3 +449,5 @@ TEST_CASE("connections that outlive the close are still reported")
   test.end_one();
   CHECK(test.port.take() == lines{"released 1"});
 }
+
+} // namespace offered_source_test

@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+namespace self_core_test {
+
 using namespace cohort::detail;
 using cohort::listen_options;
 using cohort_test::no_messages;
@@ -609,3 +611,5 @@ TEST_CASE("a worker that waits for nothing else keeps its context going while it
   test.primary->close();
   CHECK(test.run_until([&] { return test.context.stopped(); }));
 }
+
+} // namespace self_core_test

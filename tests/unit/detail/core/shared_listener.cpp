@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace shared_listener_test {
+
 using namespace cohort::detail;
 using cohort::worker_id;
 using counts = std::vector<int>;
@@ -539,3 +541,5 @@ TEST_CASE("the path of a unix socket goes with the listener")
   CHECK_FALSE(std::filesystem::exists(path));
   std::filesystem::remove(folder);
 }
+
+} // namespace shared_listener_test

@@ -8,6 +8,8 @@
 
 #include <optional>
 
+namespace worker_core_test {
+
 using cohort::exit_status;
 using cohort::detail::worker_core;
 
@@ -51,3 +53,5 @@ TEST_CASE("waits end with operation_aborted when the last handle goes")
   CHECK(online == asio::error::operation_aborted);
   CHECK(exited == asio::error::operation_aborted);
 }
+
+} // namespace worker_core_test

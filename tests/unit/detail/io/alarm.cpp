@@ -9,6 +9,8 @@
 #include <chrono>
 #include <string>
 
+namespace alarm_test {
+
 // There is a POSIX function of that name.
 using alarm_type = cohort::detail::io::alarm;
 using namespace std::chrono_literals;
@@ -84,3 +86,5 @@ TEST_CASE("an alarm that was called off on the way to its handler does not call 
   test.run();
   CHECK(test.called.size() == 1);
 }
+
+} // namespace alarm_test

@@ -9,6 +9,8 @@
 #include <numeric>
 #include <sys/resource.h>
 
+namespace frame_channel_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -586,3 +588,5 @@ TEST_CASE("one channel that never pauses leaves others their turn")
   CHECK(busy.right->frames.size() - before < 5000);
   quiet->channel.close();
 }
+
+} // namespace frame_channel_test

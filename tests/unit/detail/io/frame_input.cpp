@@ -6,6 +6,8 @@
 
 #include "support/channel_peer.hpp"
 
+namespace frame_input_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -90,3 +92,5 @@ TEST_CASE("the end of a stream is an end, or a truncation within a frame")
   CHECK(pair.input.end_reason() == cohort::error::truncated);
   CHECK(io::frame_input(10).end_reason() == asio::error::eof);
 }
+
+} // namespace frame_input_test

@@ -6,6 +6,8 @@
 
 #include "support/channel_peer.hpp"
 
+namespace frame_output_test {
+
 using namespace cohort_test;
 using state = io::frame_output::state;
 
@@ -122,3 +124,5 @@ TEST_CASE("a write to a peer that is gone fails at once")
   CHECK(ec == std::errc::broken_pipe);
   CHECK_FALSE(pair.output.failed_congested());
 }
+
+} // namespace frame_output_test

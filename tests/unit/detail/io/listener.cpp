@@ -13,6 +13,8 @@
 #include <ostream>
 #include <vector>
 
+namespace listener_test {
+
 using namespace cohort::detail;
 using asio::ip::tcp;
 
@@ -146,3 +148,5 @@ TEST_CASE("backing off calls its handler after a pause, unless the listener clos
     CHECK_FALSE(test.called);
   }
 }
+
+} // namespace listener_test

@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+namespace process_test {
+
 using cohort::exit_status;
 using cohort::detail::process;
 namespace posix = cohort::detail::posix;
@@ -272,3 +274,5 @@ TEST_CASE("the context may go away before the process")
   posix::send_signal(-1, pid, 0, ec);
   CHECK(ec == std::errc::no_such_process);
 }
+
+} // namespace process_test

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace credit_accounts_test {
+
 using cohort::detail::credit_accounts;
 
 TEST_CASE("an account has what was asked for within its limit")
@@ -36,3 +38,5 @@ TEST_CASE("nobody has credit without an account, and a new one begins anew")
   credit.open(1);
   CHECK(credit.ask(1, 5) == 5);
 }
+
+} // namespace credit_accounts_test

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <vector>
 
+namespace end_schedule_test {
+
 using namespace std::chrono_literals;
 using cohort::detail::end_step;
 
@@ -119,3 +121,5 @@ TEST_CASE("no demand ever moves the kill back, in whatever order they come")
     all = longer;
   }
 }
+
+} // namespace end_schedule_test

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+namespace fifo_test {
+
 namespace {
 
 using item = std::unique_ptr<int>;
@@ -99,3 +101,5 @@ TEST_CASE("fifo grows when little is free in front, so that each element moves a
     CHECK(moves < 5 * 20'000);
   }
 }
+
+} // namespace fifo_test

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace handoff_test {
+
 using namespace std::chrono_literals;
 using cohort::candidate;
 using cohort::connection_info;
@@ -445,3 +447,5 @@ TEST_CASE("nothing is lost or doubled over many rounds")
   }
   CHECK(counted::alive == 0);
 }
+
+} // namespace handoff_test

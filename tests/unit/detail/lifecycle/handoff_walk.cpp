@@ -21,6 +21,8 @@
 #include <unordered_set>
 #include <vector>
 
+namespace handoff_walk_test {
+
 using namespace std::chrono_literals;
 using cohort::candidate;
 using cohort::connection_counters;
@@ -749,3 +751,5 @@ TEST_CASE("the walk objects to machines that are broken")
   CHECK(walk<believes_anything>(limit).objection == "a bogus answer was believed");
   CHECK(walk<lets_the_dead_be_members>(limit).objection == "membership");
 }
+
+} // namespace handoff_walk_test

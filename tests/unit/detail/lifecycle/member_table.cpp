@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+namespace member_table_test {
+
 using table_type = cohort::detail::member_table<int>;
 
 namespace {
@@ -116,3 +118,5 @@ TEST_CASE("connections are counted one by one")
   test.table.end_connection(0);
   CHECK(test.table[0].connections == 1);
 }
+
+} // namespace member_table_test

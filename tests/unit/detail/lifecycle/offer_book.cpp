@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+namespace offer_book_test {
+
 using book_type = cohort::detail::offer_book<int>;
 
 namespace {
@@ -93,3 +95,5 @@ TEST_CASE("what was not sent yet cannot be answered")
   CHECK(book.unsent() == 0);
   CHECK(book.size() == 1);
 }
+
+} // namespace offer_book_test

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+namespace unanswered_offers_test {
+
 using cohort::detail::unanswered_offers;
 using cohort::detail::wire::max_outstanding;
 
@@ -30,3 +32,5 @@ TEST_CASE("more answers than offers leave no debt behind")
   CHECK(offers.has_room(max_outstanding));
   CHECK_FALSE(offers.has_room(max_outstanding + 1));
 }
+
+} // namespace unanswered_offers_test

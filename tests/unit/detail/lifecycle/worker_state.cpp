@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace worker_state_test {
+
 using cohort::exit_status;
 using cohort::detail::worker_action;
 using cohort::detail::worker_actions;
@@ -246,3 +248,5 @@ TEST_CASE("every order of inputs keeps the order of events")
   }
   CHECK(nodes.size() > 50);
 }
+
+} // namespace worker_state_test

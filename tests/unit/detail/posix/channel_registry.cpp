@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+namespace channel_registry_test {
+
 using namespace cohort::detail::posix;
 
 namespace {
@@ -129,3 +131,5 @@ TEST_CASE("marks come and go on several threads")
   CHECK(marked(end));
   CHECK(!marked(other));
 }
+
+} // namespace channel_registry_test

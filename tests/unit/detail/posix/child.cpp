@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+namespace child_test {
+
 using namespace cohort::detail::posix;
 using cohort::exit_status;
 
@@ -313,3 +315,5 @@ TEST_CASE("a host that ignores its children's ends can start programs too")
   start_child(missing, ec);
   CHECK(ec == std::errc::no_such_file_or_directory);
 }
+
+} // namespace child_test

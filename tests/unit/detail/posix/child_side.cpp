@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+namespace child_side_test {
+
 // These functions change the process they run in, so every case runs in one of its own.
 
 using namespace cohort::detail::posix;
@@ -192,3 +194,5 @@ TEST_CASE("every signal gets its default action back")
   });
   CHECK(result == 0);
 }
+
+} // namespace child_side_test

@@ -21,6 +21,8 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
+namespace descriptor_kind_test {
+
 using namespace cohort::detail::posix;
 using cohort::handle_kind;
 
@@ -185,3 +187,5 @@ TEST_CASE("what is not open is an error, and is nothing")
   CHECK(facts_of(null.get(), ec).kind == handle_kind::device);
   CHECK(!ec);
 }
+
+} // namespace descriptor_kind_test

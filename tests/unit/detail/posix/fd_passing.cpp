@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <vector>
 
+namespace fd_passing_test {
+
 using namespace cohort::detail::posix;
 
 namespace {
@@ -367,3 +369,5 @@ TEST_CASE("receiving allocates nothing once its sink has grown")
   }
   CHECK(c.fds.data() == before);
 }
+
+} // namespace fd_passing_test

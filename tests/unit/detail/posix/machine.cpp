@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <ostream>
 
+namespace machine_test {
+
 using namespace cohort::detail::posix;
 namespace fs = std::filesystem;
 
@@ -153,3 +155,5 @@ TEST_CASE("both versions mounted together are both asked")
   root.write("/two/cpu.max", "200000 100000");
   CHECK(cgroup_cpus(root.path) == 2.0);
 }
+
+} // namespace machine_test

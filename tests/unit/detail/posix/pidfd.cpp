@@ -10,6 +10,8 @@
 #include <ostream>
 #include <poll.h>
 
+namespace pidfd_test {
+
 using namespace cohort::detail::posix;
 using cohort::exit_status;
 
@@ -103,3 +105,5 @@ TEST_CASE("a process that is not there has no pidfd")
   CHECK(!open_pidfd(pid, ec));
   CHECK(ec);
 }
+
+} // namespace pidfd_test

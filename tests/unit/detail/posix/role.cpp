@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace role_test {
+
 using namespace cohort::detail::posix;
 using cohort::exit_status;
 using strings = std::vector<std::string>;
@@ -211,3 +213,5 @@ TEST_CASE("the null device can be written to and is kept from children")
   CHECK(::write(null.get(), "x", 1) == 1);
   CHECK((::fcntl(null.get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
+
+} // namespace role_test

@@ -16,6 +16,8 @@
 #include <poll.h>
 #include <string>
 
+namespace socket_test {
+
 using namespace cohort::detail::posix;
 namespace fs = std::filesystem;
 
@@ -311,3 +313,5 @@ TEST_CASE("errors of one connection are told apart from errors of the listener")
   CHECK(!connection_failed(system(EBADF)));
   CHECK(!connection_failed(std::error_code()));
 }
+
+} // namespace socket_test

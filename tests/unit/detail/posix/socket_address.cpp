@@ -14,6 +14,8 @@
 #include <unordered_map>
 #include <vector>
 
+namespace socket_address_test {
+
 using asio::ip::tcp;
 using cohort::detail::posix::socket_address;
 using local = asio::local::stream_protocol;
@@ -213,3 +215,5 @@ TEST_CASE("addresses print as people write them")
   std::error_code ec;
   CHECK(socket_address::from_bytes(bytes_of(un, path_offset), ec).to_string() == "unnamed");
 }
+
+} // namespace socket_address_test

@@ -8,6 +8,8 @@
 #include <ostream>
 #include <type_traits>
 
+namespace system_calls_test {
+
 using namespace cohort::detail::posix;
 
 TEST_CASE("without a seam the calls are the plain ones")
@@ -48,3 +50,5 @@ TEST_CASE("errors that pass are told apart by what ends them")
   CHECK(!out_of_resources(system(EPIPE)));
   CHECK(!out_of_resources(std::error_code()));
 }
+
+} // namespace system_calls_test

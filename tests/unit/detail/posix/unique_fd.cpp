@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace unique_fd_test {
+
 using namespace cohort::detail::posix;
 
 namespace {
@@ -96,3 +98,5 @@ TEST_CASE("flags of a foreign descriptor can be set")
   set_cloexec(-1, ec);
   CHECK(ec == std::errc::bad_file_descriptor);
 }
+
+} // namespace unique_fd_test

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+namespace byte_queue_test {
+
 using cohort::detail::wire::byte_queue;
 
 TEST_CASE("bytes come out as they went in, whatever the pieces")
@@ -62,3 +64,5 @@ TEST_CASE("clear leaves an empty queue")
   queue.push(std::vector<std::byte>(3));
   CHECK(queue.size() == 3);
 }
+
+} // namespace byte_queue_test

@@ -6,6 +6,8 @@
 
 #include <array>
 
+namespace bytes_test {
+
 using namespace cohort::detail::wire;
 
 TEST_CASE("numbers are little-endian on the wire")
@@ -52,3 +54,5 @@ TEST_CASE("a reader gives all bytes and none")
   CHECK(reader.ok());
   CHECK(reader.remaining() == 0);
 }
+
+} // namespace bytes_test

@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace control_test {
+
 using namespace cohort::detail;
 
 namespace {
@@ -207,3 +209,5 @@ TEST_CASE("an unknown type or a wrong number of descriptors is a violation")
     }
   }
 }
+
+} // namespace control_test

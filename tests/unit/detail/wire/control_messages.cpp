@@ -6,6 +6,8 @@
 
 #include <vector>
 
+namespace control_messages_test {
+
 using namespace cohort::detail;
 
 TEST_CASE("an address keeps up to 128 bytes")
@@ -100,3 +102,5 @@ TEST_CASE("the reserved part of a hello is zero")
   hello.reserved = 1;
   CHECK_FALSE(hello.valid());
 }
+
+} // namespace control_messages_test

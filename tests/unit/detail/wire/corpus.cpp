@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace corpus_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -67,3 +69,5 @@ TEST_CASE("what lies close to it does too")
     }
   }
 }
+
+} // namespace corpus_test

@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+namespace descriptor_queue_test {
+
 using namespace cohort::detail::wire;
 
 namespace {
@@ -145,3 +147,5 @@ TEST_CASE("descriptors are owned once and given up by clear")
   CHECK(counted.use_count() == 1);
   CHECK(waiting.empty());
 }
+
+} // namespace descriptor_queue_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace frame_test {
+
 using namespace cohort::detail::wire;
 using bytes = std::vector<std::byte>;
 
@@ -250,3 +252,5 @@ TEST_CASE("a large frame comes through and its buffer is not kept")
   CHECK(decoder.buffered() == 0);
   CHECK(decoder.prepare(16 * 1024).size() == 16 * 1024);
 }
+
+} // namespace frame_test

@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+namespace message_frame_test {
+
 namespace wire = cohort::detail::wire;
 
 namespace {
@@ -68,3 +70,5 @@ TEST_CASE("frames of an unknown kind, without a type, or failures with something
     CHECK_FALSE(wire::decode_message(view_of(head.first(wire::header_size + size))));
   CHECK(wire::decode_message(view_of(head)));
 }
+
+} // namespace message_frame_test
