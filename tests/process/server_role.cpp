@@ -48,6 +48,7 @@ namespace {
 using asio::awaitable;
 using asio::ip::tcp;
 using cohort_test::listen_spec;
+using cohort_test::variable;
 using local = asio::local::stream_protocol;
 
 /// One acceptor, whatever its protocol.
