@@ -352,7 +352,7 @@ inline void self_core::finish()
 {
   deadline_.cancel();
   if (control_) control_->close();
-  messages_->close();
+  messages_->read_to_end();
   left_.set(std::error_code());
 }
 

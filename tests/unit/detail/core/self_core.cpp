@@ -137,7 +137,7 @@ private:
 using strings = std::vector<std::string>;
 
 struct self_test {
-  self_test()
+  explicit self_test(const message_side& side = no_messages())
   {
     std::error_code error;
     auto control = posix::stream_pair(error);
@@ -149,7 +149,7 @@ struct self_test {
     channels.control = std::move(control.second);
     channels.messages = std::move(messages.second);
     self = std::make_shared<self_core>(
-        context.get_executor(), std::move(channels), no_messages(), cohort::channel_options());
+        context.get_executor(), std::move(channels), side, cohort::channel_options());
     // Never let a test's process end.
     self->on_primary_lost(30s);
     primary->start();
@@ -227,6 +227,27 @@ struct self_test {
   std::vector<accepted> taken;
   std::vector<std::error_code> errors;
 };
+
+using numbers = cohort::messages<int>;
+using number_core = message_core<list_of_t<numbers>, list_of_t<numbers>, cohort::binary_codec>;
+
+// A side that receives numbers, and gives the core of its channel.
+message_side receives_numbers(std::shared_ptr<number_core>& opened)
+{
+  using protocol = cohort::protocol<numbers, numbers, cohort::binary_codec>;
+  return describe_side<numbers, numbers, protocol>([&opened](number_core& core) {
+    core.start();
+    opened = core.shared_from_this();
+  });
+}
+
+void write_number(int fd, int number)
+{
+  message_encoder<cohort::binary_codec> encoder{cohort::channel_options()};
+  encoder.encode(number, wire::message_kind::message, 0, {}, 0);
+  const auto bytes = encoder.frame().bytes();
+  REQUIRE(::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+}
 
 struct noted_end {
   explicit noted_end(latch<>& when)
@@ -476,6 +497,21 @@ TEST_CASE("when the primary goes away, a worker that may drain does")
   test.taken.clear();
   CHECK(test.run_until([&] { return left.seen.has_value(); }));
   CHECK(!*left.seen);
+}
+
+TEST_CASE("what a primary had sent before it went away can still be received")
+{
+  std::shared_ptr<number_core> messages;
+  self_test test(receives_numbers(messages));
+  REQUIRE(messages);
+  for (const int number : {1, 2}) write_number(test.primary->messages(), number);
+  test.primary->close();
+  noted_end left(test.self->left());
+  CHECK(test.run_until([&] { return left.seen.has_value(); }));
+  number_core::received received;
+  std::vector<int> got;
+  while (messages->take(received)) got.push_back(std::get<int>(received.message));
+  CHECK(got == std::vector{1, 2});
 }
 
 TEST_CASE("without a primary nothing is listened on")
