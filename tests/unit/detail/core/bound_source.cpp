@@ -12,12 +12,12 @@
 #include <asio/local/stream_protocol.hpp>
 #include <doctest/doctest.h>
 
+#include "support/scratch.hpp"
 #include "support/time_factor.hpp"
 
 #include <chrono>
 #include <filesystem>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace bound_source_test {
@@ -84,13 +84,6 @@ struct source_test {
     return done();
   }
 };
-
-std::string temporary_path()
-{
-  std::string name = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
-  REQUIRE(::mkdtemp(name.data()));
-  return name + "/socket";
-}
 
 } // namespace
 
@@ -197,7 +190,8 @@ TEST_CASE("a closed source listens no more, and its waits end")
 
 TEST_CASE("the path of a unix socket goes with the source")
 {
-  const std::string path = temporary_path();
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
   for (const bool closed_first : {true, false}) {
     source_test test{asio::local::stream_protocol::endpoint(path)};
     CHECK(std::filesystem::exists(path));
@@ -205,7 +199,6 @@ TEST_CASE("the path of a unix socket goes with the source")
     else test.source.reset();
     CHECK_FALSE(std::filesystem::exists(path));
   }
-  std::filesystem::remove(std::filesystem::path(path).parent_path());
 }
 
 } // namespace bound_source_test

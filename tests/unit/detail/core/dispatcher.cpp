@@ -8,10 +8,9 @@
 #include <doctest/doctest.h>
 
 #include "support/noted_host.hpp"
+#include "support/scratch.hpp"
 
-#include <filesystem>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace dispatcher_test {
@@ -160,16 +159,12 @@ TEST_CASE("an address that is none, or of another kind than announced, is an err
 
 TEST_CASE("a path can be listened on by all workers")
 {
-  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
-  REQUIRE(::mkdtemp(folder.data()));
-  {
-    dispatcher_test test;
-    std::error_code error;
-    const auto path = posix::socket_address::from_path(folder + "/socket", error);
-    const auto first = test.joined(1, path);
-    CHECK(test.joined(2, path) == first);
-  }
-  std::filesystem::remove(folder);
+  const cohort_test::scratch_directory folder;
+  dispatcher_test test;
+  std::error_code error;
+  const auto path = posix::socket_address::from_path(folder.file("socket"), error);
+  const auto first = test.joined(1, path);
+  CHECK(test.joined(2, path) == first);
 }
 
 TEST_CASE("a message about a listener that existed is ignored, one that never did is a violation")

@@ -8,10 +8,10 @@
 #include <doctest/doctest.h>
 
 #include "support/noted_host.hpp"
+#include "support/scratch.hpp"
 
 #include <filesystem>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace shared_listener_test {
@@ -511,35 +511,29 @@ TEST_CASE("shutting closes the socket and asks nothing of the host any more")
 
 TEST_CASE("a path that somebody else has bound meanwhile stays with the other one")
 {
-  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
-  REQUIRE(::mkdtemp(folder.data()));
-  const std::string path = folder + "/socket";
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
   std::error_code error;
   const auto where = posix::socket_address::from_path(path, error);
-  {
-    listener_test first(where, false);
-    std::filesystem::remove(path);
-    listener_test second(where, false);
-    first.listener->shut();
-    CHECK(std::filesystem::exists(path));
-    second.listener->shut();
-    CHECK_FALSE(std::filesystem::exists(path));
-  }
-  std::filesystem::remove(folder);
+  listener_test first(where, false);
+  std::filesystem::remove(path);
+  listener_test second(where, false);
+  first.listener->shut();
+  CHECK(std::filesystem::exists(path));
+  second.listener->shut();
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("the path of a unix socket goes with the listener")
 {
-  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
-  REQUIRE(::mkdtemp(folder.data()));
-  const std::string path = folder + "/socket";
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
   std::error_code error;
   listener_test test(posix::socket_address::from_path(path, error), false);
   CHECK(std::filesystem::exists(path));
   test.member(1, 1);
   test.listener->gone(1);
   CHECK_FALSE(std::filesystem::exists(path));
-  std::filesystem::remove(folder);
 }
 
 } // namespace shared_listener_test
