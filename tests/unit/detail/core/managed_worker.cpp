@@ -249,6 +249,23 @@ struct worker_test {
     message.address = wire::address_bytes(where.bytes());
     peer->send(message);
   }
+  // Makes it listen with this much credit, where then so many connect.
+  void get_clients(std::uint16_t credit, int count = 1)
+  {
+    come_online();
+    come_listening(credit);
+    clients.connect(bound(), count);
+  }
+  // The worker's answer to the first connection of what it was offered last.
+  wire::taken last_offered() const
+  {
+    wire::taken message;
+    message.listener = peer->offer.listener;
+    message.first = peer->offer.first;
+    message.count = 1;
+    return message;
+  }
+  void take_offered() { peer->send(last_offered()); }
   posix::socket_address bound() const
   {
     std::error_code error;
@@ -271,6 +288,7 @@ struct worker_test {
   }
 
   asio::io_context context{1};
+  cohort_test::test_clients clients{context};
   noted_cluster cluster;
   std::shared_ptr<played_worker> peer;
   posix::unique_fd other_messages;
@@ -339,34 +357,21 @@ TEST_CASE("a listen is answered, and published where it is bound")
 TEST_CASE("a connection is offered with its descriptor, and counted when it is taken")
 {
   worker_test test;
-  test.come_online();
-  test.come_listening(4);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound());
+  test.get_clients(4);
   test.tells({"offer 1"});
-  wire::taken taken;
-  taken.listener = test.peer->offer.listener;
-  taken.first = test.peer->offer.first;
-  taken.count = 1;
-  test.peer->send(taken);
+  test.take_offered();
   CHECK(test.run_until([&] { return test.cluster.listeners.counters().taken == 1; }));
 }
 
 TEST_CASE("a worker has at most 128 offers to answer, on all its listeners together")
 {
   worker_test test;
-  test.come_online();
-  test.come_listening(128);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound(), 128);
+  test.get_clients(128, 128);
   CHECK(test.run_until([&] { return test.peer->offers == 128; }));
-  wire::taken taken;
-  taken.listener = test.peer->offer.listener;
-  taken.first = test.peer->offer.first;
-  taken.count = 1;
+  auto taken = test.last_offered();
   test.peer->heard.clear();
   test.come_listening(128, 1);
-  clients.connect(test.bound(), 2);
+  test.clients.connect(test.bound(), 2);
   CHECK(test.run_until([&] { return test.cluster.listeners.counters().accepted == 130; }));
   CHECK(test.cluster.listeners.counters().offered == 128);
   test.peer->send(taken);
@@ -503,20 +508,12 @@ TEST_CASE("a fence does not put off the end that a disconnect has set")
 TEST_CASE("the last worker of a listener that wants to leave gets what waits there first")
 {
   worker_test test;
-  test.come_online();
-  test.come_listening(1);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound(), 2);
+  test.get_clients(1, 2);
   test.tells({"offer 1"});
   test.peer->send(wire::leaving());
-  wire::taken taken;
-  taken.listener = test.peer->offer.listener;
-  taken.first = test.peer->offer.first;
-  taken.count = 1;
-  test.peer->send(taken);
+  test.take_offered();
   test.tells({"offer 1"});
-  taken.first = test.peer->offer.first;
-  test.peer->send(taken);
+  test.take_offered();
   test.tells({"drain"});
   CHECK(test.worker().state().exited_after_disconnect());
 }
@@ -524,21 +521,13 @@ TEST_CASE("the last worker of a listener that wants to leave gets what waits the
 TEST_CASE("a last call goes on when the worker wants to leave meanwhile")
 {
   worker_test test;
-  test.come_online();
-  test.come_listening(1);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound(), 2);
+  test.get_clients(1, 2);
   test.tells({"offer 1"});
   test.worker().disconnect(30s);
   test.peer->send(wire::leaving());
-  wire::taken taken;
-  taken.listener = test.peer->offer.listener;
-  taken.first = test.peer->offer.first;
-  taken.count = 1;
-  test.peer->send(taken);
+  test.take_offered();
   test.tells({"offer 1"});
-  taken.first = test.peer->offer.first;
-  test.peer->send(taken);
+  test.take_offered();
   test.tells({"drain"});
 }
 
@@ -560,17 +549,10 @@ TEST_CASE("a worker that asks and asks and does not read the answers is condemne
 TEST_CASE("what a worker took behind its violation is not handed to another one")
 {
   worker_test test;
-  test.come_online();
-  test.come_listening(4);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound(), 2);
+  test.get_clients(4, 2);
   CHECK(test.run_until([&] { return test.peer->offers == 2; }));
-  wire::taken taken;
-  taken.listener = test.peer->offer.listener;
-  taken.first = test.peer->offer.first;
-  taken.count = 1;
   test.peer->send(wire::hello());
-  test.peer->send(taken);
+  test.take_offered();
   test.is_condemned(cohort::error::protocol_violation);
   CHECK(test.cluster.listeners.counters().taken == 1);
   CHECK(test.cluster.listeners.counters().redispatched == 1);
@@ -579,10 +561,7 @@ TEST_CASE("what a worker took behind its violation is not handed to another one"
 TEST_CASE("what a fenced worker was offered is taken back only when it is dead")
 {
   worker_test test(cohort::settings().fence_grace(30s));
-  test.come_online();
-  test.come_listening(4);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound());
+  test.get_clients(4);
   test.tells({"offer 1"});
   test.peer->close();
   test.publishes({"disconnect"});
@@ -594,17 +573,10 @@ TEST_CASE("what a fenced worker was offered is taken back only when it is dead")
 TEST_CASE("what a worker said before its death still counts")
 {
   worker_test test;
-  test.come_online();
-  test.come_listening(4);
-  cohort_test::test_clients clients(test.context);
-  clients.connect(test.bound(), 2);
+  test.get_clients(4, 2);
   test.run_until([&] { return test.cluster.listeners.counters().offered == 2; });
   test.run_until([&] { return !test.peer->heard.empty(); });
-  wire::taken taken;
-  taken.listener = test.peer->offer.listener;
-  taken.first = test.peer->offer.first;
-  taken.count = 1;
-  test.peer->send(taken);
+  test.take_offered();
   test.kill();
   const auto counters = test.cluster.listeners.counters();
   CHECK(counters.taken == 1);
