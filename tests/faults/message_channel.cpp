@@ -217,6 +217,15 @@ TEST_CASE("memory that is short for a while delays messages, and stays short wit
   CHECK(flushed.error == cohort::error::disconnected);
 }
 
+TEST_CASE("who sends much within one turn does not try again what found no room")
+{
+  message_pair pair;
+  faults faults;
+  faults.fail_all(call::sendmsg, EAGAIN);
+  for (int i = 0; i != 64; ++i) CHECK(is_sent(pair.left->send(make_blob(4096))));
+  CHECK(faults.count(call::sendmsg) == 1);
+}
+
 TEST_CASE("a stream that cannot be ended is ended by closing")
 {
   for (const int error : {EINTR, EIO, ENOTCONN}) {

@@ -65,11 +65,16 @@ public:
 
   /// Gives a message to one who waits for it. False: it is still the caller's.
   template <class Message>
-  bool offer(envelope<Message>& message);
+  bool offer(received& message);
 
   /// Keeps a message that nobody waits for.
   template <class Message>
-  void keep(envelope<Message> message, std::size_t size);
+  void keep(received message, std::size_t size);
+
+  /// A message that is offered from now on, and that nobody waits for, goes to `into`.
+  void open_slot(received& into) noexcept { slot_ = &into; }
+  bool slot_is_open() const noexcept { return slot_ != nullptr; }
+  void close_slot() noexcept { slot_ = nullptr; }
 
   /// Takes the first one.
   bool take(received& into);
@@ -84,9 +89,6 @@ public:
 
   /// Nothing comes any more.
   void fail(std::error_code error);
-
-  template <class Message>
-  static received to_any(envelope<Message>&& message);
 
 private:
   struct item {
@@ -103,6 +105,7 @@ private:
 
   asio::any_io_executor executor_;
   fifo<item> items_;
+  received* slot_ = nullptr;
   std::size_t bytes_ = 0;
   std::uint64_t handed_out_ = 0;
   wait_queue<received> any_;
@@ -127,18 +130,6 @@ auto& inbox<In>::queue_of() noexcept
 
 template <class In>
 template <class Message>
-auto inbox<In>::to_any(envelope<Message>&& message) -> received
-{
-  received any;
-  any.message = typename In::value(std::move(message.message));
-  any.handles = std::move(message.handles);
-  any.worker = message.worker;
-  any.handles_lost = message.handles_lost;
-  return any;
-}
-
-template <class In>
-template <class Message>
 auto inbox<In>::to_one(received&& message) -> envelope<Message>
 {
   envelope<Message> one;
@@ -153,20 +144,22 @@ auto inbox<In>::to_one(received&& message) -> envelope<Message>
 
 template <class In>
 template <class Message>
-bool inbox<In>::offer(envelope<Message>& message)
+bool inbox<In>::offer(received& message)
 {
   auto& one = queue_of<Message>();
-  if (one.empty() && any_.empty()) return false;
+  if (!one.empty()) one.complete_one(std::error_code(), to_one<Message>(std::move(message)));
+  else if (!any_.empty()) any_.complete_one(std::error_code(), std::move(message));
+  else if (slot_) *std::exchange(slot_, nullptr) = std::move(message);
+  else return false;
   ++handed_out_;
-  if (!one.empty()) return one.complete_one(std::error_code(), std::move(message));
-  return any_.complete_one(std::error_code(), to_any(std::move(message)));
+  return true;
 }
 
 template <class In>
 template <class Message>
-void inbox<In>::keep(envelope<Message> message, std::size_t size)
+void inbox<In>::keep(received message, std::size_t size)
 {
-  items_.push_back({to_any(std::move(message)), In::template index_of<Message>(), size});
+  items_.push_back({std::move(message), In::template index_of<Message>(), size});
   bytes_ += size;
 }
 

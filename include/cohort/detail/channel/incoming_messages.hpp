@@ -59,8 +59,9 @@ public:
   bool wanted() const noexcept;
   /// From now on everything is wanted, so that the peer can get rid of it.
   void want_all() noexcept { wants_all_ = true; }
-  /// Until it is false again, exactly one message is wanted, for the box.
-  void want_one(bool wants) noexcept { wants_one_ = wants; }
+  /// Calls `read`, in which nothing is wanted but one message for `into`. Whether it came.
+  template <class Read>
+  bool read_one(received_type& into, Read read);
 
   /// `core` is whose channel it is: see `served_requests`, and `problem(error, text)`.
   template <class Core>
@@ -102,9 +103,24 @@ bool incoming_messages<In, Codec>::wanted() const noexcept
 {
   const std::size_t held = inbox_.bytes() + served_.waiting_bytes();
   if (held >= (wants_all_ ? options_.queue_limit() : options_.high_water())) return false;
-  if (wants_one_) return inbox_.empty();
+  if (wants_one_) return inbox_.slot_is_open();
   return inbox_.waiting() || wants_all_ || served_.any() || requests_.waiting() ||
          (hub_ && hub_->waiting());
+}
+
+template <class In, class Codec>
+template <class Read>
+bool incoming_messages<In, Codec>::read_one(received_type& into, Read read)
+{
+  const auto end = [](incoming_messages* self) {
+    self->wants_one_ = false;
+    self->inbox_.close_slot();
+  };
+  wants_one_ = true;
+  inbox_.open_slot(into);
+  const std::unique_ptr<incoming_messages, decltype(end)> reading(this, end);
+  read();
+  return !inbox_.slot_is_open();
 }
 
 template <class In, class Codec>
@@ -152,11 +168,9 @@ void incoming_messages<In, Codec>::deliver(
   const std::size_t size = wire::message_head_size + view.body.size();
   if (view.kind == wire::message_kind::request)
     return served_.received(std::move(message), view.sequence, size);
-  envelope<Message> complete;
-  complete.message = std::move(message);
-  complete.worker = sender_;
-  complete.handles_lost = descriptors.truncated;
-  complete.handles.reserve(descriptors.fds.size());
+  received_type complete{
+      typename In::value(std::move(message)), {}, sender_, descriptors.truncated};
+  if (!descriptors.fds.empty()) complete.handles.reserve(descriptors.fds.size());
   for (posix::unique_fd& each : descriptors.fds) {
     std::error_code error;
     handle taken = handle::adopt(each.get(), error);
@@ -167,13 +181,9 @@ void incoming_messages<In, Codec>::deliver(
     each.release();
     complete.handles.push_back(std::move(taken));
   }
-  if (inbox_.offer(complete)) return;
-  if (hub_ && hub_->waiting()) {
-    auto any = inbox<In>::to_any(std::move(complete));
-    hub_->offer(any);
-    return;
-  }
-  inbox_.keep(std::move(complete), size);
+  if (inbox_.template offer<Message>(complete)) return;
+  if (hub_ && hub_->offer(complete)) return;
+  inbox_.template keep<Message>(std::move(complete), size);
 }
 
 template <class In, class Codec>

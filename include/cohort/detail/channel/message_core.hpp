@@ -240,12 +240,8 @@ void message_core<Out, In, Codec>::receive(Handler&& handler)
 template <class Out, class In, class Codec>
 bool message_core<Out, In, Codec>::try_receive(received& into)
 {
-  if (incoming_.box().empty()) {
-    incoming_.want_one(true);
-    transport_.read_buffered();
-    incoming_.want_one(false);
-  }
-  return incoming_.box().take(into);
+  return incoming_.box().take(into) ||
+         incoming_.read_one(into, [this] { transport_.read_buffered(*this); });
 }
 
 template <class Out, class In, class Codec>

@@ -53,7 +53,7 @@ public:
   void read();
 
   /// Hands over what is wanted of what has been read already; no system call.
-  void read_buffered();
+  void read_buffered(Owner& owner);
 
   /// For when the peer is certainly gone: reads all that it had sent, now, wanted or not, and
   /// then ends.
@@ -112,6 +112,8 @@ private:
   pending reading_ = pending::nothing;
   pending writing_ = pending::nothing;
   bool timer_runs_ = false;
+  // The last write found no room: another one has to wait for it.
+  bool blocked_ = false;
   bool in_read_ = false;
   bool drained_ = false;
   bool to_end_ = false;
@@ -163,10 +165,9 @@ void message_transport<Owner>::read()
 }
 
 template <class Owner>
-void message_transport<Owner>::read_buffered()
+void message_transport<Owner>::read_buffered(Owner& owner)
 {
-  if (in_read_ || input_ended_) return;
-  if (const owner_ptr owner = owner_.lock()) deliver(*owner);
+  if (!in_read_ && !input_ended_) deliver(owner);
 }
 
 template <class Owner>
@@ -279,7 +280,7 @@ void message_transport<Owner>::send(byte_sink& message, message_output::descript
 {
   output_.push(message, std::move(riders));
   schedule_flush();
-  if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted) return;
+  if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted || blocked_) return;
   if (const owner_ptr owner = owner_.lock()) flush(*owner);
 }
 
@@ -307,7 +308,9 @@ void message_transport<Owner>::flush(Owner& owner)
 {
   if (!is_open() || output_.failed()) return;
   const std::uint64_t before = output_.written_until();
-  switch (output_.flush(descriptor_.native_handle())) {
+  const auto state = output_.flush(descriptor_.native_handle());
+  blocked_ = state == message_output::state::no_room || state == message_output::state::no_memory;
+  switch (state) {
   case message_output::state::done:
   case message_output::state::failed: break;
   case message_output::state::others: schedule_flush(); break;

@@ -21,9 +21,9 @@ using list = cohort::detail::message_list<int, long>;
 using inbox = cohort::detail::inbox<list>;
 
 template <class Message>
-cohort::envelope<Message> make(Message value)
+inbox::received make(Message value)
 {
-  cohort::envelope<Message> made;
+  inbox::received made;
   made.message = value;
   made.worker = 3;
   made.handles_lost = true;
@@ -65,15 +65,15 @@ TEST_CASE("an inbox offers to who waits for the type first, then to who takes an
   fixture f;
   auto one = make(1);
   CHECK_FALSE(f.box.waiting());
-  CHECK_FALSE(f.box.offer(one));
-  CHECK(one.message == 1);
+  CHECK_FALSE(f.box.offer<int>(one));
+  CHECK(std::get<int>(one.message) == 1);
   f.box.add(f.take_any(), {});
   f.box.add_one<long>(f.take_long(), {});
   CHECK(f.box.waiting());
   auto two = make(2L);
-  CHECK(f.box.offer(two));
+  CHECK(f.box.offer<long>(two));
   CHECK(f.box.waiting());
-  CHECK(f.box.offer(one));
+  CHECK(f.box.offer<int>(one));
   CHECK_FALSE(f.box.waiting());
   CHECK(f.any.empty());
   f.run();
@@ -84,10 +84,10 @@ TEST_CASE("an inbox offers to who waits for the type first, then to who takes an
 TEST_CASE("what an inbox keeps is taken in order, or out of order by its type")
 {
   fixture f;
-  f.box.keep(make(1), 10);
-  f.box.keep(make(2), 20);
-  f.box.keep(make(3L), 30);
-  f.box.keep(make(4L), 40);
+  f.box.keep<int>(make(1), 10);
+  f.box.keep<int>(make(2), 20);
+  f.box.keep<long>(make(3L), 30);
+  f.box.keep<long>(make(4L), 40);
   CHECK(f.box.bytes() == 100);
   f.box.add_one<long>(f.take_long(), {});
   CHECK(f.box.bytes() == 70);
@@ -105,6 +105,28 @@ TEST_CASE("what an inbox keeps is taken in order, or out of order by its type")
   CHECK(f.longs == std::vector<long>{3, 4});
   CHECK(f.any == std::vector<int>{2});
   for (const auto& error : f.errors) CHECK_FALSE(error);
+}
+
+TEST_CASE("an open slot takes one message that nobody waits for")
+{
+  fixture f;
+  inbox::received slot;
+  f.box.open_slot(slot);
+  f.box.add(f.take_any(), {});
+  auto one = make(1), two = make(2), three = make(3);
+  CHECK(f.box.offer<int>(one));
+  CHECK(f.box.slot_is_open());
+  CHECK(f.box.offer<int>(two));
+  CHECK_FALSE(f.box.slot_is_open());
+  CHECK(std::get<int>(slot.message) == 2);
+  CHECK(slot.worker == 3);
+  CHECK_FALSE(f.box.offer<int>(three));
+  CHECK(f.box.handed_out() == 2);
+  f.run();
+  CHECK(f.any == std::vector<int>{1});
+  f.box.open_slot(slot);
+  f.box.close_slot();
+  CHECK_FALSE(f.box.offer<int>(three));
 }
 
 TEST_CASE("who waits in an inbox that ends, or comes later, gets the error")
