@@ -4,12 +4,11 @@
 
 #include <cohort/detail/io/frame_channel.hpp>
 
-#include "support/time_factor.hpp"
+#include "support/event_loop.hpp"
 
 #include <asio/io_context.hpp>
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -133,25 +132,6 @@ public:
   std::error_code end;
   std::function<void()> when_frame, when_end, when_writable;
 };
-
-/// Runs handlers until `done()`, at most 10 seconds.
-template <class Done>
-bool run_until(asio::io_context& context, Done done)
-{
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10) * time_factor();
-  while (!done()) {
-    context.restart();
-    if (context.run_one_until(deadline) == 0) return done();
-  }
-  return true;
-}
-
-/// Runs what is ready, without waiting.
-inline void run_ready(asio::io_context& context)
-{
-  context.restart();
-  context.poll();
-}
 
 /// Two connected sockets, each with a channel or bare.
 struct channel_pair {
