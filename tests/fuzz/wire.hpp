@@ -6,11 +6,12 @@
 #include <cohort/detail/wire/descriptor_queue.hpp>
 #include <cohort/detail/wire/frame.hpp>
 
+#include "fuzz/check.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <stdexcept>
 #include <system_error>
 #include <vector>
 
@@ -25,11 +26,6 @@ namespace cohort_test::fuzz {
 namespace wire = cohort::detail::wire;
 
 constexpr std::uint32_t max_payload = 300;
-
-inline void require(bool condition, const char* what)
-{
-  if (!condition) throw std::logic_error(what);
-}
 
 struct read_record {
   std::span<const std::byte> data;
