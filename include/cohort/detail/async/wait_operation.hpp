@@ -15,6 +15,7 @@
 #include <asio/recycling_allocator.hpp>
 
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <tuple>
 #include <type_traits>
@@ -123,6 +124,21 @@ private:
     }
   };
 
+  // What is posted. The handler and its arguments lie still meanwhile: an executor moves what it is
+  // given many times.
+  struct delivery {
+    explicit delivery(wait_operation_for* self) noexcept : operation(self) {}
+    delivery(delivery&& other) noexcept : operation(std::exchange(other.operation, nullptr)) {}
+    ~delivery()
+    {
+      if (operation) operation->destroy();
+    }
+
+    void operator()() { std::exchange(operation, nullptr)->deliver(); }
+
+    wait_operation_for* operation;
+  };
+
   wait_operation_for(Handler handler, const asio::any_io_executor& executor);
   friend traits;
 
@@ -132,11 +148,15 @@ private:
   }
 
   void abort();
-  void post(std::error_code error, std::tuple<Args...> args);
+  template <class... Values>
+  void post(std::error_code error, Values&&... values);
+  void deliver();
 
   Handler handler_;
   working_executor<asio::any_io_executor> io_work_;
   working_executor<handler_executor> handler_work_;
+  std::error_code error_;
+  std::optional<std::tuple<Args...>> values_;
 };
 
 // Implementation
@@ -209,30 +229,40 @@ void wait_operation_for<Handler, Args...>::complete(std::error_code error, Args.
 {
   auto slot = asio::get_associated_cancellation_slot(handler_);
   if (slot.is_connected()) slot.clear();
-  post(error, std::tuple<Args...>(std::move(args)...));
+  post(error, std::move(args)...);
 }
 
 template <class Handler, class... Args>
 void wait_operation_for<Handler, Args...>::abort()
 {
   if (this->list_) this->list_->cancel(this);
-  post(asio::error::operation_aborted, std::tuple<Args...>());
+  post(asio::error::operation_aborted, Args()...);
 }
 
 template <class Handler, class... Args>
-void wait_operation_for<Handler, Args...>::post(std::error_code error, std::tuple<Args...> args)
+template <class... Values>
+void wait_operation_for<Handler, Args...>::post(std::error_code error, Values&&... values)
 {
-  auto memory = get_allocator();
-  auto completion = [handler = std::move(handler_), error, values = std::move(args)]() mutable {
-    std::apply([&](Args&... each) { std::move(handler)(error, std::move(each)...); }, values);
-  };
+  error_ = error;
+  values_.emplace(std::forward<Values>(values)...);
   // Both end when the handler is on its way: it may run in a thread of another context, and this
   // one may be gone before that is through with it.
   [[maybe_unused]] const auto io_work = std::move(io_work_);
   const auto handler_work = std::move(handler_work_);
+  asio::post(handler_work, asio::bind_allocator(get_allocator(), delivery(this)));
+}
+
+template <class Handler, class... Args>
+void wait_operation_for<Handler, Args...>::deliver()
+{
+  auto memory = get_allocator();
+  Handler handler(std::move(handler_));
+  const std::error_code error = error_;
+  std::tuple<Args...> values(std::move(*values_));
+  // So that what the handler starts can have this memory.
   traits::destroy(memory, this);
   traits::deallocate(memory, this, 1);
-  asio::post(handler_work, asio::bind_allocator(memory, std::move(completion)));
+  std::apply([&](Args&... each) { std::move(handler)(error, std::move(each)...); }, values);
 }
 
 template <class Handler, class... Args>
