@@ -37,7 +37,8 @@ def wire():
         "hello": frame(1, struct.pack("<HHIQ", 1, 0, 100, 0x1122334455667788)),
         "hello_other_version": frame(1, struct.pack("<HHIQ", 2, 0, 100, 0) + b"more"),
         "listen": frame(2, struct.pack("<IBBHII", 1, 0, 1, 3, 511, 0) + address(ipv4)),
-        "listen_unix": frame(2, struct.pack("<IBBHII", 2, 1, 2, 0, 8, 0o660) + address(b"\1\0/a\0")),
+        "listen_unix":
+            frame(2, struct.pack("<IBBHII", 2, 1, 2, 0, 8, 0o660) + address(b"\1\0/a\0")),
         "close": frame(3, struct.pack("<I", 1)),
         "credit": frame(4, struct.pack("<IH", 1, 16)),
         "taken": frame(5, struct.pack("<IQHH", 1, 7, 3, 2)),
@@ -111,9 +112,11 @@ def json_texts():
                "-9223372036854775809", "9007199254740993.0", "-9.223372036854775808e18",
                "0e999999999999999999999", "1e-99999999999999999999", "01", "1.", ".5", "1e", "+1",
                "2.2250738585072011e-308", "179769313486231580793e289"]
-    texts = ['"\\u00e9\\ud83d\\ude00\\/\\b\\f\\n\\r\\t"', '"\\ud83d"', '"\\udc00\\ud800"', '"a\\x"', '"\n"',
+    texts = ['"\\u00e9\\ud83d\\ude00\\/\\b\\f\\n\\r\\t"',
+             '"\\ud83d"', '"\\udc00\\ud800"', '"a\\x"', '"\n"',
              '"open', "[1,]", "{,}", '{"a" 1}', '{"a":1,"a":2}', "[1 2]", "nul", "truefalse", "",
-             " [ ] ", "// no", '"\u00e9"', "[[[]]]", '{"a":{"b":{}}}']
+             " [ ] ", "// no", '"\u00e9"', "[[[]]]", '{"a":{"b":{}}}',
+             '"\\udc00\\udc00"', '"\\u000b\\u001f\\u007f"', '"\\ud800\\u0020"', "[] ]"]
     seeds = {
         "everything": (everything, json.dumps(members)),
         "everything_absent": (everything, '{"unknown":[{"a":"\\u0000"}]}'),
@@ -160,7 +163,8 @@ def binary():
 
     whole = (item(b"base") + struct.pack("<B", 1) + b"z" + b"\1" + struct.pack("<Ii", 7, -1) +
              struct.pack("<hQf", -5, 2 ** 64 - 1, 1.5) + bytes(7) + b"\x80\xff\x3f" +
-             many(item(b"a"), item(b"")) + many(struct.pack("<I", 9)) + struct.pack("<3H", 1, 2, 3) +
+             many(item(b"a"), item(b"")) + many(struct.pack("<I", 9)) +
+             struct.pack("<3H", 1, 2, 3) +
              item(b"g") + item(b"h") + b"text" + many(b"\1", b"\0") + many(bytes(8)) +
              many(text(b"n")) + struct.pack("<i", 1) + text(b"one") + b"\1\1" + text(b"t") +
              b"\1" + item(b"m") + b"\2" + text(b"any") + struct.pack("<qq", 5, 6) +
@@ -169,7 +173,8 @@ def binary():
     for _ in range(63):
         deep = branch(0, [deep])
     several = [branch(1), branch(2, [branch(3)]), branch(4, (), b"\1" + text(b"leaf"))]
-    long_lists = (many(b"\0", b"\1" + item(b"i")) + many(many(b"\1"), many()) + many(b"\0", b"\0") +
+    long_lists = (many(b"\0", b"\1" + item(b"i")) + many(many(b"\1"), many()) +
+                  many(b"\0", b"\0") +
                   many(bytes(8)) + struct.pack("<I", 2) + "hi".encode("utf-16-le") + text(b"data") +
                   many(b"\0\1") + many(b"\0") + many(struct.pack("<I", 1)))
     ordered = (many(text(b"a"), text(b"b")) + many(bytes(4), bytes(4)) +
@@ -216,7 +221,8 @@ def messages():
         return number
 
     def sent(name, body, kind=message, number=0, descriptors=0, layout=0x01020304):
-        return frame(kind, struct.pack("<II", identifier(name), layout) + body, descriptors, 0, number)
+        named = struct.pack("<II", identifier(name), layout)
+        return frame(kind, named + body, descriptors, 0, number)
 
     def text(data):
         return struct.pack("<I", len(data)) + data
