@@ -102,7 +102,7 @@ template <class In, class Codec>
 bool incoming_messages<In, Codec>::wanted() const noexcept
 {
   const std::size_t held = inbox_.bytes() + served_.waiting_bytes();
-  if (held >= (wants_all_ ? options_.queue_limit() : options_.high_water())) return false;
+  if (held > (wants_all_ ? options_.queue_limit() : options_.high_water())) return false;
   if (wants_one_) return inbox_.slot_is_open();
   return inbox_.waiting() || wants_all_ || served_.any() || requests_.waiting() ||
          (hub_ && hub_->waiting());

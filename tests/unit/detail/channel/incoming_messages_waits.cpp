@@ -122,12 +122,12 @@ TEST_CASE("what is here and what waits to be served are bounded together, by the
     completion<cohort::envelope<verdict>> waits;
     f.incoming().box().add_one<verdict>(waits.handler(), {});
     if (all) f.incoming().want_all();
-    f.arrive(make_note(1, std::string(99, 'x')));
+    f.arrive(make_note(1, std::string(100, 'x')));
     f.arrive(question(), kind::request, 1);
-    // One byte less than the bound.
+    // Exactly as much as the bound.
     CHECK(f.incoming().wanted());
     f.next_note();
-    f.arrive(make_note(1, std::string(100, 'x')));
+    f.arrive(make_note(1, std::string(101, 'x')));
     CHECK_FALSE(f.incoming().wanted());
     f.next_note();
     CHECK(f.incoming().wanted());
