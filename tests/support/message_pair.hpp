@@ -5,6 +5,7 @@
 #include <cohort/message_channel.hpp>
 
 #include "support/event_loop.hpp"
+#include "support/pipe_handles.hpp"
 #include "support/test_messages.hpp"
 
 #include <asio/io_context.hpp>
@@ -12,12 +13,7 @@
 #include <asio/local/stream_protocol.hpp>
 
 #include <array>
-#include <cerrno>
-#include <fcntl.h>
 #include <optional>
-#include <sys/stat.h>
-#include <system_error>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -96,20 +92,5 @@ struct half_pair {
     return got;
   }
 };
-
-/// What an open file is, whatever its number.
-inline ino_t file_identity(int fd)
-{
-  struct stat status;
-  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
-}
-
-/// Two ends of a new pipe.
-inline std::array<cohort::handle, 2> make_pipe()
-{
-  int ends[2] = {-1, -1};
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category());
-  return {cohort::handle::adopt(ends[0]), cohort::handle::adopt(ends[1])};
-}
 
 } // namespace cohort_test
