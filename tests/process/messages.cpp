@@ -7,179 +7,30 @@
 #include <cohort/this_worker.hpp>
 
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
 #include <asio/redirect_error.hpp>
-#include <asio/steady_timer.hpp>
-#include <boost/describe.hpp>
 #include <doctest/doctest.h>
 
+#include "support/job_protocol.hpp"
 #include "support/time_factor.hpp"
-#include "support/worker_roles.hpp"
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <limits>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
-namespace message_tests {
-
-struct task {
-  std::string what;
-  std::uint64_t number = 0;
-};
-struct result {
-  std::string what;
-  std::uint64_t number = 0;
-};
-struct blob {
-  std::vector<std::byte> bytes;
-};
-struct only_new {
-  int value = 0;
-};
-BOOST_DESCRIBE_STRUCT(task, (), (what, number))
-BOOST_DESCRIBE_STRUCT(result, (), (what, number))
-BOOST_DESCRIBE_STRUCT(blob, (), (bytes))
-BOOST_DESCRIBE_STRUCT(only_new, (), (value))
-
-} // namespace message_tests
-
 namespace {
 
-using namespace message_tests;
+using namespace cohort_test::jobs;
 using namespace std::chrono_literals;
 using asio::awaitable;
 using asio::redirect_error;
 using asio::use_awaitable;
-
-using job_protocol = cohort::protocol<cohort::to_primary<result, blob>,
-    cohort::to_worker<task, blob>, cohort::binary_codec>;
-// What a later version of the program may have.
-using later_protocol = cohort::protocol<cohort::to_primary<result, only_new>,
-    cohort::to_worker<task, blob>, cohort::binary_codec>;
-using cluster_type = cohort::cluster<cohort::round_robin, job_protocol>;
-using worker_type = cluster_type::worker_type;
-using self_type = cohort::basic_this_worker<job_protocol>;
-
-result answer_to(const task& asked)
-{
-  result answer;
-  answer.what = asked.what;
-  answer.number = asked.number + 1;
-  return answer;
-}
-
-// Does what it is told, one task after another.
-awaitable<void> work(self_type& self)
-{
-  std::error_code end;
-  for (;;) {
-    auto next = co_await self.receive<task>(redirect_error(use_awaitable, end));
-    if (end) co_return;
-    const std::string what = next.message.what;
-    if (what == "leave") {
-      for (std::uint64_t i = 0; i != next.message.number; ++i) {
-        task each;
-        each.number = i;
-        self.send(answer_to(each));
-      }
-      self.disconnect(asio::detached);
-    } else if (what == "die") {
-      for (std::uint64_t i = 0; i != next.message.number; ++i) self.send(answer_to(next.message));
-      co_await self.flushed();
-      std::raise(SIGKILL);
-    } else if (what == "flood") {
-      blob full;
-      full.bytes.resize(64 * 1024);
-      auto status = cohort::send_status::accepted;
-      while (status == cohort::send_status::accepted) status = self.send(full);
-      self.send(answer_to(next.message));
-    } else if (what == "map") {
-      const std::size_t size = next.message.number;
-      void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-          next.handles.front().native_handle(), 0);
-      static_cast<char*>(memory)[size - 1] = 'w';
-      ::munmap(memory, size);
-      self.send(answer_to(next.message), std::move(next.handles.front()));
-    } else {
-      self.send(answer_to(next.message));
-    }
-  }
-}
-
-awaitable<result> serve_one(task asked)
-{
-  if (asked.what == "throw") throw std::runtime_error("no");
-  if (asked.what == "die") std::raise(SIGKILL);
-  if (asked.what == "never") {
-    asio::steady_timer timer(co_await asio::this_coro::executor, 1h);
-    co_await timer.async_wait(use_awaitable);
-  }
-  co_return answer_to(asked);
-}
-
-const cohort_test::worker_role worker_role("messages", [](int, char**) {
-  asio::io_context context(1);
-  self_type self(context);
-  asio::co_spawn(context, work(self), asio::detached);
-  context.run();
-  return EXIT_SUCCESS;
-});
-
-const cohort_test::worker_role serving_role("message server", [](int, char**) {
-  asio::io_context context(1);
-  self_type self(context);
-  self.serve<task>(serve_one);
-  context.run();
-  return EXIT_SUCCESS;
-});
-
-const cohort_test::worker_role later_role("messages of tomorrow", [](int, char**) {
-  asio::io_context context(1);
-  cohort::basic_this_worker<later_protocol> self(context);
-  only_new unknown;
-  result known;
-  known.what = "known";
-  self.send(unknown);
-  self.send(known);
-  context.run();
-  return EXIT_SUCCESS;
-});
-
-const cohort_test::worker_role json_role("json echo", [](int, char**) {
-  asio::io_context context(1);
-  cohort::this_worker self(context);
-  const auto echo = [](cohort::this_worker& from) -> awaitable<void> {
-    std::error_code end;
-    for (;;) {
-      auto next = co_await from.receive(redirect_error(use_awaitable, end));
-      if (end) co_return;
-      from.send(next.message);
-    }
-  };
-  asio::co_spawn(context, echo(self), asio::detached);
-  context.run();
-  return EXIT_SUCCESS;
-});
-
-const cohort_test::worker_role rude_role("rude messages", [](int, char**) {
-  asio::io_context context(1);
-  self_type self(context);
-  // The message channel has this number, see docs/protocol.md; all ones are no header.
-  const std::string garbage(64, '\xff');
-  [[maybe_unused]] const auto written = ::write(4, garbage.data(), garbage.size());
-  context.run();
-  return EXIT_SUCCESS;
-});
 
 cohort::environment role(const char* name)
 {
@@ -200,14 +51,6 @@ void with_cluster(Test test, cohort::settings how = cohort::settings())
   context.run_for(60s * cohort_test::time_factor());
   CHECK(done);
   CHECK(cluster.workers().empty());
-}
-
-task make_task(std::string what, std::uint64_t number = 0)
-{
-  task made;
-  made.what = std::move(what);
-  made.number = number;
-  return made;
 }
 
 } // namespace
@@ -319,6 +162,30 @@ TEST_CASE("nobody receives: the worker is congested, events go on, and its end l
       ++blobs;
     }
     CHECK(blobs > 10);
+    co_await cluster.disconnect();
+  });
+}
+
+TEST_CASE("a worker that is stopped delays no other, and has everything once it goes on")
+{
+  with_cluster([](cluster_type& cluster) -> awaitable<void> {
+    worker_type slow = co_await cluster.co_fork(role("messages"));
+    worker_type other = co_await cluster.co_fork(role("messages"));
+    slow.kill(SIGSTOP);
+    std::uint64_t sent = 0;
+    while (slow.send(make_task("echo", sent)) == cohort::send_status::accepted) ++sent;
+    ++sent; // what congests is sent as well
+    CHECK(sent > 1000);
+    for (std::uint64_t i = 0; i != 100; ++i) {
+      other.send(make_task("echo", i));
+      auto answer = co_await other.receive<result>();
+      CHECK(answer.message.number == i + 1);
+    }
+    slow.kill(SIGCONT);
+    for (std::uint64_t i = 0; i != sent; ++i) {
+      auto answer = co_await slow.receive<result>();
+      REQUIRE(answer.message.number == i + 1);
+    }
     co_await cluster.disconnect();
   });
 }
