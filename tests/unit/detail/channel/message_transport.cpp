@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <system_error>
@@ -213,6 +214,9 @@ TEST_CASE("descriptors of half a message are closed with the channel")
     if (by_peer) pair.second.reset();
     else pair.transport().close();
     pair.run();
+    files.reading.clear();
+    pollfd unread{files.writing[0].get(), 0, 0};
+    CHECK(::poll(&unread, 1, 0) == 1);
     CHECK(pair.peer->messages.empty());
     CHECK(pair.peer->ends.size() == (by_peer ? 1 : 0));
   }
@@ -262,17 +266,17 @@ TEST_CASE("a peer that never stops leaves others their turn")
   const auto message = message_bytes(std::string(16'000, 'x'));
   constexpr std::size_t count = 500;
   bool others = false;
-  // Another one is there whenever one has been taken.
+  // More is there than one call reads, and another one whenever one has been taken.
   pair.peer->when_message = [&] {
     if (pair.peer->messages.size() < count) pair.write(message);
   };
-  pair.write(message);
+  for (int i = 0; i != 8; ++i) pair.write(message);
   asio::post(pair.context, [&] { others = true; });
   pair.transport().read();
   pair.context.restart();
   while (!others) REQUIRE(pair.context.poll_one() == 1);
   CHECK(pair.peer->messages.size() < count);
-  CHECK(pair.until([&] { return pair.peer->messages.size() == count; }));
+  CHECK(pair.until([&] { return pair.peer->messages.size() >= count; }));
 }
 
 } // namespace message_transport_test
