@@ -103,7 +103,7 @@ public:
 
   // For the hub.
   void want() override { transport_.read(); }
-  bool take(received& into) override { return incoming_.box().take(into); }
+  bool take(received& into) override;
 
   // The port.
   void finish() override { transport_.finish(); }
@@ -240,8 +240,16 @@ void message_core<Out, In, Codec>::receive(Handler&& handler)
 template <class Out, class In, class Codec>
 bool message_core<Out, In, Codec>::try_receive(received& into)
 {
-  return incoming_.box().take(into) ||
-         incoming_.read_one(into, [this] { transport_.read_buffered(*this); });
+  return take(into) || incoming_.read_one(into, [this] { transport_.read_buffered(*this); });
+}
+
+template <class Out, class In, class Codec>
+bool message_core<Out, In, Codec>::take(received& into)
+{
+  if (!incoming_.box().take(into)) return false;
+  // Who waits for another type may have waited for this room.
+  if (incoming_.wanted()) transport_.read();
+  return true;
 }
 
 template <class Out, class In, class Codec>

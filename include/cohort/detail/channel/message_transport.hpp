@@ -187,7 +187,7 @@ void message_transport<Owner>::read(Owner& owner)
 
   std::size_t total = 0;
   // What was read before, and not wanted then, comes first.
-  while (deliver(owner)) {
+  for (int calls = 0; deliver(owner); ++calls) {
     // Nothing more was there the last time; waiting looks at the socket anew.
     if (std::exchange(drained_, false) && !to_end_) return wait_readable();
     if (!to_end_ && total >= byte_budget_) {
@@ -197,6 +197,8 @@ void message_transport<Owner>::read(Owner& owner)
         read(self);
       });
     }
+    if (to_end_ && io::frame_input::is_endless(calls, total))
+      return end_input(owner, input_.end_reason());
     std::error_code error;
     const auto arrived = input_.receive(descriptor_.native_handle(), error);
     if (error == std::errc::connection_reset && !std::exchange(was_reset_, true)) continue;

@@ -22,32 +22,47 @@
 
 namespace cohort::detail {
 
+class request_table;
+
 /// A request that was sent and has no answer yet.
 class pending_request {
 public:
+  pending_request() = default;
   virtual ~pending_request() = default;
+  pending_request(const pending_request&) = delete;
+  pending_request& operator=(const pending_request&) = delete;
 
   /// Completes it by a reply; what is wrong with that goes to `problem`.
   virtual void replied(const wire::message_view& reply, decode_error& problem) = 0;
   virtual void fail(std::error_code error) = 0;
-  /// Whoever asked was cancelled.
-  virtual bool abandoned() const noexcept = 0;
+
+protected:
+  /// Whoever asked was cancelled: its table forgets this, which destroys it.
+  void abandon();
+
+private:
+  friend request_table;
+
+  request_table* table_ = nullptr;
+  std::uint64_t number_ = 0;
 };
 
 template <class Reply, class Codec>
-class pending_request_for final : public pending_request {
+class pending_request_for final : public pending_request, private wait_list_owner {
 public:
   template <class Handler>
-  pending_request_for(const asio::any_io_executor& executor, Handler&& handler) : waiting_(executor)
+  pending_request_for(const asio::any_io_executor& executor, Handler&& handler)
+      : waiting_(executor, this)
   {
     waiting_.add(std::forward<Handler>(handler));
   }
 
   void replied(const wire::message_view& reply, decode_error& problem) override;
   void fail(std::error_code error) override { waiting_.complete_one(error, Reply()); }
-  bool abandoned() const noexcept override { return waiting_.empty(); }
 
 private:
+  void wait_cancelled() override { abandon(); }
+
   wait_queue<Reply> waiting_;
 };
 
@@ -59,7 +74,7 @@ public:
   explicit request_table(const asio::any_io_executor& executor) : timer_(executor) {}
 
   /// Whether somebody waits for an answer.
-  bool waiting() const noexcept;
+  bool waiting() const noexcept { return !pending_.empty(); }
   std::size_t size() const noexcept { return pending_.size(); }
 
   /// The number that the next request and its reply carry.
@@ -70,20 +85,27 @@ public:
   void add(std::unique_ptr<pending_request> request, std::optional<clock::duration> deadline,
       const std::shared_ptr<Owner>& owner);
 
-  /// Its answer has come. Nothing when it is too late, or nobody asked.
+  /// Its answer has come, or nobody wants it. Nothing when it is too late, or nobody asked.
   std::unique_ptr<pending_request> take(std::uint64_t number);
 
   void fail_all(std::error_code error);
 
 private:
-  void forget_abandoned();
+  using deadline_map = std::multimap<clock::time_point, std::uint64_t>;
+
+  struct entry {
+    std::unique_ptr<pending_request> request;
+    // `deadlines_.end()` when it has none.
+    deadline_map::iterator deadline;
+  };
+
   void expire();
   template <class Owner>
   void wait(const std::shared_ptr<Owner>& owner);
 
   asio::steady_timer timer_;
-  std::map<std::uint64_t, std::unique_ptr<pending_request>> pending_;
-  std::multimap<clock::time_point, std::uint64_t> deadlines_;
+  std::map<std::uint64_t, entry> pending_;
+  deadline_map deadlines_;
   std::uint64_t last_ = 0;
 };
 
@@ -104,62 +126,50 @@ void pending_request_for<Reply, Codec>::replied(
   else fail(problem.code);
 }
 
-inline bool request_table::waiting() const noexcept
+inline void pending_request::abandon()
 {
-  for (const auto& each : pending_)
-    if (!each.second->abandoned()) return true;
-  return false;
+  if (table_) table_->take(number_);
 }
 
 template <class Owner>
 void request_table::add(std::unique_ptr<pending_request> request,
     std::optional<clock::duration> deadline, const std::shared_ptr<Owner>& owner)
 {
-  forget_abandoned();
-  pending_.emplace(++last_, std::move(request));
+  request->table_ = this;
+  request->number_ = ++last_;
+  entry& added = pending_[last_];
+  added.request = std::move(request);
+  added.deadline = deadlines_.end();
   const auto now = clock::now();
   if (!deadline || *deadline > clock::time_point::max() - now) return;
-  const auto added = deadlines_.emplace(now + *deadline, last_);
-  if (added == deadlines_.begin()) wait(owner);
+  added.deadline = deadlines_.emplace(now + *deadline, last_);
+  if (added.deadline == deadlines_.begin()) wait(owner);
 }
 
 inline std::unique_ptr<pending_request> request_table::take(std::uint64_t number)
 {
   auto found = pending_.extract(number);
   if (!found) return nullptr;
-  // Its deadline finds nobody; when it was the last one, the context need not wait for it.
-  if (pending_.empty()) {
-    deadlines_.clear();
-    timer_.cancel();
+  if (found.mapped().deadline != deadlines_.end()) {
+    deadlines_.erase(found.mapped().deadline);
+    // The context need not wait for what nobody waits for.
+    if (deadlines_.empty()) timer_.cancel();
   }
-  return std::move(found.mapped());
-}
-
-inline void request_table::forget_abandoned()
-{
-  // The oldest ones only: they have waited longest, and looking at all would cost too much.
-  while (!pending_.empty() && pending_.begin()->second->abandoned())
-    pending_.erase(pending_.begin());
+  return std::move(found.mapped().request);
 }
 
 inline void request_table::fail_all(std::error_code error)
 {
   deadlines_.clear();
   timer_.cancel();
-  for (auto& [number, request] : std::exchange(pending_, {})) request->fail(error);
+  for (auto& [number, each] : std::exchange(pending_, {})) each.request->fail(error);
 }
 
 inline void request_table::expire()
 {
   const auto now = clock::now();
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    const auto late = pending_.extract(deadlines_.begin()->second);
-    deadlines_.erase(deadlines_.begin());
-    if (late) late.mapped()->fail(error::timed_out);
-  }
-  // Deadlines of requests that were answered long ago are not worth a wakeup.
-  while (!deadlines_.empty() && !pending_.contains(deadlines_.begin()->second))
-    deadlines_.erase(deadlines_.begin());
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now)
+    take(deadlines_.begin()->second)->fail(error::timed_out);
 }
 
 template <class Owner>

@@ -84,9 +84,6 @@ private:
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   static constexpr int call_budget_ = 16;
 
-  // More than the buffer of a socket holds: it is not the peer who still writes.
-  static constexpr std::size_t last_read_bytes_ = 8 * 1024 * 1024;
-  static constexpr int last_read_calls_ = 64 * 1024;
   static constexpr int last_read_retries_ = 16;
   static constexpr std::chrono::milliseconds first_delay_{1};
   static constexpr std::chrono::milliseconds last_delay_{100};
@@ -218,7 +215,7 @@ inline void frame_channel<Owner>::read(const owner_ptr& owner)
       read_again(when::others_ran);
       return;
     }
-    if (to_end_ && (calls >= last_read_calls_ || total >= last_read_bytes_)) {
+    if (to_end_ && frame_input::is_endless(calls, total)) {
       end(*owner, input_.end_reason());
       return;
     }

@@ -52,12 +52,21 @@ public:
   /// What the end of the stream means now: `asio::error::eof`, or `error::truncated` in a frame.
   std::error_code end_reason() const noexcept;
 
+  /// Whether so much was read of a peer that is gone, that it must be somebody else who still
+  /// writes: the buffer of a socket holds less.
+  static constexpr bool is_endless(int calls, std::size_t bytes) noexcept
+  {
+    return calls >= last_read_calls_ || bytes >= last_read_bytes_;
+  }
+
   /// Closes the descriptors that wait for their frame.
   void close_descriptors() noexcept { descriptors_.clear(); }
 
 private:
   static constexpr std::size_t large_read_ = 64 * 1024;
   static constexpr std::size_t small_read_ = 16 * 1024;
+  static constexpr std::size_t last_read_bytes_ = 8 * 1024 * 1024;
+  static constexpr int last_read_calls_ = 64 * 1024;
 
   wire::frame_decoder decoder_;
   wire::descriptor_queue<posix::unique_fd> descriptors_;

@@ -157,6 +157,25 @@ TEST_CASE("reading to the end does not wait for somebody who holds the peer's so
   }
 }
 
+TEST_CASE("reading to the end has an end although somebody writes and writes")
+{
+  transport_pair pair;
+  const bytes frame = message_bytes(std::string(60'000, 'x'));
+  std::size_t written = 0;
+  pair.peer->when_message = [&] {
+    pair.peer->messages.clear();
+    if (written > 64'000'000) return;
+    pair.write(frame);
+    written += frame.size();
+  };
+  pair.write(frame);
+  pair.transport().read_to_end();
+  CHECK(written >= 8'000'000);
+  CHECK(written < 10'000'000);
+  CHECK(pair.peer->ends.size() == 1);
+  CHECK_FALSE(pair.transport().is_open());
+}
+
 TEST_CASE("reading to the end goes on where a read had stopped, also out of its own call")
 {
   transport_pair pair;

@@ -50,9 +50,8 @@ struct noted_request final : cohort::detail::pending_request {
     end(error == cohort::error::timed_out ? "timed out" : "failed");
     if (when_failed) when_failed();
   }
-  bool abandoned() const noexcept override { return is_abandoned; }
+  void cancel() { abandon(); }
 
-  bool is_abandoned = false;
   std::function<void()> when_failed;
 
 private:
@@ -165,7 +164,7 @@ TEST_CASE("a deadline that the clock cannot tell is none")
   fixture f;
   f.add("never", duration::max());
   f.add("hardly ever", duration::max() - 1s);
-  CHECK(f.add("soon", 1ms).abandoned() == false);
+  f.add("soon", 1ms);
   CHECK(f.until_notes(1));
   run_ready(f.context);
   CHECK(f.notes == strings{"soon timed out"});
@@ -245,23 +244,22 @@ TEST_CASE("a request that is made while all fail is not one of them")
   CHECK(f.notes[2] == "next timed out");
 }
 
-TEST_CASE("who was cancelled is not waited for; the oldest are forgotten with the next request")
+TEST_CASE("who was cancelled is forgotten, and with it its deadline")
 {
   fixture f;
-  noted_request& first = f.add("first");
-  noted_request& second = f.add("second", 1ms);
-  f.add("third");
-  noted_request& fourth = f.add("fourth");
-  first.is_abandoned = second.is_abandoned = fourth.is_abandoned = true;
-  CHECK(f.table->waiting());
-  CHECK(f.table->size() == 4);
-  f.add("fifth", 5ms);
-  CHECK(f.table->size() == 3);
-  CHECK(f.notes == strings{"first dropped", "second dropped"});
-  CHECK(f.until_notes(3));
-  CHECK(f.notes[2] == "fifth timed out");
+  noted_request& first = f.add("first", 1h);
+  f.add("second", 1ms);
+  f.add("third", 2h);
+  first.cancel();
+  CHECK(f.notes == strings{"first dropped"});
+  CHECK(f.table->size() == 2);
+  CHECK_FALSE(f.table->take(1));
+  CHECK(f.until_notes(2));
+  CHECK(f.notes[1] == "second timed out");
   CHECK(f.table->take(3));
   CHECK_FALSE(f.table->waiting());
+  run_ready(f.context);
+  CHECK(f.context.stopped());
 }
 
 TEST_CASE("a deadline keeps its owner until it has passed")
@@ -286,7 +284,6 @@ TEST_CASE("a reply completes its request later, with the value")
   cohort::decode_error problem;
   asked.replied(arrived(numbered<verdict>(7)).view, problem);
   CHECK_FALSE(got.done());
-  CHECK(asked.abandoned());
   asked.fail(cohort::error::timed_out);
   context.run();
   CHECK(got.good());
@@ -325,22 +322,24 @@ TEST_CASE("a reply that is none fails its request, and is a problem unless the p
   }
 }
 
-TEST_CASE("a cancelled request is abandoned, and an answer to it reaches nobody")
+TEST_CASE("a cancelled request leaves its table at once, and keeps no context waiting")
 {
   asio::io_context context(1);
   asio::cancellation_signal cancel;
   completion<verdict> got;
-  answer_type asked(
-      context.get_executor(), asio::bind_cancellation_slot(cancel.slot(), got.handler()));
-  CHECK_FALSE(asked.abandoned());
+  const auto table = std::make_shared<request_table>(context.get_executor());
+  table->add(std::make_unique<answer_type>(context.get_executor(),
+                 asio::bind_cancellation_slot(cancel.slot(), got.handler())),
+      1h, table);
+  CHECK(table->waiting());
   cancel.emit(asio::cancellation_type::terminal);
-  CHECK(asked.abandoned());
-  cohort::decode_error problem;
-  asked.replied(arrived(numbered<verdict>(7)).view, problem);
-  asked.fail(cohort::error::disconnected);
-  context.run();
+  CHECK_FALSE(table->waiting());
+  CHECK_FALSE(table->take(1));
+  run_ready(context);
+  CHECK(context.stopped());
   CHECK(got.times == 1);
   CHECK(got.error == asio::error::operation_aborted);
+  CHECK(table.use_count() == 1);
 }
 
 TEST_CASE("a request that is dropped without an answer is aborted")
