@@ -112,6 +112,8 @@ private:
   pending reading_ = pending::nothing;
   pending writing_ = pending::nothing;
   bool timer_runs_ = false;
+  // What is sent first after something has come is an answer to it, most likely: it leaves at once.
+  bool answers_ = false;
   // The last write found no room: another one has to wait for it.
   bool blocked_ = false;
   bool in_read_ = false;
@@ -272,8 +274,9 @@ void message_transport<Owner>::wait_readable()
           [this, owner = std::move(owner)](const std::error_code& error) {
             reading_ = pending::nothing;
             if (input_ended_) return;
-            if (error) end_input(*owner, error);
-            else read(*owner);
+            if (error) return end_input(*owner, error);
+            answers_ = true;
+            read(*owner);
           }));
 }
 
@@ -281,6 +284,10 @@ template <class Owner>
 void message_transport<Owner>::send(byte_sink& message, message_output::descriptors riders)
 {
   output_.push(message, std::move(riders));
+  if (std::exchange(answers_, false) && writing_ == pending::nothing) {
+    if (const owner_ptr owner = owner_.lock()) flush(*owner);
+    return;
+  }
   schedule_flush();
   if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted || blocked_) return;
   if (const owner_ptr owner = owner_.lock()) flush(*owner);

@@ -43,6 +43,24 @@ TEST_CASE("what is sent within one turn leaves together, before the next one")
   CHECK(pair.transport().output().queued_bytes() == 0);
 }
 
+TEST_CASE("the first answer to what has come leaves at once, more of them together")
+{
+  transport_pair pair;
+  pair.transport().read();
+  pair.run();
+  pair.peer->when_message = [&] {
+    for (const char* text : {"first", "second", "third"}) pair.send(text);
+  };
+  pair.write(message_bytes("question"));
+  pair.context.restart();
+  CHECK(pair.context.run_one() == 1);
+  CHECK(pair.drain() == message_bytes("first"));
+  pair.run();
+  bytes rest = message_bytes("second");
+  for (const std::byte each : message_bytes("third")) rest.push_back(each);
+  CHECK(pair.drain() == rest);
+}
+
 TEST_CASE("a message far larger than the socket's buffer is written as the peer reads")
 {
   transport_pair pair;
