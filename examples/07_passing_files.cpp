@@ -80,6 +80,7 @@ std::uint64_t lines_of(int file)
 asio::awaitable<void> serve(cohort::basic_this_worker<protocol>& self)
 {
   auto asked = co_await self.receive<count_lines>();
+  check(!asked.handles.empty(), "no file has come");
   lines_counted counted;
   counted.lines = lines_of(asked.handles.front().native_handle());
   self.send(counted);
@@ -109,6 +110,7 @@ asio::awaitable<void> supervise(cohort::cluster<cohort::round_robin, protocol>& 
   std::cout << name << " has " << counted.message.lines << " lines" << std::endl;
 
   auto filled = co_await worker.receive<buffer_filled>();
+  check(!filled.handles.empty(), "no memory has come");
   cohort::handle memory = std::move(filled.handles.front());
   shared_buffer buffer(memory.native_handle());
   const auto same = std::count(buffer.begin(), buffer.end(), filled.message.value);

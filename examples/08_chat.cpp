@@ -54,6 +54,8 @@ asio::awaitable<void> tell_everybody(self_type& self)
   for (;;) {
     auto heard = co_await self.receive<line>();
     const auto now = clients; // others may come and go meanwhile
+    // One after another: a client that does not read holds up the others of its worker. A real chat
+    // has a queue for each.
     for (const client_type& each : now) {
       std::error_code error; // `listen_to` sees a client go
       co_await asio::async_write(*each, asio::buffer(heard.message.text),

@@ -14,8 +14,9 @@ class channel_options {
 public:
   channel_options() = default;
 
-  /// The largest message, as encoded, that is sent or taken; at most 8 bytes less than 4 GiB.
-  /// Default: 16 MiB.
+  /// The largest message, as encoded, that is sent or taken; at most 8 bytes less than 4 GiB. A
+  /// peer that sends a larger one breaks the protocol, and the channel ends: where both differ,
+  /// the sender's must not be the larger one. Default: 16 MiB.
   channel_options& max_message_size(std::uint32_t value) &
   {
     // With its type and layout its size has to fit into the frame's 32 bits.
@@ -25,7 +26,7 @@ public:
   channel_options max_message_size(std::uint32_t value) && { return max_message_size(value); }
 
   /// When more than this waits to be written, `send` says `congested`; when more than this has been
-  /// read and not received, nothing more is read. Default: 1 MiB.
+  /// read and not received, nothing more is read. Each handle counts as 4 KiB. Default: 1 MiB.
   channel_options& high_water(std::size_t value) &
   {
     high_water_ = value;

@@ -142,7 +142,9 @@ public:
   void kill(int signal) noexcept { core_->kill(signal); }
 
   /// Waits for the next message of any worker; `envelope::worker` tells whose it is. The workers
-  /// take turns. A message goes to one receiver only: who waits at the `worker` comes first.
+  /// take turns. A message goes to one receiver only: who waits at the `worker` comes first. What
+  /// workers had sent before their end is still received; when nobody does, and it becomes more
+  /// than 8 MiB, what the first ones left is dropped.
   ///
   /// Completion signature: `void(std::error_code, envelope_type)`.
   /// Per-operation cancellation: all types; no message is lost by it.

@@ -43,8 +43,9 @@ namespace cohort {
 /// `this_worker`.
 ///
 /// Messages arrive once each and in order, or not at all when the peer goes away first. What does
-/// not fit the list of types does not compile. Nothing is read before somebody receives, so nothing
-/// is lost before that; a peer that sends on becomes `congested`.
+/// not fit the list of types does not compile. Nothing is read before somebody receives, serves or
+/// asks, and what is read then and not for him is kept: nothing is lost before there is a receiver.
+/// Beyond a bound nothing more is read, and a peer that sends on becomes `congested`.
 ///
 /// Nothing here waits in the calling thread. The suspending functions run their handler on its
 /// associated executor, never inside the call, and support terminal, partial and total
@@ -124,18 +125,25 @@ public:
   ///
   /// Completion signature: `void(std::error_code, Reply)`. A reply after the deadline is ignored.
   /// Errors: `error::timed_out`, `error::disconnected` when the peer goes,
-  /// `error::request_failed` when it could not serve it, those of `send`.
+  /// `error::request_failed` when it could not serve it, those of `send`; and
+  /// `error::unknown_message`, `error::schema_mismatch` or `error::invalid_message` for a reply
+  /// that this side does not understand.
+  ///
+  /// Messages that come before the reply are kept for their receivers, up to
+  /// `channel_options::queue_limit`: beyond it nothing is read, and only a deadline ends the wait.
   template <class Reply, class Message, class Token = default_token_t<Executor>>
   auto request(Message&& message, duration deadline, Token&& token = Token());
   template <class Reply, class Message, class Token = default_token_t<Executor>>
   requires(!std::convertible_to<Token, duration>) auto request(
       Message&& message, Token&& token = Token());
 
-  /// Answers requests of one type from now on, and those that have come already.
+  /// Answers requests of one type from now on, and those that have come already. (Up to 256 KiB of
+  /// requests wait for somebody to serve them; what comes beyond that fails.)
   ///
   /// @param function `asio::awaitable<Reply>(Request)`; it runs once for each request, many at a
-  ///   time, on this object's executor. It lives as long as one of its coroutines. An exception
-  ///   out of it is a failure for whoever asked, and a problem that is reported here.
+  ///   time, on this object's executor. It lives until the channel ends, and as long as one of its
+  ///   coroutines. An exception out of it is a failure for whoever asked, and a problem that is
+  ///   reported here.
   template <class Request, class Function>
   void serve(Function function);
 

@@ -22,7 +22,8 @@ enum class send_status : std::uint8_t {
   not_connected,
   /// Not queued: it is larger than the limit for one message, or than the whole queue's.
   message_too_large,
-  /// Not queued: one of the handles cannot be sent, or there are more than 64.
+  /// Not queued: one of the handles cannot be sent, or could not be asked what it is, or there are
+  /// more than 64.
   handle_refused,
 };
 

@@ -99,6 +99,29 @@ const cohort_test::worker_role serving_role("message server", [](int, char**) {
   return EXIT_SUCCESS;
 });
 
+// Asks for what is too large, then for something small, and says how both went.
+awaitable<void> ask_primary(self_type& self)
+{
+  result large;
+  large.number = 100'000;
+  std::error_code refused;
+  co_await self.request<task>(large, 20s, redirect_error(use_awaitable, refused));
+  result small;
+  small.number = 1;
+  task answer = co_await self.request<task>(small, 20s);
+  result report;
+  report.what = refused.message() + ", then " + answer.what;
+  self.send(report);
+}
+
+const cohort_test::worker_role asking_role("asks its primary", [](int, char**) {
+  asio::io_context context(1);
+  self_type self(context);
+  asio::co_spawn(context, ask_primary(self), asio::detached);
+  context.run();
+  return EXIT_SUCCESS;
+});
+
 const cohort_test::worker_role later_role("messages of tomorrow", [](int, char**) {
   asio::io_context context(1);
   cohort::basic_this_worker<later_protocol> self(context);

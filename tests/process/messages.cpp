@@ -253,6 +253,45 @@ TEST_CASE("requests are answered, many at a time, or end with the reason")
   });
 }
 
+TEST_CASE("a primary serves its workers, and a reply that is too large is nobody's end")
+{
+  cohort::settings small;
+  small.messages(cohort::channel_options().max_message_size(10'000));
+  with_cluster(
+      [](cluster_type& cluster) -> awaitable<void> {
+        auto errors = cluster.subscribe<cohort::error_event>();
+        worker_type worker = co_await cluster.co_fork(role("asks its primary"));
+        // What it captures is let go when the worker ends.
+        worker.serve<result>([worker](result asked) -> awaitable<task> {
+          co_return make_task(std::string(asked.number, 'x'), worker.id());
+        });
+        auto report = co_await worker.receive<result>();
+        CHECK(report.message.what == "the request was not served, then x");
+        auto event = co_await errors.next();
+        CHECK(event.code == cohort::error::message_too_large);
+        CHECK(worker.is_connected());
+        const cohort::exit_status status = co_await worker.disconnect();
+        CHECK(status.success());
+      },
+      small);
+}
+
+TEST_CASE("what a worker left before its end is received by the cluster later")
+{
+  with_cluster([](cluster_type& cluster) -> awaitable<void> {
+    auto exits = cluster.subscribe<cohort::exit_event>();
+    {
+      worker_type worker = co_await cluster.co_fork(role("messages"));
+      worker.send(make_task("leave", 3));
+    }
+    co_await exits.next();
+    for (std::uint64_t i = 1; i != 4; ++i) {
+      auto next = co_await cluster.receive();
+      CHECK(std::get<result>(next.message).number == i);
+    }
+  });
+}
+
 TEST_CASE("a worker of another version is told apart, and what is unknown of it is skipped")
 {
   with_cluster([](cluster_type& cluster) -> awaitable<void> {

@@ -72,6 +72,9 @@ public:
   void end(std::shared_ptr<message_source<received_type>> self);
 
 private:
+  // A descriptor counts as so many bytes: a process has few places for them.
+  static constexpr std::size_t descriptor_weight_ = 4096;
+
   struct failure {
     std::error_code code;
     std::string what;
@@ -80,8 +83,9 @@ private:
   template <class Message>
   std::optional<Message> decode(
       const wire::message_view& message, std::optional<failure>& why) const;
+  // False: it is a request, and too many wait already.
   template <class Message>
-  void deliver(
+  bool deliver(
       Message&& message, const wire::message_view& view, io::received_descriptors& descriptors);
   template <class Core>
   void answered(Core& core, const wire::message_view& reply);
@@ -102,7 +106,9 @@ template <class In, class Codec>
 bool incoming_messages<In, Codec>::wanted() const noexcept
 {
   const std::size_t held = inbox_.bytes() + served_.waiting_bytes();
-  if (held > (wants_all_ ? options_.queue_limit() : options_.high_water())) return false;
+  // A reply may be behind what nobody takes.
+  const bool far = wants_all_ || requests_.waiting();
+  if (held > (far ? options_.queue_limit() : options_.high_water())) return false;
   if (wants_one_) return inbox_.slot_is_open();
   return inbox_.waiting() || wants_all_ || served_.any() || requests_.waiting() ||
          (hub_ && hub_->waiting());
@@ -134,8 +140,9 @@ void incoming_messages<In, Codec>::received(
   const bool done = In::any([&]<class Message, std::size_t>() {
     if (message_id<Message>() != message.type.type) return false;
     auto decoded = decode<Message>(message, why);
-    if (decoded) deliver(std::move(*decoded), message, descriptors);
-    return decoded.has_value();
+    if (!decoded || deliver(std::move(*decoded), message, descriptors)) return decoded.has_value();
+    why.emplace(failure{error::queue_full, std::string(message_name<Message>) + ": nobody serves"});
+    return false;
   });
   if (done) return;
   if (!why) why.emplace(failure{error::unknown_message, "a message of an unknown type"});
@@ -162,10 +169,11 @@ std::optional<Message> incoming_messages<In, Codec>::decode(
 
 template <class In, class Codec>
 template <class Message>
-void incoming_messages<In, Codec>::deliver(
+bool incoming_messages<In, Codec>::deliver(
     Message&& message, const wire::message_view& view, io::received_descriptors& descriptors)
 {
-  const std::size_t size = wire::message_head_size + view.body.size();
+  const std::size_t size =
+      wire::message_head_size + view.body.size() + descriptors.fds.size() * descriptor_weight_;
   if (view.kind == wire::message_kind::request)
     return served_.received(std::move(message), view.sequence, size);
   received_type complete{
@@ -181,9 +189,10 @@ void incoming_messages<In, Codec>::deliver(
     each.release();
     complete.handles.push_back(std::move(taken));
   }
-  if (inbox_.template offer<Message>(complete)) return;
-  if (hub_ && hub_->offer(complete)) return;
+  if (inbox_.template offer<Message>(complete)) return true;
+  if (hub_ && hub_->offer(complete)) return true;
   inbox_.template keep<Message>(std::move(complete), size);
+  return true;
 }
 
 template <class In, class Codec>
@@ -202,6 +211,7 @@ template <class In, class Codec>
 void incoming_messages<In, Codec>::end(std::shared_ptr<message_source<received_type>> self)
 {
   requests_.fail_all(error::disconnected);
+  served_.end();
   inbox_.fail(error::disconnected);
   if (hub_ && !inbox_.empty()) hub_->keep(std::move(self));
 }

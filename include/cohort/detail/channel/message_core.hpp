@@ -104,10 +104,16 @@ public:
   // For the hub.
   void want() override { transport_.read(); }
   bool take(received& into) override;
+  std::size_t held_bytes() const noexcept override { return incoming_.box().bytes(); }
+  void drop() override;
 
   // The port.
   void finish() override { transport_.finish(); }
-  void read_ahead() override;
+  void read_ahead() override
+  {
+    incoming_.want_all();
+    transport_.read();
+  }
   void read_to_end() override;
   void close() override;
   bool input_ended() const noexcept override { return transport_.input_ended(); }
@@ -247,9 +253,16 @@ template <class Out, class In, class Codec>
 bool message_core<Out, In, Codec>::take(received& into)
 {
   if (!incoming_.box().take(into)) return false;
-  // Who waits for another type may have waited for this room.
-  if (incoming_.wanted()) transport_.read();
+  // Who waits for something else may have waited for this room.
+  if (incoming_.wanted()) transport_.read_later();
   return true;
+}
+
+template <class Out, class In, class Codec>
+void message_core<Out, In, Codec>::drop()
+{
+  incoming_.box().clear();
+  problem(error::queue_full, "messages that nobody received");
 }
 
 template <class Out, class In, class Codec>
@@ -327,18 +340,13 @@ template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::on_input_end(std::error_code reason)
 {
   // A peer that dies while it writes breaks off in a message; that is no fault of anybody.
-  if (reason != asio::error::eof && reason != error::truncated)
+  if (reason.category() == error_category() && reason != error::truncated && on_violation)
+    on_violation(reason);
+  else if (reason != asio::error::eof && reason != error::truncated)
     problem(reason, "the message channel");
   incoming_.end(this->shared_from_this());
   if (transport_.output().failed()) flush_points_.fail(error::disconnected);
   report_progress();
-}
-
-template <class Out, class In, class Codec>
-void message_core<Out, In, Codec>::read_ahead()
-{
-  incoming_.want_all();
-  transport_.read();
 }
 
 template <class Out, class In, class Codec>

@@ -24,6 +24,10 @@ public:
   virtual void want() = 0;
   /// Gives the first message that was read and is nobody's yet.
   virtual bool take(Received& into) = 0;
+  /// How many bytes of such messages there are.
+  virtual std::size_t held_bytes() const noexcept = 0;
+  /// What is left is dropped: nobody takes it.
+  virtual void drop() = 0;
 
 protected:
   ~message_source() = default;
@@ -45,7 +49,8 @@ public:
 
   void add(std::weak_ptr<source> channel);
 
-  /// Keeps what a channel that has ended left, for the next who asks; not when nobody ever did.
+  /// Keeps what a channel that has ended left, for the next who asks. When that is much, what the
+  /// oldest ones left is dropped.
   void keep(std::shared_ptr<source> channel);
 
   /// A message of some channel. False: nobody waits, and it is still the caller's.
@@ -58,6 +63,9 @@ public:
   void close();
 
 private:
+  // Beside what the last one left.
+  static constexpr std::size_t max_kept_ = 8 * 1024 * 1024;
+
   bool take(Received& into);
 
   asio::any_io_executor executor_;
@@ -66,7 +74,6 @@ private:
   std::vector<std::shared_ptr<source>> ended_;
   // Whose turn it is: each channel gives one message in a round.
   std::size_t next_ = 0;
-  bool used_ = false;
   bool closed_ = false;
 };
 
@@ -82,7 +89,17 @@ void message_hub<Received>::add(std::weak_ptr<source> channel)
 template <class Received>
 void message_hub<Received>::keep(std::shared_ptr<source> channel)
 {
-  if (used_ && !closed_) ended_.push_back(std::move(channel));
+  if (closed_) return;
+  std::erase_if(ended_, [](const auto& each) { return each->held_bytes() == 0; });
+  std::size_t before = 0;
+  for (const auto& each : ended_) before += each->held_bytes();
+  while (before > max_kept_) {
+    const auto oldest = std::move(ended_.front());
+    ended_.erase(ended_.begin());
+    before -= oldest->held_bytes();
+    oldest->drop();
+  }
+  ended_.push_back(std::move(channel));
 }
 
 template <class Received>
@@ -109,7 +126,6 @@ template <class Received>
 template <class Handler>
 void message_hub<Received>::receive(Handler&& handler)
 {
-  used_ = true;
   Received message;
   if (take(message))
     return complete_later<Received>(

@@ -45,7 +45,7 @@ public:
   /// The peer is certainly gone: reads what it had sent, and closes.
   virtual void read_to_end() = 0;
 
-  /// Closes at once. What was read can still be received.
+  /// Closes at once. Messages that were kept can still be received.
   virtual void close() = 0;
 
   /// The other side's stream has ended, and all of it is read.
@@ -62,6 +62,8 @@ public:
   std::function<void()> on_progress;
   /// Called for every problem. May run inside a call.
   std::function<void(const channel_problem&)> on_problem;
+  /// Called instead, likewise, when the peer broke the rules; nothing more comes from it.
+  std::function<void(std::error_code)> on_violation;
 
 protected:
   message_port() = default;

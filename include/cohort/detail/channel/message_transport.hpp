@@ -52,6 +52,9 @@ public:
   /// Reads while the owner wants messages: now what is there, later what comes.
   void read();
 
+  /// The same in the next turn of the event loop.
+  void read_later();
+
   /// Hands over what is wanted of what has been read already; no system call.
   void read_buffered(Owner& owner);
 
@@ -82,6 +85,7 @@ private:
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   // What is queued beyond it is written at once, so that the peer can begin.
   static constexpr std::size_t eager_flush_ = 64 * 1024;
+  static constexpr int last_read_retries_ = 16;
   static constexpr std::chrono::milliseconds first_delay_{1};
   static constexpr std::chrono::milliseconds last_delay_{100};
 
@@ -167,6 +171,17 @@ void message_transport<Owner>::read()
 }
 
 template <class Owner>
+void message_transport<Owner>::read_later()
+{
+  if (in_read_ || reading_ != pending::nothing || input_ended_) return;
+  reading_ = pending::handler;
+  later([this](Owner& owner) {
+    reading_ = pending::nothing;
+    read(owner);
+  });
+}
+
+template <class Owner>
 void message_transport<Owner>::read_buffered(Owner& owner)
 {
   if (!in_read_ && !input_ended_) deliver(owner);
@@ -188,22 +203,21 @@ void message_transport<Owner>::read(Owner& owner)
   const std::unique_ptr<bool, decltype(reset)> reading(&in_read_, reset);
 
   std::size_t total = 0;
+  int retries = 0;
   // What was read before, and not wanted then, comes first.
   for (int calls = 0; deliver(owner); ++calls) {
     // Nothing more was there the last time; waiting looks at the socket anew.
     if (std::exchange(drained_, false) && !to_end_) return wait_readable();
     if (!to_end_ && total >= byte_budget_) {
-      reading_ = pending::handler;
-      return later([this](Owner& self) {
-        reading_ = pending::nothing;
-        read(self);
-      });
+      in_read_ = false;
+      return read_later();
     }
     if (to_end_ && io::frame_input::is_endless(calls, total))
       return end_input(owner, input_.end_reason());
     std::error_code error;
     const auto arrived = input_.receive(descriptor_.native_handle(), error);
     if (error == std::errc::connection_reset && !std::exchange(was_reset_, true)) continue;
+    if (to_end_ && posix::out_of_resources(error) && ++retries <= last_read_retries_) continue;
     if (error) return read_failed(owner, error);
     if (arrived.bytes == 0) return end_input(owner, input_.end_reason());
     total += arrived.bytes;
@@ -283,7 +297,13 @@ void message_transport<Owner>::wait_readable()
 template <class Owner>
 void message_transport<Owner>::send(byte_sink& message, message_output::descriptors riders)
 {
-  output_.push(message, std::move(riders));
+  try {
+    output_.push(message, std::move(riders));
+  } catch (...) {
+    // The stream has ended with that; who waits for it is told.
+    if (const owner_ptr owner = owner_.lock()) owner->on_written();
+    throw;
+  }
   if (std::exchange(answers_, false) && writing_ == pending::nothing) {
     if (const owner_ptr owner = owner_.lock()) flush(*owner);
     return;

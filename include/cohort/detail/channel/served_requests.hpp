@@ -35,6 +35,8 @@ struct request_server {
   std::function<void(Request&&, std::uint64_t)> function;
   fifo<waiting_request> waiting;
   std::size_t running = 0;
+  // Somebody has begun to serve.
+  bool served = false;
 };
 
 template <class List>
@@ -52,13 +54,18 @@ public:
   // Of one type at a time; what comes beyond it waits. Reading goes on, as these may wait for
   // replies that come by the same channel.
   static constexpr std::size_t max_running = 1024;
+  // Bytes of requests that nobody serves yet; what comes beyond it is refused.
+  static constexpr std::size_t max_unserved = 256 * 1024;
 
   /// Whether anything is served here.
   bool any() const noexcept { return any_; }
   /// Whether one is being served, or waits for that.
   bool running() const noexcept;
-  /// What waits to be served, in bytes.
+  /// What waits for a place to be served, in bytes.
   std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
+
+  /// What waits for somebody to serve it.
+  std::size_t unserved_bytes() const noexcept { return unserved_bytes_; }
 
   /// From now on, and for what came before. `core`, which holds this object, has `get_executor`,
   /// `reply(number, value)`, `fail_request(number, error, text)`, `served()`. It and `function`
@@ -66,8 +73,12 @@ public:
   template <class Request, class Function, class Core>
   void serve(Function function, const std::shared_ptr<Core>& core);
 
+  /// False when it is refused.
   template <class Request>
-  void received(Request request, std::uint64_t number, std::size_t size);
+  bool received(Request request, std::uint64_t number, std::size_t size);
+
+  /// Nothing more comes: functions that are through are let go. They may own what owns this.
+  void end();
 
 private:
   template <class Request>
@@ -88,7 +99,9 @@ private:
 
   request_servers<typename In::base> servers_;
   std::size_t waiting_bytes_ = 0;
+  std::size_t unserved_bytes_ = 0;
   bool any_ = false;
+  bool ended_ = false;
 };
 
 // Implementation
@@ -122,6 +135,12 @@ void served_requests<In>::serve(Function function, const std::shared_ptr<Core>& 
           finished<Request>(*alive, number, failure, std::move(value));
         });
   };
+  if (!std::exchange(server.served, true)) {
+    for (const auto& each : server.waiting.all()) {
+      unserved_bytes_ -= each.size;
+      waiting_bytes_ += each.size;
+    }
+  }
   any_ = true;
   start_waiting<Request>();
 }
@@ -149,15 +168,29 @@ void served_requests<In>::start_waiting()
     waiting_bytes_ -= next.size;
     server.function(std::move(next.request), next.number);
   }
+  if (ended_ && server.waiting.empty()) server.function = nullptr;
+}
+
+template <class In>
+void served_requests<In>::end()
+{
+  ended_ = true;
+  const auto let_go = [](auto&... server) {
+    ((server.waiting.empty() ? void(server.function = nullptr) : void()), ...);
+  };
+  std::apply(let_go, servers_.each);
 }
 
 template <class In>
 template <class Request>
-void served_requests<In>::received(Request request, std::uint64_t number, std::size_t size)
+bool served_requests<In>::received(Request request, std::uint64_t number, std::size_t size)
 {
-  server_of<Request>().waiting.push_back({std::move(request), number, size});
-  waiting_bytes_ += size;
+  auto& server = server_of<Request>();
+  if (!server.served && unserved_bytes_ + size > max_unserved) return false;
+  server.waiting.push_back({std::move(request), number, size});
+  (server.served ? waiting_bytes_ : unserved_bytes_) += size;
   start_waiting<Request>();
+  return true;
 }
 
 template <class In>

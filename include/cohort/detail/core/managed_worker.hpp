@@ -76,7 +76,7 @@ private:
   void condemn();
   void publish_exit();
   void report(const char* what, std::error_code error);
-  void message_problem(const channel_problem& problem);
+  void violated(std::error_code why);
   void process_exited(exit_status status);
 
   auto self() { return this->shared_from_this(); }
@@ -119,7 +119,10 @@ void managed_worker<Cluster>::start(const posix::child_options& options, std::er
   if (error) return messages_->close();
   control_.start(self());
   messages_->on_problem = [weak = this->weak_from_this()](const channel_problem& problem) {
-    if (const auto self = weak.lock()) self->message_problem(problem);
+    if (const auto self = weak.lock()) self->report(problem.what.c_str(), problem.code);
+  };
+  messages_->on_violation = [weak = this->weak_from_this()](std::error_code why) {
+    if (const auto self = weak.lock()) self->violated(why);
   };
 }
 
@@ -344,13 +347,9 @@ void managed_worker<Cluster>::report(const char* what, std::error_code error)
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::message_problem(const channel_problem& problem)
+void managed_worker<Cluster>::violated(std::error_code why)
 {
-  // A message may be skipped; bytes that are no frame are a violation here as well.
-  const bool broken =
-      problem.code == error::protocol_violation || problem.code == error::message_too_large;
-  if (!broken) return report(problem.what.c_str(), problem.code);
-  violation_ = problem.code;
+  violation_ = why;
   apply(state_.violated());
 }
 

@@ -78,7 +78,10 @@ public:
   // The channel's owner.
   void on_frame(const wire::frame_view& frame, io::received_descriptors& descriptors);
   void on_channel_end(std::error_code error);
-  void on_channel_writable();
+  void on_channel_writable()
+  {
+    joined_.for_each([](offered_source& source) { source.writable(); });
+  }
 
 private:
   struct pending_listen {
@@ -117,6 +120,12 @@ private:
   void leave_if_done();
   void finish();
   void primary_lost(std::error_code error);
+  void on_violation(std::error_code why)
+  {
+    if (!is_connected()) return;
+    control_->close();
+    primary_lost(why);
+  }
 
   asio::any_io_executor executor_;
   std::optional<io::frame_channel<self_core>> control_;
@@ -165,6 +174,9 @@ inline void self_core::start()
   messages_->on_problem = [](const channel_problem& problem) {
     std::cerr << "cohort: worker " << posix::role().id << ": " << problem.code.message() << ": "
               << problem.what << '\n';
+  };
+  messages_->on_violation = [weak = weak_from_this()](std::error_code why) {
+    if (const auto self = weak.lock()) self->on_violation(why);
   };
 }
 
@@ -255,10 +267,7 @@ inline void self_core::on_frame(
         else received(message);
       },
       error);
-  if (error && is_connected()) {
-    control_->close();
-    primary_lost(error);
-  }
+  if (error) on_violation(error);
 }
 
 inline void self_core::received(const wire::listen_reply& reply)
@@ -360,6 +369,7 @@ inline void self_core::abandon()
 {
   if (control_) control_->close();
   messages_->on_problem = nullptr;
+  messages_->on_violation = nullptr;
   messages_->close();
   deadline_.cancel();
   close_sources(asio::error::operation_aborted);
@@ -385,11 +395,6 @@ inline void self_core::primary_lost(std::error_code error)
   deadline_.async_wait([self = shared_from_this()](std::error_code cancelled) {
     if (!cancelled) posix::exit_at_once(0);
   });
-}
-
-inline void self_core::on_channel_writable()
-{
-  joined_.for_each([](offered_source& source) { source.writable(); });
 }
 
 } // namespace cohort::detail

@@ -10,6 +10,9 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -25,13 +28,25 @@ using cohort::channel_options;
 using kind = wire::message_kind;
 using fixture = invented_messages<>;
 
+namespace {
+
+asio::awaitable<verdict> never(question)
+{
+  asio::any_io_executor executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor, std::chrono::hours(1));
+  co_await timer.async_wait(asio::use_awaitable);
+  co_return verdict();
+}
+
+} // namespace
+
 TEST_CASE("a request goes to no receiver, and waits until it is served")
 {
   fixture f;
   completion<fixture::received> any;
   f.incoming().box().add(any.handler(), {});
   const auto size = f.arrive(numbered<question>(3), kind::request, 7);
-  CHECK(f.incoming().served().waiting_bytes() == size);
+  CHECK(f.incoming().served().unserved_bytes() == size);
   CHECK(f.incoming().box().waiting());
   std::uint32_t asked = 0;
   f.incoming().served().serve<question>(
@@ -122,8 +137,12 @@ TEST_CASE("what is here and what waits to be served are bounded together, by the
     completion<cohort::envelope<verdict>> waits;
     f.incoming().box().add_one<verdict>(waits.handler(), {});
     if (all) f.incoming().want_all();
+    f.incoming().served().serve<question>(never, f.core);
     f.arrive(make_note(1, std::string(100, 'x')));
-    f.arrive(question(), kind::request, 1);
+    // The last one waits for its turn.
+    for (std::size_t i = 0; i <= cohort::detail::served_requests<invented_list>::max_running; ++i)
+      f.arrive(question(), kind::request, i + 1);
+    CHECK(f.incoming().served().waiting_bytes() == question_size);
     // Exactly as much as the bound.
     CHECK(f.incoming().wanted());
     f.next_note();

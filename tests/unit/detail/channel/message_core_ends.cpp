@@ -134,8 +134,12 @@ TEST_CASE("reading ahead takes what nobody receives, as far as the queue's limit
   pair.left->finish();
   pair.run();
   CHECK_FALSE(pair.right->input_ended());
-  // Who takes them makes room for the rest.
-  CHECK(pair.right.take_notes() == numbers{0, 1, 2, 3, 4, 0, 1, 2, 3, 4});
+  // The one that goes beyond it is the last one; who takes them makes room for the rest.
+  numbers all = pair.right.take_notes();
+  CHECK(all.size() == 6);
+  pair.run();
+  for (const std::uint32_t each : pair.right.take_notes()) all.push_back(each);
+  CHECK(all == numbers{0, 1, 2, 3, 4, 0, 1, 2, 3, 4});
   pair.run();
   CHECK(pair.right->input_ended());
 }

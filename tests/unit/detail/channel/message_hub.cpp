@@ -23,6 +23,8 @@ struct channel final : cohort::detail::message_source<int> {
   std::deque<int> unread;
   hub_type* hub = nullptr;
   int wanted = 0;
+  std::size_t weight = 1;
+  bool dropped = false;
 
   void want() override
   {
@@ -30,6 +32,12 @@ struct channel final : cohort::detail::message_source<int> {
     if (unread.empty()) return;
     int next = unread.front();
     if (hub->offer(next)) unread.pop_front();
+  }
+  std::size_t held_bytes() const noexcept override { return messages.size() * weight; }
+  void drop() override
+  {
+    messages.clear();
+    dropped = true;
   }
   bool take(int& into) override
   {
@@ -116,19 +124,18 @@ TEST_CASE("who waits at a hub makes all channels read, and gets what one offers"
   CHECK(f.got == std::vector<int>{7});
 }
 
-TEST_CASE("a hub keeps what ended channels left, once somebody has asked")
+TEST_CASE("a hub keeps what ended channels left, also before anybody has asked")
 {
   fixture f;
   auto ended = std::make_shared<channel>();
   ended->messages = {1};
   f.hub.keep(ended);
-  CHECK(ended.use_count() == 1);
-  f.receive();
-  f.hub.keep(ended);
   CHECK(ended.use_count() == 2);
+  f.receive();
   f.receive();
   f.run();
   CHECK(f.got == std::vector<int>{1});
+  CHECK(ended.use_count() == 1);
   CHECK(f.hub.waiting());
   f.hub.close();
   f.receive();
@@ -138,6 +145,30 @@ TEST_CASE("a hub keeps what ended channels left, once somebody has asked")
   CHECK(f.errors[1] == asio::error::operation_aborted);
   CHECK(f.errors[2] == asio::error::operation_aborted);
   CHECK(ended.use_count() == 1);
+}
+
+TEST_CASE("when ended channels left much, the oldest goes; what is empty is not kept")
+{
+  fixture f;
+  const auto make = [&](std::size_t weight) {
+    auto ended = std::make_shared<channel>();
+    ended->messages = {1};
+    ended->weight = weight;
+    f.hub.keep(ended);
+    return ended;
+  };
+  constexpr std::size_t mebibyte = 1024 * 1024;
+  const auto oldest = make(5 * mebibyte), middle = make(4 * mebibyte), newest = make(90 * mebibyte);
+  CHECK(oldest->dropped);
+  CHECK(oldest.use_count() == 1);
+  CHECK_FALSE(middle->dropped);
+  CHECK_FALSE(newest->dropped);
+  newest->messages.clear();
+  const auto last = make(1);
+  CHECK(newest.use_count() == 1);
+  CHECK_FALSE(newest->dropped);
+  CHECK(middle.use_count() == 2);
+  CHECK(last.use_count() == 2);
 }
 
 } // namespace message_hub_test

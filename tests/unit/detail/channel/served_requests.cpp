@@ -132,13 +132,13 @@ TEST_CASE("requests wait with their size until somebody serves them, and are ser
   CHECK_FALSE(f.requests().any());
   for (std::uint64_t i = 1; i != 4; ++i) f.ask(i, 100);
   f.requests().received(std::string("other"), 9, 1'000);
-  CHECK(f.requests().waiting_bytes() == 1'300);
+  CHECK(f.requests().unserved_bytes() == 1'300);
   // What nobody serves is no reason to wait.
   CHECK_FALSE(f.requests().running());
   f.serve_gated();
   CHECK(f.requests().any());
   CHECK(f.requests().running());
-  CHECK(f.requests().waiting_bytes() == 1'000);
+  CHECK(f.requests().unserved_bytes() == 1'000);
   CHECK(f.gate.started.empty());
   f.run();
   CHECK(f.gate.started == numbers{1, 2, 3});
@@ -303,6 +303,48 @@ TEST_CASE("a channel lives until its last request is served, and not because it 
   f.core.reset();
   f.run();
   CHECK(f.gate.started == numbers{1});
+}
+
+TEST_CASE("who serves and is through is let go at the end, whatever it owns")
+{
+  fixture f;
+  const std::weak_ptr<noted_core> watched = f.core;
+  f.requests().serve<number>(
+      [owner = f.core, &f](number request) { return f.gate.pass(request); }, f.core);
+  f.requests().serve<std::string>(
+      [owner = f.core](std::string request) -> asio::awaitable<std::string> { co_return request; },
+      f.core);
+  for (std::uint64_t i = 0; i != bound + 1; ++i) f.ask(i);
+  f.run();
+  noted_core* const core = f.core.get();
+  core->requests.end();
+  f.core.reset();
+  // The last one is started when another is through, and then nothing owns the channel.
+  CHECK_FALSE(watched.expired());
+  f.gate.open(0);
+  f.run();
+  CHECK(f.gate.started.size() == bound + 1);
+  for (std::uint64_t i = 1; i != bound + 1; ++i) f.gate.open(i);
+  f.run();
+  CHECK(watched.expired());
+}
+
+TEST_CASE("requests that nobody serves wait up to a bound, and not at the cost of others")
+{
+  fixture f;
+  CHECK(f.requests().received<number>(number{1}, 1, served_type::max_unserved - 10));
+  CHECK(f.requests().received<std::string>("fits", 2, 10));
+  CHECK_FALSE(f.requests().received<number>(number{2}, 3, 1));
+  CHECK(f.requests().waiting_bytes() == 0);
+  f.serve_gated();
+  CHECK(f.requests().received<number>(number{3}, 4, 1));
+  CHECK(f.requests().received<std::string>("there is room again", 5, 20));
+  f.run();
+  CHECK(f.gate.started == numbers{1, 3});
+  f.gate.open(1);
+  f.gate.open(3);
+  f.run();
+  CHECK(f.core->replied == numbers{1, 4});
 }
 
 TEST_CASE("a context that ends takes those who serve with it")

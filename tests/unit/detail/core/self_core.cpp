@@ -544,6 +544,20 @@ TEST_CASE("bytes that are no frame are a violation")
   CHECK(test.self->draining());
 }
 
+TEST_CASE("bytes that are no message are a violation as well")
+{
+  std::shared_ptr<number_core> messages;
+  self_test test(receives_numbers(messages));
+  noted_end left(test.self->left());
+  const std::string garbage(64, '\xff');
+  REQUIRE(::write(test.primary->messages(), garbage.data(), garbage.size()) == 64);
+  messages->want();
+  messages->read_ahead();
+  CHECK(test.run_until([&] { return left.seen.has_value(); }));
+  CHECK_FALSE(test.self->is_connected());
+  CHECK(test.self->draining());
+}
+
 TEST_CASE("an answer to a listen that nobody asked for is left at once")
 {
   self_test test;
