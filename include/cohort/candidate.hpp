@@ -21,7 +21,7 @@ inline constexpr std::size_t wait = std::numeric_limits<std::size_t>::max();
 class candidate {
 public:
   candidate() = default;
-  explicit candidate(worker_id worker) noexcept : id(worker) {}
+  explicit candidate(worker_id member) noexcept : id(member) {}
 
   /// Whether it may be chosen: it has credit left, its channel has room and it is not draining.
   bool ready() const noexcept { return open_to_offers && offers < window; }
