@@ -62,13 +62,16 @@ asio::awaitable<verdict> never(question)
 }
 
 // Owns a channel, and waits for everything that can be waited for.
-asio::awaitable<void> hold(test_channel channel, bool& called)
+asio::awaitable<void> hold(test_channel channel, bool& called, bool asks)
 {
   channel.serve<question>(never);
-  channel.request<verdict>(question(), [&called](std::error_code, verdict) { called = true; });
-  // The peer reads one, and then has more than it keeps for nobody.
-  channel.send(make_blob(4'000'000));
-  channel.send(make_blob(4'000'000), [&called](std::error_code) { called = true; });
+  if (asks) {
+    channel.request<verdict>(question(), [&called](std::error_code, verdict) { called = true; });
+  } else {
+    // The peer, which waits for no reply, reads one, and then has more than it keeps for nobody.
+    channel.send(make_blob(4'000'000));
+    channel.send(make_blob(4'000'000), [&called](std::error_code) { called = true; });
+  }
   co_await channel.receive<note>(asio::use_awaitable);
   called = true;
 }
@@ -210,9 +213,12 @@ TEST_CASE("a context that goes first takes what waits with it, channels too")
   bool called = false;
   {
     asio::io_context context(1);
-    auto sockets = connected_sockets(context);
-    asio::co_spawn(context, hold(test_channel(std::move(sockets[0])), called), asio::detached);
-    asio::co_spawn(context, hold(test_channel(std::move(sockets[1])), called), asio::detached);
+    for (const bool asks : {false, true}) {
+      for (auto& socket : connected_sockets(context)) {
+        test_channel channel(std::move(socket));
+        asio::co_spawn(context, hold(std::move(channel), called, asks), asio::detached);
+      }
+    }
     context.poll();
   }
   CHECK_FALSE(called);
