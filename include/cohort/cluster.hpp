@@ -144,7 +144,8 @@ public:
   /// Waits for the next message of any worker; `envelope::worker` tells whose it is. The workers
   /// take turns. A message goes to one receiver only: who waits at the `worker` comes first. What
   /// workers had sent before their end is still received; when nobody does, and it becomes more
-  /// than 8 MiB, what the first ones left is dropped.
+  /// than 8 MiB, what the first ones left is at their `worker` only, and lost (which an
+  /// `error_event` tells) where nobody has that.
   ///
   /// Completion signature: `void(std::error_code, envelope_type)`.
   /// Per-operation cancellation: all types; no message is lost by it.
@@ -181,6 +182,12 @@ cluster<Policy, Protocol>::cluster(
       core_(std::make_shared<detail::cluster_core<Policy>>(
           executor, how, std::move(policy), primary_side(hub_)))
 {
+  hub_->on_loss = [weak = std::weak_ptr(core_)] {
+    error_event event;
+    event.code = error::queue_full;
+    event.what = "messages";
+    if (const auto core = weak.lock()) core->publish(event);
+  };
 }
 
 template <class Policy, class Protocol>

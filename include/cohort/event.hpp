@@ -58,11 +58,12 @@ struct setup_event {
   cohort::settings settings;
 };
 
-/// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept" and "offer",
-/// which concern the primary itself.
+/// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept", "offer" and
+/// "messages", which concern the primary itself.
 struct error_event : worker_event {
   std::error_code code;
-  /// What was being done ("accept", "offer", "protocol", "listen"), or which message was skipped.
+  /// What was being done ("accept", "offer", "protocol", "listen"), or which message was skipped;
+  /// "messages" of workers that had ended were received by nobody, and there were too many.
   std::string what;
 };
 

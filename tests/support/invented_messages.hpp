@@ -61,7 +61,6 @@ struct invented_channel final
   void want() override {}
   bool take(received& into) override { return incoming.box().take(into); }
   std::size_t held_bytes() const noexcept override { return incoming.box().bytes(); }
-  void drop() override { incoming.box().clear(); }
 
   asio::any_io_executor executor;
   incoming_type incoming;

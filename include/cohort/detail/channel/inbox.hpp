@@ -87,9 +87,6 @@ public:
   template <class Message, class Handler>
   void add_one(Handler&& handler, std::error_code ended);
 
-  /// Drops what lies here.
-  void clear() noexcept;
-
   /// Nothing comes any more.
   void fail(std::error_code error);
 
@@ -208,13 +205,6 @@ void inbox<In>::add_one(Handler&& handler, std::error_code ended)
   }
   if (ended) return complete_later<one>(executor_, std::forward<Handler>(handler), ended, one());
   queue_of<Message>().add(std::forward<Handler>(handler));
-}
-
-template <class In>
-void inbox<In>::clear() noexcept
-{
-  items_ = fifo<item>();
-  bytes_ = 0;
 }
 
 template <class In>

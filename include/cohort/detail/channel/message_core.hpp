@@ -105,7 +105,6 @@ public:
   void want() override { transport_.read(); }
   bool take(received& into) override;
   std::size_t held_bytes() const noexcept override { return incoming_.box().bytes(); }
-  void drop() override;
 
   // The port.
   void finish() override { transport_.finish(); }
@@ -256,13 +255,6 @@ bool message_core<Out, In, Codec>::take(received& into)
   // Who waits for something else may have waited for this room.
   if (incoming_.wanted()) transport_.read_later();
   return true;
-}
-
-template <class Out, class In, class Codec>
-void message_core<Out, In, Codec>::drop()
-{
-  incoming_.box().clear();
-  problem(error::queue_full, "messages that nobody received");
 }
 
 template <class Out, class In, class Codec>

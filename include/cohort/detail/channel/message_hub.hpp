@@ -9,6 +9,7 @@
 #include <asio/error.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -26,8 +27,6 @@ public:
   virtual bool take(Received& into) = 0;
   /// How many bytes of such messages there are.
   virtual std::size_t held_bytes() const noexcept = 0;
-  /// What is left is dropped: nobody takes it.
-  virtual void drop() = 0;
 
 protected:
   ~message_source() = default;
@@ -49,8 +48,8 @@ public:
 
   void add(std::weak_ptr<source> channel);
 
-  /// Keeps what a channel that has ended left, for the next who asks. When that is much, what the
-  /// oldest ones left is dropped.
+  /// Keeps a channel that has ended with what it left, for the next who asks. When that is much,
+  /// the oldest ones are let go; who holds one of them can still receive there.
   void keep(std::shared_ptr<source> channel);
 
   /// A message of some channel. False: nobody waits, and it is still the caller's.
@@ -61,6 +60,9 @@ public:
   void receive(Handler&& handler);
 
   void close();
+
+  /// Called when a channel was let go that nobody else holds: its messages are lost.
+  std::function<void()> on_loss;
 
 private:
   // Beside what the last one left.
@@ -97,7 +99,7 @@ void message_hub<Received>::keep(std::shared_ptr<source> channel)
     const auto oldest = std::move(ended_.front());
     ended_.erase(ended_.begin());
     before -= oldest->held_bytes();
-    oldest->drop();
+    if (oldest.use_count() == 1 && on_loss) on_loss();
   }
   ended_.push_back(std::move(channel));
 }

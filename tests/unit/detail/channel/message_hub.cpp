@@ -24,7 +24,6 @@ struct channel final : cohort::detail::message_source<int> {
   hub_type* hub = nullptr;
   int wanted = 0;
   std::size_t weight = 1;
-  bool dropped = false;
 
   void want() override
   {
@@ -34,11 +33,6 @@ struct channel final : cohort::detail::message_source<int> {
     if (hub->offer(next)) unread.pop_front();
   }
   std::size_t held_bytes() const noexcept override { return messages.size() * weight; }
-  void drop() override
-  {
-    messages.clear();
-    dropped = true;
-  }
   bool take(int& into) override
   {
     if (messages.empty()) return false;
@@ -147,10 +141,12 @@ TEST_CASE("a hub keeps what ended channels left, also before anybody has asked")
   CHECK(ended.use_count() == 1);
 }
 
-TEST_CASE("when ended channels left much, the oldest goes; what is empty is not kept")
+TEST_CASE("when ended channels left much, the oldest are let go, and a loss is told")
 {
   fixture f;
-  const auto make = [&](std::size_t weight) {
+  int losses = 0;
+  f.hub.on_loss = [&losses] { ++losses; };
+  const auto keep = [&](std::size_t weight) {
     auto ended = std::make_shared<channel>();
     ended->messages = {1};
     ended->weight = weight;
@@ -158,17 +154,23 @@ TEST_CASE("when ended channels left much, the oldest goes; what is empty is not 
     return ended;
   };
   constexpr std::size_t mebibyte = 1024 * 1024;
-  const auto oldest = make(5 * mebibyte), middle = make(4 * mebibyte), newest = make(90 * mebibyte);
-  CHECK(oldest->dropped);
-  CHECK(oldest.use_count() == 1);
-  CHECK_FALSE(middle->dropped);
-  CHECK_FALSE(newest->dropped);
+  const std::weak_ptr<channel> oldest = keep(5 * mebibyte);
+  const auto held = keep(2 * mebibyte);
+  const auto next = keep(7 * mebibyte);
+  CHECK_FALSE(oldest.expired());
+  // Beside what the last one left there may be 8 MiB.
+  const auto newest = keep(90 * mebibyte);
+  CHECK(oldest.expired());
+  CHECK(losses == 1);
+  CHECK(held.use_count() == 1);
+  CHECK(held->messages.size() == 1);
+  CHECK(next.use_count() == 2);
   newest->messages.clear();
-  const auto last = make(1);
+  const auto last = keep(1);
   CHECK(newest.use_count() == 1);
-  CHECK_FALSE(newest->dropped);
-  CHECK(middle.use_count() == 2);
+  CHECK(next.use_count() == 2);
   CHECK(last.use_count() == 2);
+  CHECK(losses == 1);
 }
 
 } // namespace message_hub_test
