@@ -35,8 +35,6 @@ struct request_server {
   std::function<void(Request&&, std::uint64_t)> function;
   fifo<waiting_request> waiting;
   std::size_t running = 0;
-  // Somebody has begun to serve.
-  bool served = false;
 };
 
 template <class List>
@@ -121,6 +119,12 @@ void served_requests<In>::serve(Function function, const std::shared_ptr<Core>& 
 {
   using reply_type = typename std::invoke_result_t<Function&, Request>::value_type;
   auto& server = server_of<Request>();
+  if (!server.function) {
+    for (const auto& each : server.waiting.all()) {
+      unserved_bytes_ -= each.size;
+      waiting_bytes_ += each.size;
+    }
+  }
   // A coroutine may refer to the function it came from, though another one serves meanwhile.
   const auto shared = std::make_shared<Function>(std::move(function));
   // Weak: it lies in the core.
@@ -135,12 +139,6 @@ void served_requests<In>::serve(Function function, const std::shared_ptr<Core>& 
           finished<Request>(*alive, number, failure, std::move(value));
         });
   };
-  if (!std::exchange(server.served, true)) {
-    for (const auto& each : server.waiting.all()) {
-      unserved_bytes_ -= each.size;
-      waiting_bytes_ += each.size;
-    }
-  }
   any_ = true;
   start_waiting<Request>();
 }
@@ -186,9 +184,9 @@ template <class Request>
 bool served_requests<In>::received(Request request, std::uint64_t number, std::size_t size)
 {
   auto& server = server_of<Request>();
-  if (!server.served && unserved_bytes_ + size > max_unserved) return false;
+  if (!server.function && unserved_bytes_ + size > max_unserved) return false;
   server.waiting.push_back({std::move(request), number, size});
-  (server.served ? waiting_bytes_ : unserved_bytes_) += size;
+  (server.function ? waiting_bytes_ : unserved_bytes_) += size;
   start_waiting<Request>();
   return true;
 }
