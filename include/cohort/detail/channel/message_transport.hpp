@@ -85,7 +85,6 @@ private:
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   // What is queued beyond it is written at once, so that the peer can begin.
   static constexpr std::size_t eager_flush_ = 64 * 1024;
-  static constexpr int last_read_retries_ = 16;
   static constexpr std::chrono::milliseconds first_delay_{1};
   static constexpr std::chrono::milliseconds last_delay_{100};
 
@@ -217,7 +216,9 @@ void message_transport<Owner>::read(Owner& owner)
     std::error_code error;
     const auto arrived = input_.receive(descriptor_.native_handle(), error);
     if (error == std::errc::connection_reset && !std::exchange(was_reset_, true)) continue;
-    if (to_end_ && posix::out_of_resources(error) && ++retries <= last_read_retries_) continue;
+    if (to_end_ && posix::out_of_resources(error) &&
+        ++retries <= io::frame_input::last_read_retries)
+      continue;
     if (error) return read_failed(owner, error);
     if (arrived.bytes == 0) return end_input(owner, input_.end_reason());
     total += arrived.bytes;
@@ -300,16 +301,16 @@ void message_transport<Owner>::send(byte_sink& message, message_output::descript
   try {
     output_.push(message, std::move(riders));
   } catch (...) {
-    // The stream has ended with that; who waits for it is told.
+    // The stream has ended with that: the peer learns it, and who waits for what was queued.
+    std::error_code ignored;
+    posix::shutdown_write(descriptor_.native_handle(), ignored);
     if (const owner_ptr owner = owner_.lock()) owner->on_written();
     throw;
   }
-  if (std::exchange(answers_, false) && writing_ == pending::nothing) {
-    if (const owner_ptr owner = owner_.lock()) flush(*owner);
-    return;
+  if (!std::exchange(answers_, false) || writing_ != pending::nothing) {
+    schedule_flush();
+    if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted || blocked_) return;
   }
-  schedule_flush();
-  if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted || blocked_) return;
   if (const owner_ptr owner = owner_.lock()) flush(*owner);
 }
 

@@ -84,7 +84,6 @@ private:
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   static constexpr int call_budget_ = 16;
 
-  static constexpr int last_read_retries_ = 16;
   static constexpr std::chrono::milliseconds first_delay_{1};
   static constexpr std::chrono::milliseconds last_delay_{100};
 
@@ -269,7 +268,8 @@ inline bool frame_channel<Owner>::goes_on_after(const std::error_code& ec, Owner
     else read_again(when::readable);
   } else if (posix::out_of_resources(ec) && !to_end_) {
     wait_timer(reading_);
-  } else if (posix::out_of_resources(ec) && ++last_read_failures_ <= last_read_retries_) {
+  } else if (posix::out_of_resources(ec) &&
+             ++last_read_failures_ <= frame_input::last_read_retries) {
     return true;
   } else {
     end(owner, ec);

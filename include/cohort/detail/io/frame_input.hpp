@@ -52,6 +52,9 @@ public:
   /// What the end of the stream means now: `asio::error::eof`, or `error::truncated` in a frame.
   std::error_code end_reason() const noexcept;
 
+  /// How often a last read is tried again for lack of memory: nobody waits then.
+  static constexpr int last_read_retries = 16;
+
   /// Whether so much was read of a peer that is gone, that it must be somebody else who still
   /// writes: the buffer of a socket holds less.
   static constexpr bool is_endless(int calls, std::size_t bytes) noexcept
