@@ -4,6 +4,7 @@
 // The system call layer and the start of processes, with every call failing once.
 
 #include "support/failing_system_calls.hpp"
+#include "support/scratch.hpp"
 #include "support/time_factor.hpp"
 
 #include <cohort/detail/io/process.hpp>
@@ -307,9 +308,8 @@ TEST_CASE("accept is repeated after a signal and gives every other error back")
 
 TEST_CASE("whichever call of listening fails, no socket and no path is left")
 {
-  char name[] = "/tmp/cohort-faults-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::filesystem::path folder(name);
+  const cohort_test::scratch_directory scratch;
+  const std::filesystem::path folder(scratch.path());
   std::error_code ec;
   const auto address = socket_address::from_path((folder / "s").string(), ec);
   listen_settings settings;
@@ -330,7 +330,6 @@ TEST_CASE("whichever call of listening fails, no socket and no path is left")
       if (!reached) break;
     }
   }
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a set of processors that is too small is made larger")

@@ -225,36 +225,27 @@ TEST_CASE("http_server drains: idle connections end, running requests do not")
   CHECK(server.wait() == 0);
 }
 
-TEST_CASE("http_server ends at once when it is told twice")
+TEST_CASE("http_server ends at once when it is told twice, by SIGTERM or by Ctrl-C")
 {
-  http_server server;
-  browser client(server.port());
-  client.send(get("/") + get("/slow?ms=60000"));
-  client.receive();
-  browser idle(server.port());
-  idle.send(get("/"));
-  idle.receive();
-  server.signal(SIGTERM);
-  idle.receive_all();
-  server.signal(SIGTERM);
-  CHECK(server.wait() == 128 + SIGTERM);
+  for (const int number : {SIGTERM, SIGINT}) {
+    http_server server;
+    browser client(server.port());
+    client.send(get("/") + get("/slow?ms=60000"));
+    client.receive();
+    browser idle(server.port());
+    idle.send(get("/"));
+    idle.receive();
+    server.signal(number);
+    idle.receive_all();
+    server.signal(number);
+    CHECK(server.wait() == 128 + number);
+  }
 }
 
-TEST_CASE("Ctrl-C ends http_server as SIGTERM does, and at once the second time")
+TEST_CASE("Ctrl-C drains http_server as SIGTERM does")
 {
-  http_server clean;
-  clean.expect_clean_end(SIGINT);
   http_server server;
-  browser client(server.port());
-  client.send(get("/") + get("/slow?ms=60000"));
-  client.receive();
-  browser idle(server.port());
-  idle.send(get("/"));
-  idle.receive();
-  server.signal(SIGINT);
-  idle.receive_all();
-  server.signal(SIGINT);
-  CHECK(server.wait() == 128 + SIGINT);
+  server.expect_clean_end(SIGINT);
 }
 
 TEST_CASE("http_server replaces a worker that crashes, and refuses nobody meanwhile")

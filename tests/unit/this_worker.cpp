@@ -17,6 +17,7 @@
 #include <doctest/doctest.h>
 
 #include "support/noted_host.hpp"
+#include "support/scratch.hpp"
 
 #include <chrono>
 #include <concepts>
@@ -137,8 +138,8 @@ TEST_CASE("an address that cannot be bound is an error, not a listening acceptor
 TEST_CASE("a relative path of a unix socket is taken from the working directory")
 {
   const auto before = std::filesystem::current_path();
-  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").native();
-  REQUIRE(::mkdtemp(folder.data()));
+  const cohort_test::scratch_directory scratch;
+  const std::string& folder = scratch.path();
   std::filesystem::current_path(folder);
   {
     alone test;
@@ -150,7 +151,6 @@ TEST_CASE("a relative path of a unix socket is taken from the working directory"
     CHECK(std::filesystem::exists(folder + "/socket"));
   }
   CHECK_FALSE(std::filesystem::exists(folder + "/socket"));
-  std::filesystem::remove(folder);
 }
 
 TEST_CASE("an abstract name needs no directory, and no path at all is an error")

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "support/scratch.hpp"
 #include "support/skip.hpp"
 
 #include <cstdlib>
@@ -113,14 +114,15 @@ TEST_CASE("the ends of a pipe differ by what they are open for")
 
 TEST_CASE("files, directories and devices")
 {
-  char name[] = "/tmp/cohort-kind-XXXXXX";
-  const unique_fd file(::mkostemp(name, O_CLOEXEC));
+  const cohort_test::scratch_directory scratch;
+  const std::string name = scratch.file("some");
+  const unique_fd file(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   CHECK(kind_of_fd(file) == handle_kind::file);
   CHECK(kind_of_fd(open_file("/proc/self/stat", O_RDONLY)) == handle_kind::file);
   CHECK(kind_of_fd(open_file("/", O_RDONLY | O_DIRECTORY)) == handle_kind::directory);
   CHECK(kind_of_fd(open_file("/", O_PATH)) == handle_kind::directory);
   CHECK(kind_of_fd(open_file("/dev/null", O_RDWR)) == handle_kind::device);
-  CHECK(kind_of_fd(open_file(name, O_PATH)) == handle_kind::unsupported);
+  CHECK(kind_of_fd(open_file(name.c_str(), O_PATH)) == handle_kind::unsupported);
   CHECK(kind_of_fd(open_file("/dev/null", O_PATH)) == handle_kind::unsupported);
   std::filesystem::remove(name);
   const auto unnamed = facts(file).kind;

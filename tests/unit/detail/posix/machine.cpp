@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/scratch.hpp"
+
 #include <cstdlib>
 #include <filesystem>
 #include <ostream>
@@ -18,14 +20,6 @@ namespace {
 
 // A folder that stands for "/".
 struct fake_root {
-  fake_root()
-  {
-    char name[] = "/tmp/cohort-machine-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~fake_root() { fs::remove_all(path); }
-
   void write(const std::string& file, const std::string& text) const
   {
     fs::create_directories(fs::path(path + file).parent_path());
@@ -40,7 +34,8 @@ struct fake_root {
                                       " /cg rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n");
   }
 
-  std::string path;
+  cohort_test::scratch_directory folder;
+  const std::string& path = folder.path();
 };
 
 struct affinity_guard {

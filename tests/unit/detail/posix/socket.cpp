@@ -7,6 +7,7 @@
 
 #include <asio/ip/tcp.hpp>
 
+#include "support/scratch.hpp"
 #include "support/skip.hpp"
 
 #include <cstdlib>
@@ -24,20 +25,14 @@ namespace fs = std::filesystem;
 namespace {
 
 struct temporary_folder {
-  temporary_folder()
-  {
-    char name[] = "/tmp/cohort-socket-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~temporary_folder() { fs::remove_all(path); }
   socket_address address(const std::string& name = "s") const
   {
     std::error_code ec;
     return socket_address::from_path((path / name).string(), ec);
   }
 
-  fs::path path;
+  cohort_test::scratch_directory scratch;
+  const fs::path path = scratch.path();
 };
 
 struct umask_guard {
