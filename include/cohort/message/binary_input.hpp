@@ -28,7 +28,7 @@ public:
   {
   }
 
-  bool has(std::size_t size);
+  bool has(std::size_t size) { return size <= remaining() || fail_for_lack(size); }
   std::size_t remaining() const noexcept { return rest_.remaining(); }
   /// Only after `has`.
   std::span<const std::byte> bytes(std::size_t size) noexcept { return rest_.bytes(size); }
@@ -51,6 +51,9 @@ public:
   bool fail_at(std::size_t index) { return fail_within("[" + std::to_string(index) + "]"); }
 
 private:
+  // Apart from what calls them, which is small enough to be inlined then.
+  bool fail_for_lack(std::size_t size);
+  bool fail_for_count(std::uint32_t count, bool fits);
   bool fail_within(std::string part);
   static std::string number_of_bytes(std::size_t number)
   {
@@ -89,11 +92,8 @@ inline bool binary_input::read_count(std::size_t& count, std::size_t minimum, st
 {
   std::uint32_t number = 0;
   if (!read_number(number)) return false;
-  if (number > remaining() / std::max<std::size_t>(minimum, 1))
-    return fail("a length of " + std::to_string(number) +
-                " does not fit into what is left: " + number_of_bytes(remaining()));
-  if (number > largest)
-    return fail("a length of " + std::to_string(number) + " is more than it can hold");
+  const bool fits = number <= remaining() / std::max<std::size_t>(minimum, 1);
+  if (!fits || number > largest) return fail_for_count(number, fits);
   count = number;
   return true;
 }
@@ -109,10 +109,16 @@ inline bool binary_input::enter()
          fail("nested more than " + std::to_string(binary_depth) + " levels deep");
 }
 
-inline bool binary_input::has(std::size_t size)
+inline bool binary_input::fail_for_lack(std::size_t size)
 {
-  return size <= remaining() ||
-         fail("takes " + number_of_bytes(size) + ", left: " + number_of_bytes(remaining()));
+  return fail("takes " + number_of_bytes(size) + ", left: " + number_of_bytes(remaining()));
+}
+
+inline bool binary_input::fail_for_count(std::uint32_t count, bool fits)
+{
+  const std::string text = "a length of " + std::to_string(count);
+  return fits ? fail(text + " is more than it can hold")
+              : fail(text + " does not fit into what is left: " + number_of_bytes(remaining()));
 }
 
 inline bool binary_input::fail(std::string reason)

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace cohort::detail::wire {
@@ -43,19 +45,28 @@ private:
 
 namespace cohort::detail::wire {
 
+// One move each where the machine is little-endian; g++ 12 makes none of a loop over the bytes.
 template <std::unsigned_integral Unsigned>
 inline void store_little(std::byte* out, Unsigned value) noexcept
 {
-  for (std::size_t i = 0; i != sizeof(Unsigned); ++i)
-    out[i] = static_cast<std::byte>((value >> (8 * i)) & 0xff);
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(out, &value, sizeof(Unsigned));
+  } else {
+    for (std::size_t i = 0; i != sizeof(Unsigned); ++i)
+      out[i] = static_cast<std::byte>((value >> (8 * i)) & 0xff);
+  }
 }
 
 template <std::unsigned_integral Unsigned>
 inline Unsigned load_little(const std::byte* in) noexcept
 {
   Unsigned value = 0;
-  for (std::size_t i = 0; i != sizeof(Unsigned); ++i)
-    value = static_cast<Unsigned>(value | static_cast<Unsigned>(in[i]) << (8 * i));
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&value, in, sizeof(Unsigned));
+  } else {
+    for (std::size_t i = 0; i != sizeof(Unsigned); ++i)
+      value = static_cast<Unsigned>(value | static_cast<Unsigned>(in[i]) << (8 * i));
+  }
   return value;
 }
 
