@@ -4,6 +4,7 @@
 
 #include <cohort/detail/async/wait_memory.hpp>
 #include <cohort/detail/channel/message_output.hpp>
+#include <cohort/detail/io/backoff.hpp>
 #include <cohort/detail/io/frame_input.hpp>
 #include <cohort/detail/posix/channel_registry.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
@@ -15,10 +16,7 @@
 #include <asio/error.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -79,14 +77,12 @@ public:
   void close() noexcept;
 
 private:
-  enum class pending { nothing, posted, handler, timer };
+  enum class pending { nothing, posted, handler, memory };
 
   // Per wakeup: then others have a turn.
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   // What is queued beyond it is written at once, so that the peer can begin.
   static constexpr std::size_t eager_flush_ = 64 * 1024;
-  static constexpr std::chrono::milliseconds first_delay_{1};
-  static constexpr std::chrono::milliseconds last_delay_{100};
 
   using owner_ptr = std::shared_ptr<Owner>;
 
@@ -99,22 +95,20 @@ private:
   void schedule_flush();
   void flush(Owner& owner);
   void wait_writable();
-  void wait_timer(pending& direction);
+  void wait_for_memory(pending& direction);
   template <class Handler>
   void later(Handler handler);
 
   // Before the descriptor: its operations lie in there.
   wait_memory reading_memory_, writing_memory_;
   asio::posix::stream_descriptor descriptor_;
-  asio::steady_timer timer_;
+  io::backoff memory_;
   posix::channel_mark mark_;
   std::weak_ptr<Owner> owner_;
   io::frame_input input_;
   message_output output_;
-  std::chrono::milliseconds delay_ = first_delay_;
   pending reading_ = pending::nothing;
   pending writing_ = pending::nothing;
-  bool timer_runs_ = false;
   // What is sent first after something has come is an answer to it, most likely: it leaves at once.
   bool answers_ = false;
   // The last write found no room: another one has to wait for it.
@@ -132,7 +126,7 @@ template <class Owner>
 message_transport<Owner>::message_transport(
     const asio::any_io_executor& executor, posix::unique_fd socket, std::uint32_t max_message)
     : descriptor_(executor),
-      timer_(executor),
+      memory_(executor),
       // The type and layout at the front of the payload are not the message's own.
       input_(max_message + (wire::message_head_size - wire::header_size))
 {
@@ -156,7 +150,7 @@ void message_transport<Owner>::close() noexcept
   std::error_code ignored;
   descriptor_.close(ignored);
   mark_ = posix::channel_mark();
-  timer_.cancel();
+  memory_.stop();
   input_.close_descriptors();
   output_.fail();
 }
@@ -255,7 +249,7 @@ template <class Owner>
 void message_transport<Owner>::read_failed(Owner& owner, const std::error_code& error)
 {
   if (posix::would_block(error) && !to_end_) wait_readable();
-  else if (posix::out_of_resources(error) && !to_end_) wait_timer(reading_);
+  else if (posix::out_of_resources(error) && !to_end_) wait_for_memory(reading_);
   // After a reset, or of a socket that somebody else holds: what it sent has been read.
   else if (posix::would_block(error) || error == std::errc::connection_reset)
     end_input(owner, input_.end_reason());
@@ -345,9 +339,9 @@ void message_transport<Owner>::flush(Owner& owner)
   case message_output::state::failed: break;
   case message_output::state::others: schedule_flush(); break;
   case message_output::state::no_room: wait_writable(); break;
-  case message_output::state::no_memory: wait_timer(writing_); break;
+  case message_output::state::no_memory: wait_for_memory(writing_); break;
   }
-  if (output_.written_until() != before) delay_ = first_delay_;
+  if (output_.written_until() != before) memory_.reset();
   owner.on_written();
 }
 
@@ -365,20 +359,15 @@ void message_transport<Owner>::wait_writable()
           }));
 }
 
-// Readiness does not tell when memory, or room in a table, is there again.
 template <class Owner>
-void message_transport<Owner>::wait_timer(pending& direction)
+void message_transport<Owner>::wait_for_memory(pending& direction)
 {
   owner_ptr owner = owner_.lock();
   if (!owner || direction != pending::nothing) return;
-  direction = pending::timer;
-  if (std::exchange(timer_runs_, true)) return;
-  timer_.expires_after(delay_);
-  delay_ = std::min(2 * delay_, last_delay_);
-  timer_.async_wait([this, owner = std::move(owner)](const std::error_code&) {
-    timer_runs_ = false;
-    const bool write = writing_ == pending::timer;
-    const bool read_again = reading_ == pending::timer;
+  direction = pending::memory;
+  memory_.wait([this, owner = std::move(owner)] {
+    const bool write = writing_ == pending::memory;
+    const bool read_again = reading_ == pending::memory;
     if (write) writing_ = pending::nothing;
     if (read_again) reading_ = pending::nothing;
     if (write) flush(*owner);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/io/backoff.hpp>
 #include <cohort/detail/io/frame_input.hpp>
 #include <cohort/detail/io/frame_output.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
@@ -12,10 +13,7 @@
 #include <asio/error.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -77,15 +75,12 @@ public:
   asio::any_io_executor get_executor() { return descriptor_.get_executor(); }
 
 private:
-  enum class pending { nothing, handler, timer };
+  enum class pending { nothing, handler, memory };
   enum class when { readable, others_ran };
 
   // Per wakeup: then others have a turn.
   static constexpr std::size_t byte_budget_ = 256 * 1024;
   static constexpr int call_budget_ = 16;
-
-  static constexpr std::chrono::milliseconds first_delay_{1};
-  static constexpr std::chrono::milliseconds last_delay_{100};
 
   using owner_ptr = std::shared_ptr<Owner>;
 
@@ -106,18 +101,16 @@ private:
 
   void read_again(when time);
   void wait_writable();
-  void wait_timer(pending& direction);
+  void wait_for_memory(pending& direction);
 
   asio::posix::stream_descriptor descriptor_;
-  asio::steady_timer timer_;
+  backoff memory_;
   std::weak_ptr<Owner> owner_;
   frame_input input_;
   frame_output output_;
-  std::chrono::milliseconds delay_ = first_delay_;
   int last_read_failures_ = 0;
   pending reading_ = pending::nothing;
   pending writing_ = pending::nothing;
-  bool timer_runs_ = false;
   bool in_read_ = false;
   bool to_end_ = false;
   bool was_reset_ = false;
@@ -130,7 +123,7 @@ template <class Owner>
 inline frame_channel<Owner>::frame_channel(
     asio::any_io_executor executor, posix::unique_fd socket, std::uint32_t max_payload)
     : descriptor_(executor),
-      timer_(executor),
+      memory_(executor),
       input_(max_payload)
 {
   std::error_code ec;
@@ -168,7 +161,7 @@ inline bool frame_channel<Owner>::try_send(
   }
   auto state = frame_output::state::done;
   const bool sent = output_.try_send(descriptor_.native_handle(), frame, descriptors, state, ec);
-  if (sent) delay_ = first_delay_;
+  if (sent) memory_.reset();
   arrange(state);
   return sent;
 }
@@ -196,7 +189,7 @@ inline void frame_channel<Owner>::close() noexcept
   ended_ = true;
   std::error_code ignored;
   descriptor_.close(ignored);
-  timer_.cancel();
+  memory_.stop();
   input_.close_descriptors();
   output_.clear();
 }
@@ -267,7 +260,7 @@ inline bool frame_channel<Owner>::goes_on_after(const std::error_code& ec, Owner
     else if (output_.error()) end(owner, output_.error());
     else read_again(when::readable);
   } else if (posix::out_of_resources(ec) && !to_end_) {
-    wait_timer(reading_);
+    wait_for_memory(reading_);
   } else if (posix::out_of_resources(ec) &&
              ++last_read_failures_ <= frame_input::last_read_retries) {
     return true;
@@ -294,7 +287,7 @@ inline void frame_channel<Owner>::flush(Owner& owner)
 {
   const auto before = queued_bytes();
   const auto state = output_.flush(descriptor_.native_handle());
-  if (queued_bytes() < before) delay_ = first_delay_;
+  if (queued_bytes() < before) memory_.reset();
   arrange(state);
   if (state == frame_output::state::done) owner.on_channel_writable();
 }
@@ -305,7 +298,7 @@ inline void frame_channel<Owner>::arrange(frame_output::state state)
   switch (state) {
   case frame_output::state::done: break;
   case frame_output::state::no_room: wait_writable(); break;
-  case frame_output::state::no_memory: wait_timer(writing_); break;
+  case frame_output::state::no_memory: wait_for_memory(writing_); break;
   case frame_output::state::failed: report_write_failure(); break;
   }
 }
@@ -364,20 +357,15 @@ inline void frame_channel<Owner>::wait_writable()
       });
 }
 
-// Readiness does not tell when memory, or room in a table, is there again.
 template <class Owner>
-inline void frame_channel<Owner>::wait_timer(pending& direction)
+inline void frame_channel<Owner>::wait_for_memory(pending& direction)
 {
   auto owner = owner_.lock();
   if (!owner || direction != pending::nothing) return;
-  direction = pending::timer;
-  if (std::exchange(timer_runs_, true)) return;
-  timer_.expires_after(delay_);
-  delay_ = std::min(2 * delay_, last_delay_);
-  timer_.async_wait([this, owner = std::move(owner)](const std::error_code&) {
-    timer_runs_ = false;
-    const bool write = writing_ == pending::timer;
-    const bool read_again = reading_ == pending::timer;
+  direction = pending::memory;
+  memory_.wait([this, owner = std::move(owner)] {
+    const bool write = writing_ == pending::memory;
+    const bool read_again = reading_ == pending::memory;
     if (write) writing_ = pending::nothing;
     if (read_again) reading_ = pending::nothing;
     if (write && is_open() && !output_.error()) flush(*owner);
