@@ -119,6 +119,18 @@ asio::awaitable<void> answer(channel<Codec>& ends)
   }
 }
 
+// The same, with one message each time it is resumed.
+template <class Codec>
+asio::awaitable<void> answer_one_by_one(channel<Codec>& ends)
+{
+  for (;;) {
+    std::error_code end;
+    const auto next = co_await ends.receive(asio::redirect_error(asio::use_awaitable, end));
+    if (end) co_return;
+    if (const auto* asked = std::get_if<question>(&next.message)) ends.send(*asked);
+  }
+}
+
 template <class Codec>
 asio::awaitable<void> ask(channel<Codec>& ends)
 {
@@ -175,9 +187,10 @@ template <class Codec>
 using scenario = asio::awaitable<void> (*)(channel<Codec>&, std::uint64_t);
 
 template <class Codec>
-double cohort_seconds(scenario<Codec> function, std::uint64_t count)
+double cohort_seconds(scenario<Codec> function, std::uint64_t count,
+    asio::awaitable<void> (*receiver)(channel<Codec>&) = answer<Codec>)
 {
-  const int fd = with_child([](int end) { run_channel<Codec>(end, answer<Codec>); });
+  const int fd = with_child([&](int end) { run_channel<Codec>(end, receiver); });
   double seconds = 0;
   run_channel<Codec>(fd, [&](channel<Codec>& ends) -> asio::awaitable<void> {
     co_await ask(ends);
@@ -315,6 +328,12 @@ int main()
       "one way, binary", "rate", "messages/s", "raw socketpair",
       [] { return many / cohort_seconds<binary>(send_one_way<binary>, many); },
       [&] { return many / raw_one_way_seconds(many * frame, batch); }, true);
+  compare(
+      "one way, binary, awaited one by one", "rate", "messages/s", "Node",
+      [] {
+        return many / cohort_seconds<binary>(send_one_way<binary>, many, answer_one_by_one<binary>);
+      },
+      [] { return some / node_seconds("one_way", some); }, true);
   compare(
       "round trip, binary", "time", "us", "raw socketpair",
       [] { return 1e6 * cohort_seconds<binary>(go_round<binary>, some) / some; },
