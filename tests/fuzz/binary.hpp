@@ -5,6 +5,7 @@
 #include <cohort/message/binary.hpp>
 
 #include "fuzz/check.hpp"
+#include "support/described_types.hpp"
 
 #include <algorithm>
 #include <array>
@@ -30,24 +31,6 @@
 namespace cohort_test::fuzz {
 
 namespace binary {
-
-enum class color : std::uint8_t { red, green };
-enum weekday { monday = 1, sunday = 7 };
-BOOST_DESCRIBE_ENUM(weekday, monday, sunday)
-enum level { below = -1, above = 1 };
-BOOST_DESCRIBE_ENUM(level, below, above)
-
-/// Trivially copyable and not described.
-struct point {
-  std::int32_t x;
-  std::int32_t y;
-};
-
-struct item {
-  std::string name;
-  double price = 0;
-};
-BOOST_DESCRIBE_STRUCT(item, (), (name, price))
 
 /// Every kind of type whose elements keep their order.
 struct everything : item {

@@ -5,6 +5,7 @@
 #include <cohort/message/json.hpp>
 
 #include "fuzz/check.hpp"
+#include "support/described_types.hpp"
 
 #include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
@@ -38,16 +39,6 @@ namespace cohort_test::fuzz::json {
 enum class color { red, green, blue };
 BOOST_DESCRIBE_ENUM(color, red, green, blue)
 enum class level : std::uint8_t { low = 1, high = 200 };
-
-struct part {
-  std::string name;
-  std::int64_t number = 0;
-  double weight = 0;
-  std::optional<float> ratio;
-
-  friend bool operator==(const part&, const part&) = default;
-};
-BOOST_DESCRIBE_STRUCT(part, (), (name, number, weight, ratio))
 
 /// Every kind of type, each member of it may be absent.
 struct everything {

@@ -8,6 +8,8 @@
 #include <boost/json/parse.hpp>
 #include <doctest/doctest.h>
 
+#include "support/described_types.hpp"
+
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -27,16 +29,7 @@
 namespace json_random_test {
 
 using cohort::json_codec;
-
-struct part {
-  std::string name;
-  std::int64_t number = 0;
-  double weight = 0;
-  std::optional<float> ratio;
-
-  friend bool operator==(const part&, const part&) = default;
-};
-BOOST_DESCRIBE_STRUCT(part, (), (name, number, weight, ratio))
+using cohort_test::part;
 
 struct whole {
   std::uint64_t id = 0;
