@@ -31,6 +31,7 @@
 
 // Vocabulary
 #include <cohort/candidate.hpp>
+#include <cohort/connection_info.hpp>
 #include <cohort/channel_options.hpp>
 #include <cohort/config.hpp>
 #include <cohort/counters.hpp>

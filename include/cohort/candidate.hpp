@@ -4,12 +4,10 @@
 
 #include <cohort/worker_id.hpp>
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
 
 namespace cohort {
 
@@ -20,60 +18,42 @@ inline constexpr std::size_t wait = std::numeric_limits<std::size_t>::max();
 /// in the order in which they joined, and kept up to date; a policy only reads it.
 class candidate {
 public:
+  using clock = std::chrono::steady_clock;
+
   candidate() = default;
   explicit candidate(worker_id member) noexcept : id(member) {}
 
-  /// Whether it may be chosen: it has credit left, its channel has room and it is not draining.
-  bool ready() const noexcept { return open_to_offers && offers < window; }
+  /// Whether it may be chosen: it has credit left, its channel has room, it is not draining, and
+  /// its weight is not 0.
+  bool ready() const noexcept { return open_to_offers && weight != 0 && offers < window; }
+
+  /// For how long it has been a member.
+  clock::duration age(clock::time_point now) const noexcept { return now - since; }
 
   worker_id id = 0;
-  /// Its place in the order of joining: larger than that of all who joined before it, never used
-  /// twice by one listener.
-  std::uint64_t joined = 0;
+  /// Its place in the cluster: the lowest number that no other worker had when it was started. Who
+  /// replaces a worker that is gone has its place.
+  std::uint32_t slot = 0;
+  /// Which version of the program it runs, as the primary counts them (`settings::generation`).
+  std::uint32_t generation = 0;
+  /// Its share of the connections in proportion to the others', for policies that heed it. 0: it
+  /// gets none.
+  std::uint32_t weight = 1;
   /// Connections offered to it that it has not answered yet.
   std::uint32_t offers = 0;
   /// How many unanswered offers it allows at a time: its credit, 0 when it has withdrawn it.
   std::uint32_t window = 0;
   /// Connections it has taken and, as far as it has told, not yet ended.
   std::uint32_t connections = 0;
+  /// What it reported last of its load (`this_worker::report_load`), in units of its own.
+  std::uint32_t load = 0;
   /// False while it drains and while its channel has no room.
   bool open_to_offers = true;
+  /// Its place in the order of joining: larger than that of all who joined before it, never used
+  /// twice by one listener.
+  std::uint64_t joined = 0;
+  /// When it joined.
+  clock::time_point since{};
 };
-
-/// What is known of a connection when it is scheduled.
-class connection_info {
-public:
-  using clock = std::chrono::steady_clock;
-
-  connection_info() = default;
-
-  /// A connection from `address` (4 bytes for IPv4, 16 for IPv6, none for a unix socket).
-  connection_info(
-      std::span<const std::byte> address, std::uint16_t port, clock::time_point arrival) noexcept;
-
-  /// The peer's address in network byte order: 4 or 16 bytes, or none for a unix socket.
-  std::span<const std::byte> peer_address() const noexcept { return {address_.data(), size_}; }
-  /// The peer's port, 0 for a unix socket.
-  std::uint16_t peer_port() const noexcept { return port_; }
-  /// When the primary accepted it.
-  clock::time_point arrival() const noexcept { return arrival_; }
-
-private:
-  std::array<std::byte, 16> address_{};
-  std::uint8_t size_ = 0;
-  std::uint16_t port_ = 0;
-  clock::time_point arrival_{};
-};
-
-// Implementation
-
-inline connection_info::connection_info(
-    std::span<const std::byte> address, std::uint16_t port, clock::time_point arrival) noexcept
-    : port_(port),
-      arrival_(arrival)
-{
-  size_ = static_cast<std::uint8_t>(address.size() < 16 ? address.size() : 16);
-  for (std::size_t i = 0; i != size_; ++i) address_[i] = address[i];
-}
 
 } // namespace cohort

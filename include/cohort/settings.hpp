@@ -5,6 +5,7 @@
 #include <cohort/channel_options.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,6 +68,15 @@ public:
   settings& messages(const channel_options& value) & { return set(messages_, value); }
   settings messages(const channel_options& value) && { return std::move(messages(value)); }
 
+  /// The worker's weight for scheduling policies that heed it: its share of the connections in
+  /// proportion to the others'. 0: it gets none. Default: 1.
+  settings& weight(std::uint32_t value) & { return set(weight_, value); }
+  settings weight(std::uint32_t value) && { return std::move(weight(value)); }
+
+  /// Which version of the program the worker runs, for scheduling policies. Default: 0.
+  settings& generation(std::uint32_t value) & { return set(generation_, value); }
+  settings generation(std::uint32_t value) && { return std::move(generation(value)); }
+
   const std::optional<std::string>& exec() const noexcept { return exec_; }
   const std::optional<std::vector<std::string>>& args() const noexcept { return args_; }
   std::vector<std::string> exec_argv() const
@@ -81,6 +91,9 @@ public:
     return kill_grace_.value_or(std::chrono::milliseconds(500));
   }
   channel_options messages() const noexcept { return messages_.value_or(channel_options()); }
+
+  std::uint32_t weight() const noexcept { return weight_.value_or(1); }
+  std::uint32_t generation() const noexcept { return generation_.value_or(0); }
 
   /// Lays what is set in `upper` over this.
   void overlay(const settings& upper);
@@ -101,6 +114,8 @@ private:
   std::optional<duration> fence_grace_;
   std::optional<duration> kill_grace_;
   std::optional<channel_options> messages_;
+  std::optional<std::uint32_t> weight_;
+  std::optional<std::uint32_t> generation_;
 };
 
 // Implementation
@@ -118,6 +133,8 @@ inline void settings::overlay(const settings& upper)
   lay(fence_grace_, upper.fence_grace_);
   lay(kill_grace_, upper.kill_grace_);
   lay(messages_, upper.messages_);
+  lay(weight_, upper.weight_);
+  lay(generation_, upper.generation_);
 }
 
 } // namespace cohort

@@ -148,6 +148,12 @@ public:
   template <class Endpoint, class Token = default_token_t<Executor>>
   auto listen(const Endpoint& endpoint, const listen_options& options, Token&& token = Token());
 
+  /// Tells the primary how much there is to do here, in units of the program's own (requests in
+  /// flight, queued bytes); scheduling policies see it as `candidate::load`. 0 unless reported, and
+  /// nothing happens alone. Cheap: what is reported in one turn of the event loop is sent once.
+  /// Source: node-cluster's `transact` and `release`.
+  void report_load(std::uint32_t load) { core_->report_load(load); }
+
   /// Leaves the cluster: announces it, drains, and completes when this worker has left. The
   /// context then ends by itself when nothing else is pending.
   ///

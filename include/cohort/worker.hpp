@@ -16,6 +16,7 @@
 #include <chrono>
 #include <concepts>
 #include <csignal>
+#include <cstdint>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -69,6 +70,15 @@ public:
   bool is_dead() const noexcept { return core_->state().is_dead(); }
   /// Whether its end was announced: by `disconnect` here, or by the worker itself before it left.
   bool exited_after_disconnect() const noexcept { return core_->state().exited_after_disconnect(); }
+
+  /// Its place in the cluster: the lowest number that no other worker had when it was started, so
+  /// that a replacement has the place of the one that is gone.
+  std::uint32_t slot() const noexcept { return core_->description().slot; }
+
+  /// Its weight for scheduling policies that heed it, from `settings::weight` at first. 0: it gets
+  /// no more connections, and keeps those it has.
+  std::uint32_t weight() const noexcept { return core_->description().weight; }
+  void weight(std::uint32_t value) { core_->set_weight(value); }
 
   /// Completes when the worker's runtime has said hello; `error::worker_gone` when it ends before.
   template <class Token = default_token_t<>>

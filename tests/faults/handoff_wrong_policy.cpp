@@ -31,8 +31,8 @@ TEST_CASE("a choice that is no ready member means wait")
   // Not ready, out of range, far out of range.
   for (const std::size_t answer : {std::size_t(0), std::size_t(2), cohort::wait - 1}) {
     cohort::detail::handoff<int, wrong> machine({answer}, 5s);
-    CHECK(machine.join(1));
-    CHECK(machine.join(2));
+    CHECK(machine.join(candidate(1)));
+    CHECK(machine.join(candidate(2)));
     CHECK(machine.grant(2, 1));
     machine.enqueue(7, connection_info({}, 0, start));
     const auto send = [](cohort::worker_id worker, auto run) {

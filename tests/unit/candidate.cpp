@@ -5,24 +5,14 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <array>
+#include <chrono>
 #include <type_traits>
 
 namespace candidate_test {
 
 using cohort::candidate;
-using cohort::connection_info;
 
 namespace {
-
-template <std::size_t Size>
-std::array<std::byte, Size> counted_bytes()
-{
-  std::array<std::byte, Size> bytes;
-  for (std::size_t i = 0; i != Size; ++i) bytes[i] = static_cast<std::byte>(i + 1);
-  return bytes;
-}
 
 // The array of candidates is kept up to date by plain copies.
 static_assert(std::is_trivially_copyable_v<candidate>);
@@ -65,31 +55,21 @@ TEST_CASE("the index that means wait is none that a member can have")
   CHECK(cohort::wait > std::size_t(1) << 30);
 }
 
-TEST_CASE("a connection's info keeps the peer's address, port and arrival")
+TEST_CASE("a candidate with weight 0 is not ready")
 {
-  const auto arrival = connection_info::clock::now();
-  const auto v4 = counted_bytes<4>();
-  const connection_info info(v4, 4711, arrival);
-  CHECK(std::ranges::equal(info.peer_address(), v4));
-  CHECK(info.peer_port() == 4711);
-  CHECK(info.arrival() == arrival);
-  const auto v6 = counted_bytes<16>();
-  CHECK(std::ranges::equal(connection_info(v6, 1, arrival).peer_address(), v6));
+  candidate member(1);
+  member.window = 16;
+  CHECK(member.weight == 1);
+  member.weight = 0;
+  CHECK_FALSE(member.ready());
 }
 
-TEST_CASE("the peer of a unix socket has neither address nor port")
+TEST_CASE("the age of a candidate counts from when it joined")
 {
-  const connection_info info({}, 0, connection_info::clock::time_point());
-  CHECK(info.peer_address().empty());
-  CHECK(info.peer_port() == 0);
-  CHECK(connection_info().peer_address().empty());
-}
-
-TEST_CASE("bytes that no address has are cut off")
-{
-  const auto many = counted_bytes<20>();
-  const connection_info info(many, 1, connection_info::clock::time_point());
-  CHECK(info.peer_address().size() == 16);
+  candidate member(1);
+  member.since = candidate::clock::time_point(std::chrono::seconds(100));
+  CHECK(member.age(candidate::clock::time_point(std::chrono::seconds(103))) ==
+        std::chrono::seconds(3));
 }
 
 } // namespace candidate_test

@@ -38,7 +38,8 @@ static_assert(std::same_as<worker::executor_type, asio::any_io_executor>);
 // A worker whose fate the test decides.
 class fated_worker final : public cohort::detail::worker_core {
 public:
-  explicit fated_worker(const asio::any_io_executor& executor) : worker_core(executor, 3, nullptr)
+  explicit fated_worker(const asio::any_io_executor& executor)
+      : worker_core(executor, cohort::candidate(3), nullptr)
   {
     cohort::detail::posix::child_options options;
     options.path = "/bin/sleep";
@@ -55,6 +56,7 @@ public:
   }
 
   void disconnect(duration deadline) override { asked = deadline; }
+  void set_weight(std::uint32_t) override {}
 
   duration asked{};
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/candidate.hpp>
+#include <cohort/connection_info.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -48,6 +49,12 @@ concept selects_member = requires(
 /// - `void on_taken(const candidate&)`: it took a connection, once for each.
 /// - `void on_released(const candidate&)`: one of its connections ended, once for each, except for
 ///   those that end with the worker.
+/// - `void on_change(std::span<const candidate> members, std::size_t index)`: anything of that
+/// member
+///   has changed, after `on_join` and before `on_leave`; also once after several calls of
+///   `on_taken` or `on_released`. For a policy that keeps an index of its own.
+/// - `duration patience() const`: for how long a connection may wait because `select` says so,
+///   asked once; 5 seconds without it.
 /// - `distribution distribution() const`: who accepts, `distribution::by_primary` without it. So
 ///   far it has to say that, in a constant expression with a policy made by default.
 ///
@@ -94,6 +101,21 @@ consteval bool check_hooks()
       !requires { &Policy::on_released; } ||
           requires(Policy & policy, const candidate& member) { policy.on_released(member); },
       "the policy's on_released must be callable with a const cohort::candidate&");
+  static_assert(
+      !requires { &Policy::on_change; } ||
+          requires(Policy & policy, std::span<const candidate> members, std::size_t index) {
+            policy.on_change(members, index);
+          },
+      "the policy's on_change must be callable with (std::span<const cohort::candidate>, "
+      "std::size_t)");
+  static_assert(
+      !requires { &Policy::patience; } ||
+          requires(const Policy& policy) {
+            {
+              policy.patience()
+              } -> std::convertible_to<connection_info::clock::duration>;
+          },
+      "the policy's patience() must be const and return a duration");
   static_assert(
       !requires { &Policy::distribution; } ||
           requires(const Policy& policy) {

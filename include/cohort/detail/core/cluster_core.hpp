@@ -17,6 +17,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -121,6 +122,7 @@ public:
 
 private:
   void failed(const char* what, std::error_code error, clock::time_point& last) noexcept;
+  std::uint32_t free_slot() const;
   void report_if_idle();
   void report_end();
 
@@ -164,14 +166,30 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
   const worker_id id = last_id_ + 1;
   worker_launch launch = prepare_launch(id, settings_, variables, error);
   if (error) return nullptr;
-  auto worker = std::make_shared<worker_type>(executor_, id, *this, std::move(launch.control),
-      side_.open(executor_, std::move(launch.messages), settings_.messages(), id), settings_);
+  candidate description(id);
+  description.slot = free_slot();
+  description.weight = settings_.weight();
+  description.generation = settings_.generation();
+  auto worker =
+      std::make_shared<worker_type>(executor_, description, *this, std::move(launch.control),
+          side_.open(executor_, std::move(launch.messages), settings_.messages(), id), settings_);
   worker->start(launch.options, error);
   if (error) return nullptr;
   last_id_ = id;
   workers_.emplace(id, worker);
   worker->announce();
   return worker;
+}
+
+template <class Policy>
+std::uint32_t cluster_core<Policy>::free_slot() const
+{
+  std::vector<bool> taken(workers_.size() + 1);
+  for (const auto& [id, worker] : workers_) {
+    const std::uint32_t slot = worker->description().slot;
+    if (slot < taken.size()) taken[slot] = true;
+  }
+  return static_cast<std::uint32_t>(std::ranges::find(taken, false) - taken.begin());
 }
 
 template <class Policy>

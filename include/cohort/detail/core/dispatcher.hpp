@@ -47,7 +47,7 @@ public:
   }
 
   /// Makes the worker a member of the listener it asks for, which is created when there is none.
-  wire::listen_reply listen(worker_id worker, const wire::listen& message);
+  wire::listen_reply listen(const candidate& worker, const wire::listen& message);
 
   bool received(worker_id worker, const wire::taken& message)
   {
@@ -66,6 +66,10 @@ public:
     return pass(message.listener, [&](listener& to) { return to.credit(worker, message.window); });
   }
   bool received(worker_id worker, const wire::close& message);
+  bool received(worker_id worker, const wire::load& message);
+
+  /// Where the worker listens, it counts with this weight from now on.
+  void set_weight(worker_id worker, std::uint32_t weight);
 
   /// Tries to make the worker leave every listener: false while a last call is under way somewhere.
   bool leave(worker_id worker);
@@ -129,7 +133,8 @@ inline connection_counters& operator+=(
 }
 
 template <class Policy, class Host>
-wire::listen_reply dispatcher<Policy, Host>::listen(worker_id worker, const wire::listen& message)
+wire::listen_reply dispatcher<Policy, Host>::listen(
+    const candidate& worker, const wire::listen& message)
 {
   wire::listen_reply reply;
   reply.request = message.request;
@@ -140,7 +145,7 @@ wire::listen_reply dispatcher<Policy, Host>::listen(worker_id worker, const wire
     error = std::make_error_code(std::errc::invalid_argument);
   std::shared_ptr<listener> found;
   if (!error) found = find(asked, message.index);
-  if (!error && !(found && found->knows(worker)) && !has_room(worker))
+  if (!error && !(found && found->knows(worker.id)) && !has_room(worker.id))
     error = std::make_error_code(std::errc::too_many_files_open);
   if (!error && !found) found = create(message, asked, error);
   if (!error && !found->join(worker)) error = std::make_error_code(std::errc::address_in_use);
@@ -149,7 +154,7 @@ wire::listen_reply dispatcher<Policy, Host>::listen(worker_id worker, const wire
     reply.value = error.value();
     return reply;
   }
-  share_credit(worker);
+  share_credit(worker.id);
   reply.listener = found->id();
   reply.address = wire::address_bytes(found->bound().bytes());
   return reply;
@@ -219,6 +224,19 @@ bool dispatcher<Policy, Host>::received(worker_id worker, const wire::close& mes
   });
   share_credit(worker);
   return fits;
+}
+
+template <class Policy, class Host>
+bool dispatcher<Policy, Host>::received(worker_id worker, const wire::load& message)
+{
+  for_each([&](listener& each) { each.set_load(worker, message.value); });
+  return true;
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::set_weight(worker_id worker, std::uint32_t weight)
+{
+  for_each([&](listener& each) { each.set_weight(worker, weight); });
 }
 
 template <class Policy, class Host>

@@ -30,8 +30,9 @@ template <class Cluster>
 class managed_worker final : public worker_core,
                              public std::enable_shared_from_this<managed_worker<Cluster>> {
 public:
-  managed_worker(const asio::any_io_executor& executor, worker_id id, Cluster& cluster,
-      posix::unique_fd control, std::shared_ptr<message_port> messages, const settings& how);
+  managed_worker(const asio::any_io_executor& executor, const candidate& description,
+      Cluster& cluster, posix::unique_fd control, std::shared_ptr<message_port> messages,
+      const settings& how);
 
   /// Starts the process; with an error nothing of it is left.
   void start(const posix::child_options& options, std::error_code& error);
@@ -40,9 +41,17 @@ public:
 
   bool send_offer(const wire::offer& message, std::span<const int> descriptors) noexcept;
   /// A listener needs this worker no more: see `dispatcher::leave`.
-  void last_call_done();
+  void last_call_done()
+  {
+    if (!cluster_->connections().is_member(id())) send_drain();
+  }
 
   void disconnect(duration deadline) override;
+  void set_weight(std::uint32_t weight) override
+  {
+    description_.weight = weight;
+    if (cluster_) cluster_->connections().set_weight(id(), weight);
+  }
 
   /// The cluster goes away: the channels close, which ends the worker.
   void orphan();
@@ -59,7 +68,11 @@ private:
   // What a frame says. False: it contradicts what is known here.
   bool received(const wire::hello&);
   bool received(const wire::listen& message);
-  bool received(const wire::leaving&);
+  bool received(const wire::leaving&)
+  {
+    apply(state_.leaving());
+    return true;
+  }
   bool received(const wire::bye&);
   template <class Message>
   bool received(const Message& message);
@@ -95,10 +108,10 @@ private:
 // Implementation
 
 template <class Cluster>
-managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor, worker_id id,
-    Cluster& cluster, posix::unique_fd control, std::shared_ptr<message_port> messages,
-    const settings& how)
-    : worker_core(executor, id, std::move(messages)),
+managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor,
+    const candidate& description, Cluster& cluster, posix::unique_fd control,
+    std::shared_ptr<message_port> messages, const settings& how)
+    : worker_core(executor, description, std::move(messages)),
       cluster_(&cluster),
       control_(executor, std::move(control), wire::max_control_payload),
       how_(how),
@@ -173,7 +186,7 @@ void managed_worker<Cluster>::count_taken(const wire::frame_view& frame)
       frame,
       [this](const auto& message) {
         if constexpr (std::is_same_v<decltype(message), const wire::taken&>)
-          cluster_->connections().received(id_, message);
+          cluster_->connections().received(id(), message);
       },
       ignored);
 }
@@ -198,9 +211,10 @@ bool managed_worker<Cluster>::received(const Message& message)
     apply(actions);
     return true;
   }
-  if (!cluster_->connections().received(id_, message)) return false;
+  if constexpr (std::is_same_v<Message, wire::load>) description_.load = message.value;
+  if (!cluster_->connections().received(id(), message)) return false;
   if constexpr (requires { message.first; })
-    if (offers_.answered(message.count)) cluster_->connections().writable(id_);
+    if (offers_.answered(message.count)) cluster_->connections().writable(id());
   return true;
 }
 
@@ -213,7 +227,7 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
   }
   wire::listen_reply reply;
   if (state_.takes_offers()) {
-    reply = cluster_->connections().listen(id_, message);
+    reply = cluster_->connections().listen(description_, message);
   } else {
     reply.request = message.request;
     reply.category = wire::error_kind::cohort;
@@ -228,13 +242,6 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
   const listening_event event = about(describe_listening(bound));
   listening_.set(std::error_code(), event);
   cluster_->publish(event);
-  return true;
-}
-
-template <class Cluster>
-bool managed_worker<Cluster>::received(const wire::leaving&)
-{
-  apply(state_.leaving());
   return true;
 }
 
@@ -264,14 +271,14 @@ void managed_worker<Cluster>::apply(worker_action action)
   case worker_action::publish_online:
     online_.set(std::error_code());
     return cluster_->publish(about(online_event{{}, schemas_agree_}));
-  case worker_action::stop_offers: return cluster_->connections().retire(id_);
+  case worker_action::stop_offers: return cluster_->connections().retire(id());
   case worker_action::let_leave:
     // As the last one of a listener it gets what waits there first; `last_call_done` follows.
-    if (cluster_->connections().leave(id_)) send_drain();
+    if (cluster_->connections().leave(id())) send_drain();
     return;
   case worker_action::send_bye_ack: return send(wire::bye_ack());
-  case worker_action::take_back: return cluster_->connections().gone(id_);
-  case worker_action::remove: return cluster_->removed(id_);
+  case worker_action::take_back: return cluster_->connections().gone(id());
+  case worker_action::remove: return cluster_->removed(id());
   case worker_action::publish_disconnect: return cluster_->publish(about(disconnect_event()));
   case worker_action::publish_exit: return publish_exit();
   // `publish_listening` needs the address and is done where that is known.
@@ -292,15 +299,9 @@ void managed_worker<Cluster>::send_drain()
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::last_call_done()
-{
-  if (!cluster_->connections().is_member(id_)) send_drain();
-}
-
-template <class Cluster>
 void managed_worker<Cluster>::on_channel_writable()
 {
-  if (cluster_) cluster_->connections().writable(id_);
+  if (cluster_) cluster_->connections().writable(id());
 }
 
 template <class Cluster>

@@ -10,6 +10,7 @@
 #include <cohort/detail/core/joined_listeners.hpp>
 #include <cohort/detail/core/message_farewell.hpp>
 #include <cohort/detail/core/offered_source.hpp>
+#include <cohort/detail/core/pending_listens.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/wire/control.hpp>
@@ -17,12 +18,12 @@
 #include <cohort/listen_options.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -69,6 +70,9 @@ public:
   /// (at once without a primary) it drains: no more connections, the live ones end, then `left`.
   void leave();
 
+  /// Tells the primary its load, once for all that is reported in one turn of the event loop.
+  void report_load(std::uint32_t load);
+
   /// What happens when the primary goes away: nothing means an end at once with status 0.
   void on_primary_lost(std::optional<duration> drain_for) noexcept { drain_for_ = drain_for; }
 
@@ -84,15 +88,6 @@ public:
   }
 
 private:
-  struct pending_listen {
-    explicit pending_listen(const asio::any_io_executor& executor) : waiting(executor) {}
-
-    wait_queue<source_pointer> waiting;
-    posix::socket_address asked;
-    std::uint16_t index = 0;
-    std::uint32_t credit = 0;
-  };
-
   bool try_send(const wire::taken& message) override;
   void send(const wire::credit& message) override { send_message(message); }
   void send(const wire::refused& message) override { send_message(message); }
@@ -134,12 +129,13 @@ private:
   message_farewell farewell_;
   latch<> draining_;
   latch<> left_;
-  std::map<std::uint32_t, std::unique_ptr<pending_listen>> pending_;
+  pending_listens pending_;
   joined_listeners joined_;
   std::vector<std::weak_ptr<accept_source>> sources_;
   asio::steady_timer deadline_;
   std::optional<duration> drain_for_;
-  std::uint32_t next_request_ = 1;
+  std::uint32_t load_ = 0;
+  bool load_posted_ = false;
   bool leaving_ = false;
   // The primary has said that no offer follows.
   bool last_offer_seen_ = false;
@@ -230,7 +226,6 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
                                                                          : std::uint16_t(0);
   pending->credit = options.credit();
   wire::listen message;
-  message.request = next_request_++;
   message.kind = kind;
   if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
   if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
@@ -238,7 +233,7 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
   message.backlog = static_cast<std::uint32_t>(options.backlog());
   message.mode = options.mode();
   message.address = wire::address_bytes(address.bytes());
-  pending_.emplace(message.request, std::move(pending));
+  message.request = pending_.add(std::move(pending));
   send_message(message);
 }
 
@@ -246,13 +241,19 @@ inline std::uint16_t self_core::free_index(const posix::socket_address& asked) c
 {
   // The n-th open listen on port 0 shares its port with every other worker's n-th.
   std::uint16_t index = 0;
-  const auto used = [&] {
-    for (const auto& each : pending_)
-      if (each.second->index == index && each.second->asked == asked) return true;
-    return joined_.uses(asked, index);
-  };
-  while (used()) ++index;
+  while (pending_.uses(asked, index) || joined_.uses(asked, index)) ++index;
   return index;
+}
+
+inline void self_core::report_load(std::uint32_t load)
+{
+  if (load == std::exchange(load_, load) || std::exchange(load_posted_, true)) return;
+  asio::post(executor_, [self = shared_from_this()] {
+    self->load_posted_ = false;
+    wire::load message;
+    message.value = self->load_;
+    self->send_message(message);
+  });
 }
 
 inline void self_core::on_frame(
@@ -272,26 +273,25 @@ inline void self_core::on_frame(
 
 inline void self_core::received(const wire::listen_reply& reply)
 {
-  auto found = pending_.extract(reply.request);
+  const auto found = pending_.take(reply.request);
   std::error_code error;
   if (reply.category == wire::error_kind::system) error.assign(reply.value, std::system_category());
   else if (reply.category == wire::error_kind::cohort)
     error = static_cast<cohort::error>(reply.value);
   if (error) {
-    if (found) found.mapped()->waiting.complete_one(error, nullptr);
+    if (found) found->waiting.complete_one(error, nullptr);
     return;
   }
   wire::close unwanted;
   unwanted.listener = reply.listener;
   const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
   if (!found || error) return send_message(unwanted);
-  const pending_listen& asked = *found.mapped();
   auto source = std::make_shared<offered_source>(
-      executor_, shared_from_this(), *this, address, reply.listener, asked.credit);
+      executor_, shared_from_this(), *this, address, reply.listener, found->credit);
   add_source(source);
-  joined_.add(reply.listener, asked.asked, asked.index, source);
+  joined_.add(reply.listener, found->asked, found->index, source);
   // Whoever asked may have been cancelled meanwhile.
-  if (!found.mapped()->waiting.complete_one(std::error_code(), source))
+  if (!found->waiting.complete_one(std::error_code(), source))
     source->close(asio::error::operation_aborted);
 }
 
@@ -319,8 +319,7 @@ inline void self_core::received(const wire::drain&)
 
 inline void self_core::close_sources(std::error_code reason)
 {
-  for (auto& [request, pending] : std::exchange(pending_, {}))
-    pending->waiting.complete_one(reason, nullptr);
+  pending_.fail_all(reason);
   for (const auto& each : std::vector(sources_))
     if (const auto source = each.lock()) source->close(reason);
 }

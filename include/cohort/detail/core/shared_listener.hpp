@@ -64,7 +64,7 @@ public:
 
   // What workers say. False: it contradicts what is known here.
 
-  bool join(worker_id worker);
+  bool join(candidate worker);
   bool taken(worker_id worker, const wire::taken& message);
   bool refused(worker_id worker, const wire::refused& message);
   bool released(worker_id worker, const wire::released& message);
@@ -73,8 +73,20 @@ public:
   /// Caps the worker's credit, as it is spread over several listeners.
   void limit_credit(worker_id worker, std::uint32_t limit);
 
+  void set_weight(worker_id worker, std::uint32_t weight)
+  {
+    if (handoff_.set_weight(worker, weight)) pump();
+  }
+  void set_load(worker_id worker, std::uint32_t load)
+  {
+    if (handoff_.set_load(worker, load)) pump_soon();
+  }
+
   /// The worker's channel has room again.
-  void writable(worker_id worker);
+  void writable(worker_id worker)
+  {
+    if (handoff_.set_open(worker, true)) pump();
+  }
 
   /// Offers the worker nothing more. When it is the last member, what waits in the kernel and in
   /// the queue is handed to it first: then false, and `Host::last_call_done` follows.
@@ -82,7 +94,12 @@ public:
   /// The same without a last call: the worker is done with, or its channel is broken.
   void retire(worker_id worker);
   /// The worker has closed. That ends its last call as well, if it has one.
-  void left(worker_id worker);
+  void left(worker_id worker)
+  {
+    const bool was_called = last_call_ == worker;
+    retire(worker);
+    if (was_called) host_.last_call_done(worker);
+  }
   /// The worker is certainly dead, or has left; what it had not answered goes to others.
   void gone(worker_id worker);
 
@@ -159,10 +176,11 @@ shared_listener<Policy, Host>::shared_listener(const asio::any_io_executor& exec
 }
 
 template <class Policy, class Host>
-bool shared_listener<Policy, Host>::join(worker_id worker)
+bool shared_listener<Policy, Host>::join(candidate worker)
 {
+  worker.since = clock::now();
   if (!handoff_.join(worker)) return false;
-  credit_.open(worker);
+  credit_.open(worker.id);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (last_call_) {
     const worker_id leaving = *last_call_;
@@ -219,12 +237,6 @@ void shared_listener<Policy, Host>::limit_credit(worker_id worker, std::uint32_t
 }
 
 template <class Policy, class Host>
-void shared_listener<Policy, Host>::writable(worker_id worker)
-{
-  if (handoff_.set_open(worker, true)) pump();
-}
-
-template <class Policy, class Host>
 bool shared_listener<Policy, Host>::leave(worker_id worker)
 {
   if (!is_member(worker)) return true;
@@ -252,14 +264,6 @@ void shared_listener<Policy, Host>::retire(worker_id worker)
   if (!handoff_.retire(worker)) return;
   check_members();
   pump();
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::left(worker_id worker)
-{
-  const bool was_called = last_call_ == worker;
-  retire(worker);
-  if (was_called) host_.last_call_done(worker);
 }
 
 template <class Policy, class Host>
@@ -360,7 +364,8 @@ void shared_listener<Policy, Host>::accept_more()
     if (room == 0) return;
     const std::error_code error = socket_.accept(room, last_call_.has_value(),
         [this](posix::unique_fd connection, const posix::socket_address& peer) {
-          const connection_info info(peer.host(), peer.port(), clock::now());
+          connection_info info(peer.host(), peer.port(), clock::now());
+          info.set_listener(id_, bound().host(), bound().port());
           handoff_.enqueue(std::move(connection), info);
         });
     if (handoff_.queue_size() != 0) dispatch();

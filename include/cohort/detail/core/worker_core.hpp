@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/candidate.hpp>
 #include <cohort/detail/async/latch.hpp>
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/io/process.hpp>
@@ -28,7 +29,7 @@ public:
 
   virtual ~worker_core() = default;
 
-  worker_id id() const noexcept { return id_; }
+  worker_id id() const noexcept { return description_.id; }
   pid_t pid() const noexcept { return process_->pid(); }
   const worker_state& state() const noexcept { return state_; }
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
@@ -39,16 +40,20 @@ public:
   /// Begins a graceful end, or shortens the deadline of one that is under way.
   virtual void disconnect(duration deadline) = 0;
 
+  /// What scheduling policies see of it beside its connections.
+  const candidate& description() const noexcept { return description_; }
+  virtual void set_weight(std::uint32_t weight) = 0;
+
   latch<>& online() noexcept { return online_; }
   latch<listening_event>& listening() noexcept { return listening_; }
   latch<>& disconnected() noexcept { return disconnected_; }
   latch<exit_status>& exited() noexcept { return exited_; }
 
 protected:
-  worker_core(
-      const asio::any_io_executor& executor, worker_id id, std::shared_ptr<message_port> messages)
+  worker_core(const asio::any_io_executor& executor, const candidate& description,
+      std::shared_ptr<message_port> messages)
       : executor_(executor),
-        id_(id),
+        description_(description),
         messages_(std::move(messages)),
         online_(executor),
         listening_(executor),
@@ -60,13 +65,13 @@ protected:
   template <class Event>
   Event about(Event event) const
   {
-    event.worker = id_;
+    event.worker = id();
     event.pid = pid();
     return event;
   }
 
   asio::any_io_executor executor_;
-  worker_id id_;
+  candidate description_;
   std::shared_ptr<message_port> messages_;
   worker_state state_;
   std::shared_ptr<process> process_;

@@ -4,14 +4,14 @@
 
 #include <cohort/candidate.hpp>
 #include <cohort/counters.hpp>
+#include <cohort/detail/lifecycle/arrival_queue.hpp>
 #include <cohort/detail/lifecycle/fifo.hpp>
-#include <cohort/detail/lifecycle/member_table.hpp>
 #include <cohort/detail/lifecycle/offer_book.hpp>
+#include <cohort/detail/lifecycle/scheduled_members.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <algorithm>
-#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -45,28 +45,43 @@ public:
   /// A connection that so many offers found unusable is closed.
   static constexpr unsigned max_tries = 3;
 
-  /// A connection that is older than `patience` goes to any member, even if the policy says wait.
-  explicit handoff(Policy policy, clock::duration patience = std::chrono::seconds(5))
-      : policy_(std::move(policy)),
+  /// A connection that is older than the policy's patience, or this one, goes to any member, even
+  /// if the policy says wait.
+  explicit handoff(Policy policy) : members_(std::move(policy)), patience_(members_.patience()) {}
+  handoff(Policy policy, clock::duration patience)
+      : members_(std::move(policy)),
         patience_(patience)
   {
   }
 
   // Members. Those that return a bool return false when the worker is no member.
 
-  /// Makes a worker a member; it is offered nothing before it grants. One that has retired takes
-  /// part again, in its old place. False when it is an active member already.
-  bool join(worker_id worker);
+  /// Makes a worker a member, of whom the policy sees what is said here; it is offered nothing
+  /// before it grants. One that has retired takes part again, in its old place. False when it is an
+  /// active member already.
+  bool join(const candidate& worker);
 
   /// Sets its credit; 0 withdraws it.
-  bool grant(worker_id worker, std::uint32_t window);
+  bool grant(worker_id worker, std::uint32_t window)
+  {
+    return members_.grant(worker, std::min(window, max_window));
+  }
 
   /// Tells whether its channel has room; at first it has.
-  bool set_open(worker_id worker, bool open) noexcept;
+  bool set_open(worker_id worker, bool open) noexcept { return members_.set_open(worker, open); }
+
+  bool set_weight(worker_id worker, std::uint32_t weight) noexcept
+  {
+    return members_.set_weight(worker, weight);
+  }
+  bool set_load(worker_id worker, std::uint32_t load) noexcept
+  {
+    return members_.set_load(worker, load);
+  }
 
   /// It is offered nothing more, because it leaves, drains or has lost its channel. What it was
   /// offered stays with it until it answers or is gone.
-  bool retire(worker_id worker) noexcept;
+  bool retire(worker_id worker) noexcept { return members_.retire(worker); }
 
   /// It is no member any more: it has left, or it is certainly dead and all it said has been read.
   /// What it has not answered is queued again, what it took and did not release counts as lost.
@@ -122,67 +137,33 @@ public:
   /// What a worker has been offered and has not answered.
   std::span<const offer_type> open_offers(worker_id worker) const noexcept;
   const connection_counters& counters() const noexcept { return counters_; }
-  const Policy& policy() const noexcept { return policy_; }
+  const Policy& policy() const noexcept { return members_.policy(); }
 
 private:
-  static constexpr std::size_t none = member_table<Connection>::npos;
+  static constexpr std::size_t none = scheduled_members<Connection, Policy>::none;
 
-  std::size_t choose(const offer_type& waiting, clock::time_point now) noexcept;
+  std::size_t choose(offer_type& waiting, clock::time_point now) noexcept;
   void assign_queued(clock::time_point now) noexcept;
   template <class Send>
   std::size_t send_assigned(Send& send, bool& blocked) noexcept;
+  template <class Close>
+  void fail(std::size_t index, std::size_t position, std::size_t count, Close& close) noexcept;
   void put_back(std::size_t index, std::size_t position, std::size_t count) noexcept;
-  void end_leases(std::size_t index, std::uint32_t count) noexcept;
 
-  Policy policy_;
+  scheduled_members<Connection, Policy> members_;
   clock::duration patience_;
-  member_table<Connection> members_;
-  fifo<offer_type> queue_;
+  arrival_queue<Connection> queue_;
   std::vector<std::size_t> assigned_; // within `dispatch`: the members with something unsent
-  std::uint64_t tickets_ = 0;
   connection_counters counters_;
 };
 
 // Implementation
 
 template <class Connection, class Policy>
-bool handoff<Connection, Policy>::join(worker_id worker)
+bool handoff<Connection, Policy>::join(const candidate& worker)
 {
-  if (const std::size_t i = members_.find(worker); i != none) {
-    if (!members_.retired(i)) return false;
-    members_.withdraw_credit(i);
-    members_.set_retired(i, false);
-    return true;
-  }
   assigned_.reserve(members().size() + 1);
-  members_.add(worker);
-  const candidate& joined = members().back();
-  if constexpr (requires { policy_.on_join(joined); }) policy_.on_join(joined);
-  return true;
-}
-
-template <class Connection, class Policy>
-bool handoff<Connection, Policy>::grant(worker_id worker, std::uint32_t window)
-{
-  const std::size_t i = members_.find(worker);
-  if (i != none) members_.set_window(i, std::min(window, max_window));
-  return i != none;
-}
-
-template <class Connection, class Policy>
-bool handoff<Connection, Policy>::set_open(worker_id worker, bool open) noexcept
-{
-  const std::size_t i = members_.find(worker);
-  if (i != none) members_.set_channel_open(i, open);
-  return i != none;
-}
-
-template <class Connection, class Policy>
-bool handoff<Connection, Policy>::retire(worker_id worker) noexcept
-{
-  const std::size_t i = members_.find(worker);
-  if (i != none) members_.set_retired(i, true);
-  return i != none;
+  return members_.join(worker);
 }
 
 template <class Connection, class Policy>
@@ -190,12 +171,10 @@ std::size_t handoff<Connection, Policy>::gone(worker_id worker) noexcept
 {
   const std::size_t i = members_.find(worker);
   if (i == none) return 0;
-  members_.set_retired(i, true);
   const std::size_t count = members_[i].offers;
   put_back(i, 0, count);
   counters_.redispatched += count;
   counters_.lost += members_[i].connections;
-  if constexpr (requires { policy_.on_leave(members_[i]); }) policy_.on_leave(members_[i]);
   members_.erase(i);
   return count;
 }
@@ -210,8 +189,7 @@ template <class Connection, class Policy>
 void handoff<Connection, Policy>::enqueue(Connection connection, const connection_info& info)
 {
   // What is offered may come back, and then there must be room.
-  queue_.reserve(queue_.size() + members_.offered() + 1);
-  queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info, 0});
+  queue_.arrive(std::move(connection), info, members_.offered());
   ++counters_.accepted;
 }
 
@@ -232,7 +210,7 @@ template <class Connection, class Policy>
 auto handoff<Connection, Policy>::next_deadline() const noexcept -> std::optional<clock::time_point>
 {
   if (queue_.empty() || members_.room() == 0) return std::nullopt;
-  return queue_[0].info.arrival() + patience_;
+  return queue_.front().info.arrival() + patience_;
 }
 
 template <class Connection, class Policy>
@@ -249,11 +227,8 @@ bool handoff<Connection, Policy>::taken(worker_id worker, std::uint64_t first, s
     close(Connection(std::move(offers[position + n].connection)));
   members_.erase_offers(i, position, count);
   counters_.taken += count;
-  for (std::size_t n = 0; n != count; ++n) {
-    members_.add_connection(i);
-    if constexpr (requires { policy_.on_taken(members_[i]); }) policy_.on_taken(members_[i]);
-  }
-  end_leases(i, leases);
+  members_.add_connections(i, count);
+  members_.end_connections(i, leases);
   return true;
 }
 
@@ -264,26 +239,35 @@ bool handoff<Connection, Policy>::refused(worker_id worker, std::uint64_t first,
 {
   const std::size_t i = members_.find(worker);
   if (i == none) return false;
-  auto& offers = members_.offers(i);
-  const std::size_t position = offers.find(first, count);
-  if (position == offers.npos) return false;
+  const std::size_t position = members_.offers(i).find(first, count);
+  if (position == offer_book<Connection>::npos) return false;
   counters_.refused += count;
-  if (reason != wire::refuse_reason::unusable) {
+  if (reason == wire::refuse_reason::unusable) {
+    fail(i, position, count, close);
+  } else {
     members_.withdraw_credit(i);
     counters_.redispatched += count;
     put_back(i, position, count);
-    return true;
   }
-  for (; count != 0; --count)
+  return true;
+}
+
+template <class Connection, class Policy>
+template <class Close>
+void handoff<Connection, Policy>::fail(
+    std::size_t index, std::size_t position, std::size_t count, Close& close) noexcept
+{
+  auto& offers = members_.offers(index);
+  for (; count != 0; --count) {
     if (++offers[position].tries < max_tries) {
       ++counters_.redispatched;
-      put_back(i, position, 1);
+      put_back(index, position, 1);
     } else {
       ++counters_.closed;
       close(Connection(std::move(offers[position].connection)));
-      members_.erase_offers(i, position, 1);
+      members_.erase_offers(index, position, 1);
     }
-  return true;
+  }
 }
 
 template <class Connection, class Policy>
@@ -291,7 +275,7 @@ bool handoff<Connection, Policy>::released(worker_id worker, std::uint32_t lease
 {
   const std::size_t i = members_.find(worker);
   if (i == none || leases > members_[i].connections) return false;
-  end_leases(i, leases);
+  members_.end_connections(i, leases);
   return true;
 }
 
@@ -300,8 +284,11 @@ template <class Close>
 std::size_t handoff<Connection, Policy>::close_queue(Close&& close) noexcept
 {
   const std::size_t count = queue_.size();
-  for (auto& waiting : queue_.all()) close(Connection(std::move(waiting.connection)));
-  queue_.erase(0, count);
+  queue_.take_if([] { return true; },
+      [&](offer_type& waiting) {
+        close(Connection(std::move(waiting.connection)));
+        return true;
+      });
   counters_.closed += count;
   return count;
 }
@@ -315,36 +302,27 @@ std::span<const offer<Connection>> handoff<Connection, Policy>::open_offers(
 }
 
 template <class Connection, class Policy>
-std::size_t handoff<Connection, Policy>::choose(
-    const offer_type& waiting, clock::time_point now) noexcept
+std::size_t handoff<Connection, Policy>::choose(offer_type& waiting, clock::time_point now) noexcept
 {
-  const auto all = members();
-  const std::size_t chosen = policy_.select(all, waiting.info);
-  if (chosen < all.size() && all[chosen].ready()) return chosen;
-  assert(chosen == wait && "select must return the index of a ready member, or wait");
-  if (now < waiting.info.arrival() + patience_) return none;
-  std::size_t best = none;
-  for (std::size_t i = 0; i != all.size(); ++i)
-    if (all[i].ready() && (best == none || all[i].offers < all[best].offers)) best = i;
-  return best;
+  const bool overdue = now >= waiting.info.arrival() + patience_;
+  waiting.info.set_overdue(overdue);
+  if constexpr (requires { waiting.connection.first_bytes(); })
+    waiting.info.set_first_bytes(waiting.connection.first_bytes());
+  const std::size_t chosen = members_.choose(waiting.info);
+  return chosen == none && overdue ? members_.any() : chosen;
 }
 
 template <class Connection, class Policy>
 void handoff<Connection, Policy>::assign_queued(clock::time_point now) noexcept
 {
-  std::size_t kept = 0;
-  std::size_t i = 0;
-  for (; i != queue_.size() && members_.room() != 0; ++i) {
-    const std::size_t chosen = choose(queue_[i], now);
-    if (chosen != none) {
-      if (members_.offers(chosen).unsent() == 0) assigned_.push_back(chosen);
-      members_.add_offer(chosen, std::move(queue_[i]));
-    } else {
-      if (kept != i) queue_[kept] = std::move(queue_[i]);
-      ++kept;
-    }
-  }
-  queue_.erase(kept, i - kept);
+  queue_.take_if([this] { return members_.room() != 0; },
+      [&](offer_type& waiting) {
+        const std::size_t chosen = choose(waiting, now);
+        if (chosen == none) return false;
+        if (members_.offers(chosen).unsent() == 0) assigned_.push_back(chosen);
+        members_.add_offer(chosen, std::move(waiting));
+        return true;
+      });
 }
 
 template <class Connection, class Policy>
@@ -358,7 +336,7 @@ std::size_t handoff<Connection, Policy>::send_assigned(Send& send, bool& blocked
       const std::span<const offer_type> run = offers.run(max_run);
       if (!send(members_[i].id, run)) {
         blocked = true;
-        members_.set_channel_open(i, false);
+        members_.close_channel(i);
         put_back(i, offers.size() - offers.unsent(), offers.unsent());
         break;
       }
@@ -377,24 +355,8 @@ void handoff<Connection, Policy>::put_back(
 {
   auto& offers = members_.offers(index);
   // From the last to the first: mostly each goes to the very front.
-  for (std::size_t n = count; n-- != 0;) {
-    auto& returned = offers[position + n];
-    const auto queue = queue_.all();
-    const auto behind = std::partition_point(queue.begin(), queue.end(),
-        [&](const offer_type& waiting) { return waiting.ticket < returned.ticket; });
-    queue_.insert(static_cast<std::size_t>(behind - queue.begin()), std::move(returned));
-  }
+  for (std::size_t n = count; n-- != 0;) queue_.come_back(std::move(offers[position + n]));
   members_.erase_offers(index, position, count);
-}
-
-template <class Connection, class Policy>
-void handoff<Connection, Policy>::end_leases(std::size_t index, std::uint32_t count) noexcept
-{
-  const candidate& member = members_[index];
-  for (; count != 0; --count) {
-    members_.end_connection(index);
-    if constexpr (requires { policy_.on_released(member); }) policy_.on_released(member);
-  }
 }
 
 } // namespace cohort::detail

@@ -39,12 +39,17 @@ public:
   /// How many have not retired.
   std::size_t active() const noexcept { return active_; }
 
-  void add(worker_id worker);
+  /// Its place in the order of joining is given here.
+  void add(candidate member);
   void erase(std::size_t i) noexcept;
   void set_retired(std::size_t i, bool retired) noexcept;
   void set_channel_open(std::size_t i, bool open) noexcept;
   void set_window(std::size_t i, std::uint32_t window);
   void withdraw_credit(std::size_t i) noexcept;
+  void set_weight(std::size_t i, std::uint32_t weight) noexcept;
+  void set_load(std::size_t i, std::uint32_t load) noexcept { candidates_[i].load = load; }
+  /// It takes part again, described anew, in its old place.
+  void rejoin(std::size_t i, const candidate& member) noexcept;
   void add_offer(std::size_t i, offer<Connection> o) noexcept;
   /// Forgets offers that have been moved from.
   void erase_offers(std::size_t i, std::size_t position, std::size_t count) noexcept;
@@ -88,9 +93,8 @@ std::size_t member_table<Connection>::find(worker_id worker) const noexcept
 }
 
 template <class Connection>
-void member_table<Connection>::add(worker_id worker)
+void member_table<Connection>::add(candidate member)
 {
-  candidate member(worker);
   member.joined = joins_ + 1;
   accounts_.reserve(accounts_.size() + 1);
   candidates_.push_back(member);
@@ -134,6 +138,25 @@ template <class Connection>
 void member_table<Connection>::withdraw_credit(std::size_t i) noexcept
 {
   change(i, [](candidate& member) { member.window = 0; });
+}
+
+template <class Connection>
+void member_table<Connection>::set_weight(std::size_t i, std::uint32_t weight) noexcept
+{
+  change(i, [&](candidate& member) { member.weight = weight; });
+}
+
+template <class Connection>
+void member_table<Connection>::rejoin(std::size_t i, const candidate& described) noexcept
+{
+  change(i, [&](candidate& member) {
+    member.slot = described.slot;
+    member.generation = described.generation;
+    member.weight = described.weight;
+    member.since = described.since;
+    member.window = 0;
+  });
+  set_retired(i, false);
 }
 
 template <class Connection>

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cohort/candidate.hpp>
+#include <cohort/connection_info.hpp>
 #include <cohort/detail/lifecycle/fifo.hpp>
 
 #include <algorithm>

@@ -164,6 +164,7 @@ inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::e
   case message_type::released: return visit_as<released>(frame, visitor, ec);
   case message_type::leaving: return visit_as<leaving>(frame, visitor, ec);
   case message_type::bye: return visit_as<bye>(frame, visitor, ec);
+  case message_type::load: return visit_as<load>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

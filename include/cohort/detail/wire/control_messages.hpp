@@ -24,7 +24,7 @@ inline constexpr std::uint16_t max_outstanding = 128;
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
   hello = 1,  ///< Both ways, first.
-  listen = 2, ///< From here to `bye`: worker to primary.
+  listen = 2, ///< From here to `load`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -32,6 +32,7 @@ enum class message_type : std::uint16_t {
   released = 7,
   leaving = 8,
   bye = 9,
+  load = 10,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
@@ -208,6 +209,15 @@ struct offer {
   }
   bool valid() const noexcept { return count != 0 && count <= max_descriptors; }
   friend bool operator==(const offer&, const offer&) = default;
+};
+
+struct load {
+  static constexpr message_type type = message_type::load;
+  std::uint32_t value = 0; ///< in units of the program's own
+
+  static void fields(auto& self, auto&& field) { field(self.value); }
+  bool valid() const noexcept { return true; }
+  friend bool operator==(const load&, const load&) = default;
 };
 
 /// A message that is its type and nothing else.

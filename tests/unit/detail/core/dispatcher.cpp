@@ -16,6 +16,7 @@
 namespace dispatcher_test {
 
 using namespace cohort::detail;
+using cohort::candidate;
 using cohort::worker_id;
 
 namespace {
@@ -45,7 +46,7 @@ struct dispatcher_test {
     message.mode = 0600;
     message.address = wire::address_bytes(where.bytes());
     if (where.family() == AF_UNIX) message.kind = wire::listen_kind::unix_stream;
-    const wire::listen_reply reply = connections.listen(worker, message);
+    const wire::listen_reply reply = connections.listen(candidate(worker), message);
     CHECK(reply.request == message.request);
     CHECK(reply.valid());
     return reply;
@@ -151,10 +152,10 @@ TEST_CASE("an address that is none, or of another kind than announced, is an err
   wire::listen message;
   message.request = 1;
   message.backlog = 1;
-  CHECK(test.connections.listen(1, message).value == EINVAL);
+  CHECK(test.connections.listen(candidate(1), message).value == EINVAL);
   message.address = wire::address_bytes(test.loopback().bytes());
   message.kind = wire::listen_kind::unix_stream;
-  CHECK(test.connections.listen(1, message).value == EINVAL);
+  CHECK(test.connections.listen(candidate(1), message).value == EINVAL);
 }
 
 TEST_CASE("a path can be listened on by all workers")
@@ -238,6 +239,33 @@ TEST_CASE("a worker's credit is shared among its listeners: at most 128 in all")
   // One listener less: the other one may have all.
   CHECK(test.close(1, second));
   CHECK(cohort_test::run_bounded(test.context, [&] { return test.host.offered(1) == 65; }));
+}
+
+TEST_CASE("a worker's weight and load count on all its listeners, and from its join on")
+{
+  dispatcher_test test;
+  candidate described(1);
+  described.weight = 0;
+  wire::listen message;
+  message.backlog = 16;
+  message.address = wire::address_bytes(test.loopback().bytes());
+  const auto reply = test.connections.listen(described, message);
+  CHECK(test.grant(1, reply.listener, 16));
+  test.clients.connect(test.address_of(reply), 1);
+  test.context.poll();
+  CHECK(test.host.offered(1) == 0);
+  test.connections.set_weight(1, 1);
+  CHECK(cohort_test::run_bounded(test.context, [&] { return test.host.offered(1) == 1; }));
+  test.connections.set_weight(1, 0);
+  test.clients.connect(test.address_of(reply), 1);
+  test.context.restart();
+  test.context.poll();
+  CHECK(test.host.offered(1) == 1);
+  wire::load load;
+  load.value = 5;
+  CHECK(test.connections.received(1, load));
+  // Also of one that listens nowhere.
+  CHECK(test.connections.received(2, load));
 }
 
 TEST_CASE("a worker leaves all its listeners, and a last call is one of any of them")

@@ -156,8 +156,8 @@ struct worker_test {
     auto messages = posix::stream_pair(error);
     REQUIRE(!error);
     other_messages = std::move(messages.second);
-    cluster.worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(), 5,
-        cluster, std::move(control.first),
+    cluster.worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(),
+        cohort::candidate(5), cluster, std::move(control.first),
         cohort_test::no_messages().open(
             context.get_executor(), std::move(messages.first), cohort::channel_options(), 5),
         how);
@@ -686,8 +686,8 @@ TEST_CASE("a program that cannot be started leaves nothing behind")
   std::error_code error;
   auto control = posix::stream_pair(error);
   auto messages = posix::stream_pair(error);
-  const auto worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(), 5,
-      cluster, std::move(control.first),
+  const auto worker = std::make_shared<noted_cluster::worker_type>(context.get_executor(),
+      cohort::candidate(5), cluster, std::move(control.first),
       cohort_test::no_messages().open(
           context.get_executor(), std::move(messages.first), cohort::channel_options(), 5),
       cohort::settings());

@@ -127,6 +127,7 @@ private:
   {
     said.push_back("released " + std::to_string(message.count));
   }
+  void note(const wire::load& message) { said.push_back("load " + std::to_string(message.value)); }
   void note(const wire::leaving&) { said.push_back("leaving"); }
   void note(const wire::bye&) { said.push_back("bye"); }
 
@@ -349,6 +350,18 @@ TEST_CASE("a connection that is offered is taken by who accepts")
   CHECK(test.taken.size() == 1);
   test.taken.clear();
   test.expect({"released 1"});
+}
+
+TEST_CASE("what is reported of the load in one turn of the loop is told once, and only news")
+{
+  self_test test;
+  test.self->report_load(0);
+  test.self->report_load(3);
+  test.self->report_load(7);
+  test.expect({"load 7"});
+  test.self->report_load(7);
+  test.self->report_load(9);
+  test.expect({"load 9"});
 }
 
 TEST_CASE("an offer for a listener that was left goes back")

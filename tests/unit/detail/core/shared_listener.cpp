@@ -17,6 +17,7 @@
 namespace shared_listener_test {
 
 using namespace cohort::detail;
+using cohort::candidate;
 using cohort::worker_id;
 using counts = std::vector<int>;
 
@@ -52,7 +53,7 @@ struct listener_test {
 
   void member(worker_id worker, std::uint32_t credit)
   {
-    CHECK(listener->join(worker));
+    CHECK(listener->join(candidate(worker)));
     CHECK(listener->credit(worker, credit));
   }
 
@@ -104,7 +105,7 @@ struct listener_test {
 TEST_CASE("nothing is accepted without credit")
 {
   listener_test test;
-  CHECK(test.listener->join(1));
+  CHECK(test.listener->join(candidate(1)));
   test.connect(3);
   test.run();
   CHECK(test.listener->counters().accepted == 0);
@@ -175,8 +176,8 @@ TEST_CASE("a grant of one who is no member is ignored: it crossed the news")
 TEST_CASE("nobody joins twice")
 {
   listener_test test;
-  CHECK(test.listener->join(1));
-  CHECK_FALSE(test.listener->join(1));
+  CHECK(test.listener->join(candidate(1)));
+  CHECK_FALSE(test.listener->join(candidate(1)));
 }
 
 TEST_CASE("a refusal for lack of room takes the credit, and the connection goes elsewhere")
@@ -184,7 +185,7 @@ TEST_CASE("a refusal for lack of room takes the credit, and the connection goes 
   listener_test test;
   test.connect(1);
   test.member(1, 4);
-  CHECK(test.listener->join(2));
+  CHECK(test.listener->join(candidate(2)));
   CHECK(test.refuse(1, test.host.offers.at(0).first, 1));
   test.run();
   CHECK(test.host.runs(1) == counts{1});
@@ -214,7 +215,7 @@ TEST_CASE("a limit caps the credit, and what was asked for counts again when it 
 {
   listener_test test;
   test.connect(8);
-  CHECK(test.listener->join(1));
+  CHECK(test.listener->join(candidate(1)));
   test.listener->limit_credit(1, 2);
   CHECK(test.listener->credit(1, 6));
   CHECK(test.host.runs(1) == counts{2});
@@ -227,7 +228,7 @@ TEST_CASE("a member whose channel is full is passed over until it has room")
   listener_test test;
   test.host.full.insert(1);
   test.connect(2);
-  CHECK(test.listener->join(2));
+  CHECK(test.listener->join(candidate(2)));
   test.member(1, 4);
   CHECK(test.host.offers.empty());
   CHECK(test.listener->credit(2, 1));
@@ -354,7 +355,7 @@ TEST_CASE("the last one is handed what waits in the kernel before it leaves")
 TEST_CASE("a last call to one without credit ends in bounded time, what waits is closed")
 {
   listener_test test;
-  CHECK(test.listener->join(1));
+  CHECK(test.listener->join(candidate(1)));
   test.connect(2);
   CHECK_FALSE(test.listener->leave(1));
   CHECK(test.run_until([&] { return !test.host.called.empty(); }));
@@ -401,7 +402,7 @@ TEST_CASE("one who joins during a last call takes it over")
   test.run();
   test.connect(3);
   CHECK_FALSE(test.listener->leave(1));
-  CHECK(test.listener->join(2));
+  CHECK(test.listener->join(candidate(2)));
   CHECK(test.host.called == std::vector<worker_id>{1});
   CHECK_FALSE(test.listener->is_member(1));
   CHECK(test.listener->is_open());

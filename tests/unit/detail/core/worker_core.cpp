@@ -19,10 +19,11 @@ namespace {
 class shown_worker final : public worker_core {
 public:
   shown_worker(const asio::any_io_executor& executor, cohort::worker_id id)
-      : worker_core(executor, id, nullptr)
+      : worker_core(executor, cohort::candidate(id), nullptr)
   {
   }
   void disconnect(duration) override {}
+  void set_weight(std::uint32_t) override {}
 };
 
 } // namespace

@@ -65,7 +65,7 @@ struct bench {
 
   void member(worker_id worker, std::uint32_t window)
   {
-    CHECK(machine.join(worker));
+    CHECK(machine.join(candidate(worker)));
     CHECK(machine.grant(worker, window));
   }
 
@@ -149,7 +149,7 @@ TEST_CASE("connections go to members with credit, and the room left is the accep
 {
   bench b;
   CHECK(b.machine.capacity() == 0);
-  CHECK(b.machine.join(1));
+  CHECK(b.machine.join(candidate(1)));
   CHECK(b.machine.capacity() == 0);
   CHECK(b.machine.grant(1, 2));
   b.member(2, 1);
@@ -342,8 +342,8 @@ TEST_CASE("a retired worker answers what it has and gets nothing more")
 
   SUBCASE("it may join again and then has to grant")
   {
-    CHECK(b.machine.join(1));
-    CHECK_FALSE(b.machine.join(1));
+    CHECK(b.machine.join(candidate(1)));
+    CHECK_FALSE(b.machine.join(candidate(1)));
     CHECK(b.dispatch().empty());
     CHECK(b.machine.grant(1, 1));
     CHECK(b.dispatch() == runs{{1, 3, {2}}});
@@ -417,7 +417,7 @@ TEST_CASE("the policy hears who joins, takes, releases and leaves")
   CHECK(b.taken(1, 1, 2));
   CHECK(b.taken(2, 1, 1, 1));
   CHECK(b.machine.retire(1));
-  CHECK(b.machine.join(1));
+  CHECK(b.machine.join(candidate(1)));
   CHECK(b.machine.released(1, 1));
   b.machine.gone(1);
   CHECK(b.machine.policy().notes == std::vector<std::string>{"join 1 0", "join 2 0", "taken 1 1",

@@ -205,7 +205,7 @@ template <class Machine>
 void world<Machine>::join(worker_id w)
 {
   known_worker& k = workers_[w];
-  require(machine_.join(w) == (!k.member || k.retired), "join");
+  require(machine_.join(candidate(w)) == (!k.member || k.retired), "join");
   if (!k.member) k.open = true;
   if (!k.member || k.retired) k.window = 0;
   k.member = true;
@@ -647,7 +647,7 @@ struct takes_back_from_the_living : round_robin_machine {
     const std::vector<candidate> all(members().begin(), members().end());
     round_robin_machine::gone(w);
     for (const candidate& m : all) {
-      if (m.id == w && join(w)) grant(w, m.window);
+      if (m.id == w && join(candidate(w))) grant(w, m.window);
       if (m.id == w) round_robin_machine::retire(w);
     }
     return was_member;
@@ -705,7 +705,7 @@ struct lets_the_dead_be_members : round_robin_machine {
   std::size_t gone(worker_id w)
   {
     const std::size_t count = round_robin_machine::gone(w);
-    join(w);
+    join(candidate(w));
     return count;
   }
 };

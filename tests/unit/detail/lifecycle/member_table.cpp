@@ -18,7 +18,7 @@ struct three_members {
   three_members()
   {
     for (cohort::worker_id id = 1; id <= 3; ++id) {
-      table.add(id);
+      table.add(cohort::candidate(id));
       table.set_window(table.find(id), 4);
     }
   }
@@ -106,7 +106,7 @@ TEST_CASE("an answer meant for a former member fits no later one")
   const auto next = test.table.offers(0).next_sequence();
   test.table.erase_offers(0, 0, 2);
   test.table.erase(0);
-  test.table.add(1);
+  test.table.add(cohort::candidate(1));
   CHECK(test.table.offers(test.table.find(1)).next_sequence() >= next);
 }
 

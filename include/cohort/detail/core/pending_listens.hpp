@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/async/wait_queue.hpp>
+#include <cohort/detail/core/accept_source.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// A listen that the primary has not answered.
+struct pending_listen {
+  explicit pending_listen(const asio::any_io_executor& executor) : waiting(executor) {}
+
+  wait_queue<std::shared_ptr<accept_source>> waiting;
+  posix::socket_address asked;
+  /// The how many-th listen on port 0 it is.
+  std::uint16_t index = 0;
+  std::uint32_t credit = 0;
+};
+
+/// All of them, by number.
+class pending_listens {
+public:
+  using pointer = std::unique_ptr<pending_listen>;
+
+  /// Returns the number of its request.
+  std::uint32_t add(pointer listen);
+
+  /// Null when there is no such request.
+  pointer take(std::uint32_t request);
+
+  bool uses(const posix::socket_address& asked, std::uint16_t index) const noexcept;
+
+  void fail_all(std::error_code reason);
+
+private:
+  std::map<std::uint32_t, pointer> listens_;
+  std::uint32_t last_ = 0;
+};
+
+// Implementation
+
+inline std::uint32_t pending_listens::add(pointer listen)
+{
+  listens_.emplace(++last_, std::move(listen));
+  return last_;
+}
+
+inline auto pending_listens::take(std::uint32_t request) -> pointer
+{
+  auto found = listens_.extract(request);
+  return found ? std::move(found.mapped()) : nullptr;
+}
+
+inline bool pending_listens::uses(
+    const posix::socket_address& asked, std::uint16_t index) const noexcept
+{
+  for (const auto& [request, each] : listens_)
+    if (each->index == index && each->asked == asked) return true;
+  return false;
+}
+
+inline void pending_listens::fail_all(std::error_code reason)
+{
+  for (auto& [request, each] : std::exchange(listens_, {}))
+    each->waiting.complete_one(reason, nullptr);
+}
+
+} // namespace cohort::detail

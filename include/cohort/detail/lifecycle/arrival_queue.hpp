@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/connection_info.hpp>
+#include <cohort/detail/lifecycle/fifo.hpp>
+#include <cohort/detail/lifecycle/offer_book.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace cohort::detail {
+
+/// Connections that no worker has been offered, in order of arrival, also those that came back.
+template <class Connection>
+class arrival_queue {
+public:
+  using offer_type = offer<Connection>;
+
+  bool empty() const noexcept { return queue_.empty(); }
+  std::size_t size() const noexcept { return queue_.size(); }
+  std::span<const offer_type> all() const noexcept { return queue_.all(); }
+  const offer_type& front() const noexcept { return queue_[0]; }
+
+  /// Adds one that has just arrived. Nothing allocates afterwards while no more than `others` come
+  /// back.
+  void arrive(Connection connection, const connection_info& info, std::size_t others);
+
+  /// Puts one back where it was.
+  void come_back(offer_type returned) noexcept;
+
+  /// Calls `bool take(offer_type&)` for each while `bool go_on()` says so; those are gone for which
+  /// it returns true, and it has moved them away.
+  template <class GoOn, class Take>
+  void take_if(GoOn go_on, Take take) noexcept;
+
+private:
+  fifo<offer_type> queue_;
+  std::uint64_t tickets_ = 0;
+};
+
+// Implementation
+
+template <class Connection>
+void arrival_queue<Connection>::arrive(
+    Connection connection, const connection_info& info, std::size_t others)
+{
+  queue_.reserve(queue_.size() + others + 1);
+  queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info, 0});
+}
+
+template <class Connection>
+void arrival_queue<Connection>::come_back(offer_type returned) noexcept
+{
+  const auto queue = queue_.all();
+  const auto behind = std::partition_point(queue.begin(), queue.end(),
+      [&](const offer_type& waiting) { return waiting.ticket < returned.ticket; });
+  queue_.insert(static_cast<std::size_t>(behind - queue.begin()), std::move(returned));
+}
+
+template <class Connection>
+template <class GoOn, class Take>
+void arrival_queue<Connection>::take_if(GoOn go_on, Take take) noexcept
+{
+  std::size_t kept = 0;
+  std::size_t i = 0;
+  for (; i != queue_.size() && go_on(); ++i) {
+    if (take(queue_[i])) continue;
+    if (kept != i) queue_[kept] = std::move(queue_[i]);
+    ++kept;
+  }
+  queue_.erase(kept, i - kept);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/candidate.hpp>
+#include <cohort/connection_info.hpp>
+
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+namespace cohort::detail {
+
+/// A policy, of which every hook can be called whether it is there or not.
+template <class Policy>
+class policy_calls {
+public:
+  using clock = connection_info::clock;
+  using members = std::span<const candidate>;
+
+  explicit policy_calls(Policy policy) : policy_(std::move(policy)) {}
+
+  const Policy& get() const noexcept { return policy_; }
+
+  /// The index of a member that is ready, or `wait`.
+  std::size_t select(members all, const connection_info& connection) noexcept
+  {
+    const std::size_t chosen = policy_.select(all, connection);
+    if (chosen < all.size() && all[chosen].ready()) return chosen;
+    assert(chosen == wait && "select must return the index of a ready member, or wait");
+    return wait;
+  }
+
+  /// How long a connection may wait by the policy's wish while a member is ready.
+  clock::duration patience() const noexcept
+  {
+    if constexpr (requires { policy_.patience(); }) return policy_.patience();
+    else return std::chrono::seconds(5);
+  }
+
+  void joined(const candidate& member) noexcept
+  {
+    if constexpr (requires { policy_.on_join(member); }) policy_.on_join(member);
+  }
+  void leaves(const candidate& member) noexcept
+  {
+    if constexpr (requires { policy_.on_leave(member); }) policy_.on_leave(member);
+  }
+  void took(const candidate& member) noexcept
+  {
+    if constexpr (requires { policy_.on_taken(member); }) policy_.on_taken(member);
+  }
+  void released(const candidate& member) noexcept
+  {
+    if constexpr (requires { policy_.on_released(member); }) policy_.on_released(member);
+  }
+  void changed(members all, std::size_t index) noexcept
+  {
+    if constexpr (requires { policy_.on_change(all, index); }) policy_.on_change(all, index);
+  }
+
+private:
+  Policy policy_;
+};
+
+} // namespace cohort::detail

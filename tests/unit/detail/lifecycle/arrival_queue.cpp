@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/lifecycle/arrival_queue.hpp>
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+namespace arrival_queue_test {
+
+using queue_type = cohort::detail::arrival_queue<int>;
+
+namespace {
+
+struct fixture {
+  explicit fixture(int count)
+  {
+    for (int i = 1; i <= count; ++i) queue.arrive(i, cohort::connection_info(), 0);
+  }
+
+  std::vector<int> order() const
+  {
+    std::vector<int> all;
+    for (const auto& each : queue.all()) all.push_back(each.connection);
+    return all;
+  }
+
+  // Takes those of which `wanted` says so.
+  template <class Wanted>
+  std::vector<cohort::detail::offer<int>> take(Wanted wanted)
+  {
+    std::vector<cohort::detail::offer<int>> taken;
+    queue.take_if([] { return true; },
+        [&](auto& each) {
+          if (!wanted(each.connection)) return false;
+          taken.push_back(std::move(each));
+          return true;
+        });
+    return taken;
+  }
+
+  queue_type queue;
+};
+
+} // namespace
+
+TEST_CASE("connections wait in order of arrival, also those that are left behind")
+{
+  fixture test(5);
+  CHECK(test.queue.front().connection == 1);
+  CHECK(test.take([](int i) { return i % 2 == 0; }).size() == 2);
+  CHECK(test.order() == std::vector<int>{1, 3, 5});
+  CHECK(test.queue.size() == 3);
+}
+
+TEST_CASE("what comes back has its old place")
+{
+  fixture test(5);
+  auto taken = test.take([](int i) { return i != 3; });
+  for (auto& each : taken) test.queue.come_back(std::move(each));
+  CHECK(test.order() == std::vector<int>{1, 2, 3, 4, 5});
+  taken = test.take([](int) { return true; });
+  CHECK(test.queue.empty());
+  test.queue.arrive(6, cohort::connection_info(), taken.size());
+  for (auto each = taken.rbegin(); each != taken.rend(); ++each)
+    test.queue.come_back(std::move(*each));
+  CHECK(test.order() == std::vector<int>{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("taking stops when it is told, and what was not looked at stays")
+{
+  fixture test(5);
+  int seen = 0;
+  test.queue.take_if([&] { return seen != 3; },
+      [&](auto& each) {
+        ++seen;
+        return each.connection != 2;
+      });
+  CHECK(test.order() == std::vector<int>{2, 4, 5});
+}
+
+} // namespace arrival_queue_test
