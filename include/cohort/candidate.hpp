@@ -47,8 +47,10 @@ public:
   std::uint32_t connections = 0;
   /// What it reported last of its load (`this_worker::report_load`), in units of its own.
   std::uint32_t load = 0;
-  /// False while it drains and while its channel has no room.
+  /// False while its channel has no room, and while it is leaving.
   bool open_to_offers = true;
+  /// It drains, or listens no more, and is only here until its last connections have ended.
+  bool leaving = false;
   /// Its place in the order of joining: larger than that of all who joined before it, never used
   /// twice by one listener.
   std::uint64_t joined = 0;

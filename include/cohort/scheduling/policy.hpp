@@ -21,6 +21,14 @@ enum class distribution {
   by_kernel,
 };
 
+/// How many of the first bytes of a connection a policy, or a part of one, wants to see: its
+/// `peek`, 0 without it.
+template <class T>
+inline constexpr std::size_t peek_of = 0;
+template <class T>
+requires requires { T::peek; }
+inline constexpr std::size_t peek_of<T> = T::peek;
+
 /// The policy can choose: it has `std::size_t select(std::span<const candidate> members,
 /// const connection_info& connection)`.
 template <class Policy>

@@ -190,7 +190,10 @@ template <class Connection>
 void member_table<Connection>::update_open(std::size_t i) noexcept
 {
   const bool open = accounts_[i].channel_open && !accounts_[i].retired;
-  change(i, [&](candidate& member) { member.open_to_offers = open; });
+  change(i, [&](candidate& member) {
+    member.open_to_offers = open;
+    member.leaving = accounts_[i].retired;
+  });
 }
 
 } // namespace cohort::detail

@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/candidate.hpp>
+#include <cohort/connection_info.hpp>
+#include <cohort/scheduling/policy.hpp>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+namespace cohort {
+
+/// The base of a policy that changes another one: passes every call on. Who derives from it writes
+/// a `select` of its own, or one of the hooks, and calls `inner()`.
+///
+/// @code
+/// // Nobody but the first two members before noon.
+/// template <cohort::scheduling_policy Policy>
+/// struct mornings : cohort::policy_wrapper<Policy> {
+///   std::size_t select(std::span<const cohort::candidate> members,
+///       const cohort::connection_info& connection) noexcept
+///   {
+///     return this->inner().select(is_morning() ? members.first(2) : members, connection);
+///   }
+/// };
+/// @endcode
+template <scheduling_policy Policy>
+class policy_wrapper {
+public:
+  static constexpr std::size_t peek = peek_of<Policy>;
+
+  policy_wrapper() requires std::default_initializable<Policy>
+  = default;
+  explicit policy_wrapper(Policy policy) : inner_(std::move(policy)) {}
+
+  Policy& inner() noexcept { return inner_; }
+  const Policy& inner() const noexcept { return inner_; }
+
+  std::size_t select(std::span<const candidate> members, const connection_info& connection) noexcept
+  {
+    return inner_.select(members, connection);
+  }
+
+  void on_join(const candidate& member) noexcept
+  {
+    if constexpr (requires { inner_.on_join(member); }) inner_.on_join(member);
+  }
+  void on_leave(const candidate& member) noexcept
+  {
+    if constexpr (requires { inner_.on_leave(member); }) inner_.on_leave(member);
+  }
+  void on_taken(const candidate& member) noexcept
+  {
+    if constexpr (requires { inner_.on_taken(member); }) inner_.on_taken(member);
+  }
+  void on_released(const candidate& member) noexcept
+  {
+    if constexpr (requires { inner_.on_released(member); }) inner_.on_released(member);
+  }
+  void on_change(std::span<const candidate> members, std::size_t index) noexcept
+  {
+    if constexpr (requires { inner_.on_change(members, index); }) inner_.on_change(members, index);
+  }
+  auto patience() const noexcept requires requires(const Policy& policy) { policy.patience(); }
+  {
+    return inner_.patience();
+  }
+  bool enough(std::span<const std::byte> first_bytes) const noexcept requires
+      requires(const Policy& policy)
+  {
+    policy.enough(first_bytes);
+  }
+  {
+    return inner_.enough(first_bytes);
+  }
+
+private:
+  Policy inner_{};
+};
+
+} // namespace cohort
