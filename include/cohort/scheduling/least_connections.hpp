@@ -36,8 +36,8 @@ private:
   {
     return member.ready() ? static_cast<double>(measure_(member)) : detail::score_tree::out;
   }
-  bool is_indexed(std::span<const candidate> members) noexcept;
-  bool is_current(std::span<const candidate> members) const noexcept
+  void index(std::span<const candidate> members) noexcept;
+  bool is_indexed(std::span<const candidate> members) const noexcept
   {
     // Who joins comes last, so that no other members have the same number and the same end.
     return scores_.size() == members.size() && last_ == members.back().joined;
@@ -52,7 +52,8 @@ private:
   Measure measure_{};
   // Behind the member that was chosen last.
   std::size_t next_ = 0;
-  bool hears_changes_ = false;
+  // Of the members as `on_change` shows them: `select` may get others from a policy around this
+  // one.
   detail::score_tree scores_;
   std::uint64_t last_ = 0;
 };
@@ -74,7 +75,7 @@ std::size_t least<Measure>::select(
   if (is_indexed(members)) {
     if (scores_.lowest() == detail::score_tree::out) return wait;
     const std::size_t found = scores_.find_lowest(next_);
-    // A policy around this one may show some members as not ready.
+    // Otherwise it is only shown as not ready.
     if (members[found].ready()) return chosen(found);
   }
   const std::size_t found = look_at_all(members);
@@ -84,24 +85,22 @@ std::size_t least<Measure>::select(
 template <load_measure Measure>
 void least<Measure>::on_change(std::span<const candidate> members, std::size_t index) noexcept
 {
-  hears_changes_ = true;
-  if (is_current(members)) scores_.set(index, score(members[index]));
+  if (is_indexed(members)) scores_.set(index, score(members[index]));
+  else this->index(members);
 }
 
-// Without memory for it, or without news, it is not.
+// Without memory for it there is none.
 template <load_measure Measure>
-bool least<Measure>::is_indexed(std::span<const candidate> members) noexcept
+void least<Measure>::index(std::span<const candidate> members) noexcept
 {
-  if (!hears_changes_) return false;
-  if (is_current(members)) return true;
   try {
     scores_.reset(members.size());
   } catch (const std::bad_alloc&) {
-    return false;
+    scores_.clear();
+    return;
   }
   for (std::size_t i = 0; i != members.size(); ++i) scores_.set(i, score(members[i]));
   last_ = members.back().joined;
-  return true;
 }
 
 template <load_measure Measure>

@@ -19,6 +19,7 @@ public:
 
   /// Makes it `size` numbers, all `out`. Allocates when that is more than ever before.
   void reset(std::size_t size);
+  void clear() noexcept { size_ = 0; }
 
   std::size_t size() const noexcept { return size_; }
 
