@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <span>
 #include <utility>
@@ -58,10 +59,12 @@ private:
   // hidden.
   bool hide(std::span<const candidate> members, candidate::clock::time_point now) noexcept;
 
+  // At least 0, less than 1.
+  double draw_lot() noexcept;
+
   duration period_ = default_period;
   std::vector<candidate> shown_;
-  // Counts choices, in steps that come nowhere near each other.
-  double step_ = 0;
+  std::uint64_t lots_ = 0;
 };
 
 // Implementation
@@ -79,25 +82,32 @@ template <scheduling_policy Policy>
 bool slow_start<Policy>::hide(
     std::span<const candidate> members, candidate::clock::time_point now) noexcept
 {
-  // In order of joining: when the last one is not new, none is; when the first one is, all are.
-  if (members.empty() || !is_new(members.back(), now) || is_new(members.front(), now)) return false;
+  // Nobody joined after the last one. Those before it are not in order of age: who has left off
+  // listening and begins again keeps its place.
+  if (members.empty() || !is_new(members.back(), now)) return false;
+  const auto is_old = [&](const candidate& member) { return !is_new(member, now); };
+  if (std::none_of(members.begin(), members.end(), is_old)) return false;
   try {
     shown_.assign(members.begin(), members.end());
   } catch (const std::bad_alloc&) {
     return false;
   }
-  constexpr double golden_ratio = 0.61803398874989485;
-  step_ += golden_ratio;
-  if (step_ >= 1) step_ -= 1;
   for (candidate& member : shown_) {
     if (!is_new(member, now)) continue;
     const double share = std::chrono::duration<double>(member.age(now)) / period_;
-    // Not all new ones at the same time.
-    double lot = step_ + golden_ratio * static_cast<double>(member.joined % 64);
-    lot -= static_cast<double>(static_cast<unsigned>(lot));
-    if (lot >= std::max(share, least_share_)) member.open_to_offers = false;
+    if (draw_lot() >= std::max(share, least_share_)) member.open_to_offers = false;
   }
   return true;
+}
+
+// SplitMix64. Anything regular would meet the turns of an inner policy that goes round.
+template <scheduling_policy Policy>
+double slow_start<Policy>::draw_lot() noexcept
+{
+  std::uint64_t value = lots_ += 0x9e3779b97f4a7c15U;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9U;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebU;
+  return static_cast<double>((value ^ (value >> 31)) >> 11) * 0x1p-53;
 }
 
 } // namespace cohort
