@@ -28,6 +28,8 @@ namespace cohort {
 /// @endcode
 template <scheduling_policy Policy>
 class policy_wrapper {
+  static_assert(detail::check_hooks<Policy>());
+
 public:
   static constexpr std::size_t peek = peek_of<Policy>;
 
@@ -66,6 +68,13 @@ public:
   auto patience() const noexcept requires requires(const Policy& policy) { policy.patience(); }
   {
     return inner_.patience();
+  }
+  constexpr auto distribution() const noexcept requires requires(const Policy& policy)
+  {
+    policy.distribution();
+  }
+  {
+    return inner_.distribution();
   }
   bool enough(std::span<const std::byte> first_bytes) const noexcept requires
       requires(const Policy& policy)
