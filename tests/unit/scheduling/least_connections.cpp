@@ -232,6 +232,29 @@ TEST_CASE("members that a policy around it hides for a while are not forgotten")
   CHECK(policy.select(all, connection) == 3);
 }
 
+TEST_CASE("a member that a policy around it hides is not chosen, however few connections it has")
+{
+  struct without_first : cohort::policy_wrapper<least_connections> {
+    std::size_t select(std::span<const candidate> all, const connection_info& connection) noexcept
+    {
+      members shown(all.begin(), all.end());
+      shown.front().open_to_offers = false;
+      return inner().select(shown, connection);
+    }
+  };
+  without_first policy;
+  auto all = ready_members(4);
+  all[1].connections = all[3].connections = 2;
+  all[2].connections = 1;
+  tell(policy, all);
+  CHECK(next(policy, all) == 2);
+  CHECK(next(policy, all) == 2);
+  all[2].connections = 3;
+  policy.on_change(all, 2);
+  CHECK(next(policy, all) == 3);
+  CHECK(next(policy, all) == 1);
+}
+
 TEST_CASE("a policy around it may show a part of the members")
 {
   struct first_two : cohort::policy_wrapper<least_connections> {

@@ -60,7 +60,6 @@ std::vector<std::size_t> chosen_of(
 
 static_assert(cohort::scheduling_policy<slow_start<round_robin>>);
 static_assert(cohort::detail::check_hooks<slow_start<cohort::least_connections>>());
-static_assert(cohort::detail::accepts_by_primary<slow_start<round_robin>>);
 static_assert(cohort::peek_of<slow_start<cohort::sticky_by_proxy>> ==
               cohort::peek_of<cohort::sticky_by_proxy>);
 

@@ -286,8 +286,6 @@ TEST_CASE("a member that is leaving is passed over at once")
     const worker_id next = without[home_of(client, without)].id;
     members[home].leaving = true;
     members[home].open_to_offers = false;
-    // It does not make the others full, whatever it still has.
-    members[home].connections = 10'000;
     const std::size_t chosen = policy.select(members, connection_of(client));
     REQUIRE(chosen < members.size());
     REQUIRE(members[chosen].id == next);
@@ -295,6 +293,19 @@ TEST_CASE("a member that is leaving is passed over at once")
   }
   for (candidate& member : members) member.leaving = true, member.open_to_offers = false;
   CHECK(policy.select(members, connection_of(1)) == wait);
+}
+
+TEST_CASE("what a member that is leaving still has is nobody's share")
+{
+  auto members = ready_members(4);
+  const std::size_t home = home_of(7, members);
+  members[(home + 1) % 4].leaving = true;
+  members[(home + 1) % 4].open_to_offers = false;
+  members[(home + 1) % 4].connections = 10'000;
+  members[home].connections = 40;
+  CHECK(home_of(7, members) != home);
+  members[home].connections = 31;
+  CHECK(home_of(7, members) == home);
 }
 
 TEST_CASE("nobody gets more than its share, whatever clients there are")

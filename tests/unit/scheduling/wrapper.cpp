@@ -100,13 +100,8 @@ static_assert(
 static_assert(cohort::peek_of<policy_wrapper<noting>> == 12);
 static_assert(cohort::peek_of<policy_wrapper<policy_wrapper<noting>>> == 12);
 static_assert(cohort::peek_of<policy_wrapper<round_robin>> == 0);
-
-struct by_primary : round_robin {
-  static constexpr cohort::distribution distribution() { return cohort::distribution::by_primary; }
-};
-static_assert(cohort::detail::accepts_by_primary<policy_wrapper<round_robin>>);
-static_assert(cohort::detail::accepts_by_primary<policy_wrapper<by_primary>>);
-static_assert(!cohort::detail::accepts_by_primary<policy_wrapper<noting>>);
+static_assert(cohort::detail::distribution_of(policy_wrapper<round_robin>()) ==
+              cohort::distribution::by_primary);
 
 static_assert(std::is_default_constructible_v<policy_wrapper<round_robin>>);
 static_assert(!std::is_default_constructible_v<policy_wrapper<needs_argument>>);
