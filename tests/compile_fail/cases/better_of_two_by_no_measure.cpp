@@ -1,0 +1,27 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+// expect-error: constraint failure for .*better_of_two|constraints not satisfied for class template
+// 'better_of_two' expect-lines: 15
+//
+// A measure gives a number for one member; what compares two is none.
+
+#include <cohort/scheduling/power_of_two.hpp>
+
+#ifdef MUST_FAIL
+struct fewer_offers {
+  bool operator()(const cohort::candidate& one, const cohort::candidate& other) const
+  {
+    return one.offers < other.offers;
+  }
+};
+#else
+struct fewer_offers {
+  double operator()(const cohort::candidate& one) const { return one.offers; }
+};
+#endif
+
+int main()
+{
+  cohort::better_of_two<fewer_offers> policy;
+  return policy.select({}, cohort::connection_info()) == cohort::wait ? 0 : 1;
+}
