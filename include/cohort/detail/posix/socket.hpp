@@ -14,7 +14,10 @@ namespace cohort::detail::posix {
 struct listen_settings {
   int backlog = 511;
   bool ipv6_only = false;
+  /// Other sockets of this user may listen on the same port.
   bool reuse_port = false;
+  /// But none does so far: otherwise `address_in_use`.
+  bool first_of_port = false;
   /// Permissions of a Unix socket's path, whatever the process's umask says.
   mode_t mode = 0600;
 };
@@ -154,6 +157,18 @@ inline void bind_path(int fd, const socket_address& address, mode_t mode, std::e
   if (ec) sys::unlink(path.c_str());
 }
 
+// Whether the address could be had alone: otherwise `address_in_use`.
+inline void check_free(
+    const socket_address& address, const listen_settings& settings, std::error_code& ec) noexcept
+{
+  const int family = address.family();
+  const unique_fd fd(sys::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!ec && !fd) ec = last_error();
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, true, ec);
+  if (family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6_only, ec);
+  if (!ec && sys::bind(fd.get(), address.data(), address.size()) != 0) ec = last_error();
+}
+
 } // namespace socket_detail
 
 inline unique_fd listen_stream(
@@ -175,6 +190,9 @@ inline unique_fd listen_stream(
   }
   if (family != AF_UNIX) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, true, ec);
   if (family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, settings.ipv6_only, ec);
+  // Nobody else may have the port, who would share it from now on.
+  if (settings.first_of_port && family != AF_UNIX && address.port() != 0)
+    check_free(address, settings, ec);
   if (settings.reuse_port) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, true, ec);
   if (!ec && has_path) bind_path(fd.get(), address, settings.mode, ec);
   else if (!ec && sys::bind(fd.get(), address.data(), address.size()) != 0) ec = last_error();
