@@ -16,8 +16,7 @@ namespace cohort {
 enum class distribution {
   /// The primary accepts, asks the policy and hands each connection to the worker it names.
   by_primary,
-  /// The workers accept from sockets that the kernel shares among them; `select` is never called.
-  /// Not supported yet: a cluster with such a policy does not compile.
+  /// The workers accept from sockets that the kernel shares among them; `select` is not called.
   by_kernel,
 };
 
@@ -47,6 +46,15 @@ concept selects_member = requires(
     } -> std::same_as<std::size_t>;
 };
 
+/// The kernel chooses: `distribution()` says `by_kernel` in a constant expression, with a policy
+/// made by default.
+template <class Policy>
+concept leaves_to_kernel = requires
+{
+  typename std::enable_if_t<static_cast<const Policy&>(Policy()).distribution() ==
+                            distribution::by_kernel>;
+};
+
 /// How a listener chooses the worker for a connection.
 ///
 /// Optional members, found when they are there (none may throw, each is called on the cluster's
@@ -63,8 +71,10 @@ concept selects_member = requires(
 ///   `on_taken` or `on_released`. For a policy that keeps an index of its own.
 /// - `duration patience() const`: for how long a connection may wait because `select` says so,
 ///   asked once; 5 seconds without it.
-/// - `distribution distribution() const`: who accepts, `distribution::by_primary` without it. So
-///   far it has to say that, in a constant expression with a policy made by default.
+/// - `distribution distribution() const`: who accepts, `distribution::by_primary` without it; asked
+///   once for each listener. A policy that says `by_kernel` in a constant expression needs no
+///   `select`. `static constexpr bool own_sockets = true` gives each worker a socket of its own
+///   then.
 ///
 /// @code
 /// struct fewest_connections {
@@ -84,8 +94,8 @@ template <class Policy>
 concept scheduling_policy =
     // Each listener owns one instance, copied from the one that was given to the cluster.
     std::copy_constructible<Policy> &&
-    // Choosing is all that is required.
-    selects_member<Policy>;
+    // Choosing is all that is required, unless the kernel does it.
+    (selects_member<Policy> || leaves_to_kernel<Policy>);
 
 namespace detail {
 
@@ -135,23 +145,19 @@ consteval bool check_hooks()
   return true;
 }
 
-// Whether it is certain at compile time that the primary accepts.
-template <class Policy>
-concept accepts_by_primary = !requires(const Policy& policy)
-{
-  policy.distribution();
-}
-|| requires
-{
-  typename std::enable_if_t<static_cast<const Policy&>(Policy()).distribution() ==
-                            distribution::by_primary>;
-};
-
 template <class Policy>
 constexpr distribution distribution_of(const Policy& policy) noexcept
 {
   if constexpr (requires { policy.distribution(); }) return policy.distribution();
   else return distribution::by_primary;
+}
+
+// Whether a policy that leaves it to the kernel wants a socket for each worker.
+template <class Policy>
+constexpr bool wants_own_sockets(const Policy& policy) noexcept
+{
+  if constexpr (requires { policy.own_sockets(); }) return policy.own_sockets();
+  else return false;
 }
 
 } // namespace detail

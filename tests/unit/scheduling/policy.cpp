@@ -14,10 +14,11 @@ namespace policy_test {
 using cohort::candidate;
 using cohort::connection_info;
 using cohort::distribution;
+using cohort::leaves_to_kernel;
 using cohort::scheduling_policy;
-using cohort::detail::accepts_by_primary;
 using cohort::detail::check_hooks;
 using cohort::detail::distribution_of;
+using cohort::detail::wants_own_sockets;
 
 namespace {
 
@@ -78,10 +79,27 @@ struct says_by_primary : fewest_connections {
   constexpr cohort::distribution distribution() const { return cohort::distribution::by_primary; }
 };
 
-static_assert(accepts_by_primary<fewest_connections>);
-static_assert(accepts_by_primary<says_by_primary>);
-static_assert(!accepts_by_primary<by_kernel>);
-static_assert(!accepts_by_primary<decides_when_made>);
+struct kernel_alone {
+  static constexpr cohort::distribution distribution() { return cohort::distribution::by_kernel; }
+};
+struct nobody {
+  static constexpr cohort::distribution distribution() { return cohort::distribution::by_primary; }
+};
+struct own_sockets : kernel_alone {
+  static constexpr bool own_sockets() { return true; }
+};
+
+static_assert(leaves_to_kernel<by_kernel>);
+static_assert(leaves_to_kernel<kernel_alone>);
+static_assert(!leaves_to_kernel<says_by_primary>);
+static_assert(!leaves_to_kernel<decides_when_made>);
+static_assert(!leaves_to_kernel<fewest_connections>);
+static_assert(scheduling_policy<kernel_alone>);
+static_assert(!scheduling_policy<nobody>);
+
+static_assert(wants_own_sockets(own_sockets()));
+static_assert(!wants_own_sockets(kernel_alone()));
+static_assert(!wants_own_sockets(fewest_connections()));
 
 static_assert(distribution_of(fewest_connections()) == distribution::by_primary);
 static_assert(distribution_of(by_kernel()) == distribution::by_kernel);

@@ -42,6 +42,8 @@ public:
   static constexpr std::size_t max_run = 64;
   /// What a worker's window is limited to, however much it grants.
   static constexpr std::uint32_t max_window = wire::max_outstanding;
+  /// More than a process can have.
+  static constexpr std::uint32_t max_accepted = 1U << 30;
   /// A connection that so many offers found unusable is closed.
   static constexpr unsigned max_tries = 3;
 
@@ -118,6 +120,9 @@ public:
   template <class Close>
   bool refused(worker_id worker, std::uint64_t first, std::size_t count, wire::refuse_reason reason,
       Close&& close) noexcept;
+
+  /// The member owns `count` connections that never were here. False when that cannot be.
+  bool accepted(worker_id worker, std::uint32_t count) noexcept;
 
   /// `leases` of what the member owns have ended.
   bool released(worker_id worker, std::uint32_t leases) noexcept;
@@ -268,6 +273,18 @@ void handoff<Connection, Policy>::fail(
       members_.erase_offers(index, position, 1);
     }
   }
+}
+
+template <class Connection, class Policy>
+bool handoff<Connection, Policy>::accepted(worker_id worker, std::uint32_t count) noexcept
+{
+  const std::size_t i = members_.find(worker);
+  if (i == none || count > max_accepted - std::min(max_accepted, members_[i].connections))
+    return false;
+  counters_.accepted += count;
+  counters_.taken += count;
+  members_.add_connections(i, count);
+  return true;
 }
 
 template <class Connection, class Policy>

@@ -7,6 +7,7 @@
 
 #include <cassert>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -24,19 +25,39 @@ public:
 
   const Policy& get() const noexcept { return policy_; }
 
-  /// The index of a member that is ready, or `wait`.
+  /// The index of a member that is ready, or `wait`. Of a policy that leaves it to the kernel: one
+  /// for a connection that the kernel gave to nobody.
   std::size_t select(members all, const connection_info& connection) noexcept
   {
-    const std::size_t chosen = policy_.select(all, connection);
-    if (chosen < all.size() && all[chosen].ready()) return chosen;
-    assert(chosen == wait && "select must return the index of a ready member, or wait");
-    return wait;
+    if constexpr (requires { policy_.select(all, connection); }) {
+      const std::size_t chosen = policy_.select(all, connection);
+      if (chosen < all.size() && all[chosen].ready()) return chosen;
+      assert(chosen == wait && "select must return the index of a ready member, or wait");
+      return wait;
+    } else {
+      return least_offered(all);
+    }
+  }
+
+  /// Any member that is ready, or `wait`.
+  static std::size_t least_offered(members all) noexcept
+  {
+    std::size_t best = wait;
+    for (std::size_t i = 0; i != all.size(); ++i)
+      if (all[i].ready() && (best == wait || all[i].offers < all[best].offers)) best = i;
+    return best;
   }
 
   /// How long a connection may wait by the policy's wish while a member is ready.
   clock::duration patience() const noexcept
   {
-    if constexpr (requires { policy_.patience(); }) return policy_.patience();
+    // A wrong one is explained by `check_hooks`.
+    if constexpr (requires {
+                    {
+                      policy_.patience()
+                      } -> std::convertible_to<clock::duration>;
+                  })
+      return policy_.patience();
     else return std::chrono::seconds(5);
   }
 

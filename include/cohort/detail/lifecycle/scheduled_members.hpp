@@ -133,11 +133,8 @@ std::size_t scheduled_members<Connection, Policy>::choose(
 template <class Connection, class Policy>
 std::size_t scheduled_members<Connection, Policy>::any() const noexcept
 {
-  const auto all = candidates();
-  std::size_t best = none;
-  for (std::size_t i = 0; i != all.size(); ++i)
-    if (all[i].ready() && (best == none || all[i].offers < all[best].offers)) best = i;
-  return best;
+  const std::size_t found = policy_.least_offered(candidates());
+  return found == wait ? none : found;
 }
 
 template <class Connection, class Policy>
