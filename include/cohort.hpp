@@ -26,14 +26,27 @@
 #include <cohort/send_status.hpp>
 
 // How connections are spread
+#include <cohort/scheduling/any_policy.hpp>
+#include <cohort/scheduling/from_environment.hpp>
+#include <cohort/scheduling/least_connections.hpp>
+#include <cohort/scheduling/measure.hpp>
 #include <cohort/scheduling/policy.hpp>
+#include <cohort/scheduling/power_of_two.hpp>
+#include <cohort/scheduling/proxy_header.hpp>
+#include <cohort/scheduling/random.hpp>
+#include <cohort/scheduling/reuse_port.hpp>
 #include <cohort/scheduling/round_robin.hpp>
+#include <cohort/scheduling/shared.hpp>
+#include <cohort/scheduling/slow_start.hpp>
+#include <cohort/scheduling/sticky.hpp>
+#include <cohort/scheduling/weighted.hpp>
+#include <cohort/scheduling/wrapper.hpp>
 
 // Vocabulary
 #include <cohort/candidate.hpp>
-#include <cohort/connection_info.hpp>
 #include <cohort/channel_options.hpp>
 #include <cohort/config.hpp>
+#include <cohort/connection_info.hpp>
 #include <cohort/counters.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/error.hpp>

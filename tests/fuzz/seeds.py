@@ -45,6 +45,7 @@ def wire():
         "refused": frame(6, struct.pack("<IQHB", 1, 7, 3, 1)),
         "released": frame(7, struct.pack("<II", 1, 9)),
         "load": frame(10, struct.pack("<I", 70000)),
+        "accepted": frame(11, struct.pack("<II", 1, 3)),
         "leaving": frame(8),
         "bye": frame(9),
         "listen_reply": frame(16, struct.pack("<IBiI", 1, 0, 0, 4) + address(ipv4)),

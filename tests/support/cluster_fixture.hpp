@@ -52,15 +52,17 @@ inline cohort::environment server(const std::string& listen = "127.0.0.1:0")
 }
 
 /// A primary inside the test: its context, its cluster, and a bound on all it does.
-class cluster_fixture {
+template <class Policy>
+class basic_cluster_fixture {
 public:
-  explicit cluster_fixture(const cohort::settings& how = cohort::settings())
-      : cluster_storage_(std::in_place, context, how)
+  explicit basic_cluster_fixture(
+      const cohort::settings& how = cohort::settings(), Policy policy = Policy())
+      : cluster_storage_(std::in_place, context, how, std::move(policy))
   {
   }
 
   /// Workers that a failed test has left are killed.
-  ~cluster_fixture()
+  ~basic_cluster_fixture()
   {
     for (auto& each : threads_) each.join();
     if (!cluster_storage_ || cluster().workers().empty()) return;
@@ -68,10 +70,10 @@ public:
     context.restart();
     context.run_for(std::chrono::seconds(10));
   }
-  cluster_fixture(const cluster_fixture&) = delete;
-  cluster_fixture& operator=(const cluster_fixture&) = delete;
+  basic_cluster_fixture(const basic_cluster_fixture&) = delete;
+  basic_cluster_fixture& operator=(const basic_cluster_fixture&) = delete;
 
-  cohort::cluster<>& cluster() { return *cluster_storage_; }
+  cohort::cluster<Policy>& cluster() { return *cluster_storage_; }
   void destroy_cluster() { cluster_storage_.reset(); }
 
   /// Runs the coroutine `body()` to its end, and the context until nothing is left to do. Whatever
@@ -113,14 +115,17 @@ public:
   asio::io_context context{1};
 
 private:
-  std::optional<cohort::cluster<>> cluster_storage_;
+  std::optional<cohort::cluster<Policy>> cluster_storage_;
   std::vector<std::thread> threads_;
 };
 
+using cluster_fixture = basic_cluster_fixture<cohort::round_robin>;
+
 // Implementation
 
+template <class Policy>
 template <class Body>
-void cluster_fixture::run(Body body, std::chrono::seconds limit)
+void basic_cluster_fixture<Policy>::run(Body body, std::chrono::seconds limit)
 {
   bool finished = false;
   std::exception_ptr failure;
@@ -138,14 +143,16 @@ void cluster_fixture::run(Body body, std::chrono::seconds limit)
   REQUIRE_MESSAGE(idle, "the context still has work");
 }
 
-inline awaitable<cohort::worker> cluster_fixture::start(cohort::environment variables)
+template <class Policy>
+awaitable<cohort::worker> basic_cluster_fixture<Policy>::start(cohort::environment variables)
 {
   cohort::worker worker = co_await cluster().co_fork(std::move(variables));
   co_await worker.listening();
   co_return worker;
 }
 
-inline awaitable<std::vector<cohort::worker>> cluster_fixture::start(
+template <class Policy>
+awaitable<std::vector<cohort::worker>> basic_cluster_fixture<Policy>::start(
     unsigned count, cohort::environment variables)
 {
   std::vector<cohort::worker> workers;
@@ -156,7 +163,8 @@ inline awaitable<std::vector<cohort::worker>> cluster_fixture::start(
   co_return workers;
 }
 
-inline awaitable<address> cluster_fixture::address_of(cohort::worker worker)
+template <class Policy>
+awaitable<address> basic_cluster_fixture<Policy>::address_of(cohort::worker worker)
 {
   const cohort::listening_event event = co_await worker.listening();
   switch (event.type) {
@@ -166,7 +174,8 @@ inline awaitable<address> cluster_fixture::address_of(cohort::worker worker)
   }
 }
 
-inline awaitable<void> cluster_fixture::end()
+template <class Policy>
+awaitable<void> basic_cluster_fixture<Policy>::end()
 {
   const std::vector<cohort::exit_event> exits = co_await cluster().disconnect();
   for (const cohort::exit_event& each : exits) {
@@ -176,8 +185,9 @@ inline awaitable<void> cluster_fixture::end()
   CHECK(cluster().workers().empty());
 }
 
+template <class Policy>
 template <class Work>
-awaitable<void> cluster_fixture::in_thread(Work& work)
+awaitable<void> basic_cluster_fixture<Policy>::in_thread(Work& work)
 {
   auto start = [this, &work](auto handler) {
     auto guard = asio::make_work_guard(context);
@@ -190,8 +200,10 @@ awaitable<void> cluster_fixture::in_thread(Work& work)
   return asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
 }
 
+template <class Policy>
 template <class Condition>
-awaitable<bool> cluster_fixture::eventually(Condition condition, std::chrono::milliseconds limit)
+awaitable<bool> basic_cluster_fixture<Policy>::eventually(
+    Condition condition, std::chrono::milliseconds limit)
 {
   const auto deadline = std::chrono::steady_clock::now() + limit * time_factor();
   asio::steady_timer timer(context);
@@ -203,7 +215,9 @@ awaitable<bool> cluster_fixture::eventually(Condition condition, std::chrono::mi
   }
 }
 
-inline awaitable<std::string> cluster_fixture::command(cohort::worker worker, std::string line)
+template <class Policy>
+awaitable<std::string> basic_cluster_fixture<Policy>::command(
+    cohort::worker worker, std::string line)
 {
   asio::local::stream_protocol::socket socket(context);
   const asio::local::stream_protocol::endpoint where(scratch.file(std::to_string(worker.id())));

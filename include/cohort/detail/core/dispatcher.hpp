@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cohort/counters.hpp>
+#include <cohort/detail/core/listen_answers.hpp>
+#include <cohort/detail/core/listening_sockets.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
 #include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -21,6 +23,15 @@
 
 namespace cohort::detail {
 
+/// Who accepts for a listener with this policy. Only TCP can have a socket for each worker.
+template <class Policy>
+wire::sharing sharing_of(const Policy& policy, bool is_unix) noexcept
+{
+  if (distribution_of(policy) == distribution::by_primary) return wire::sharing::offers;
+  return wants_own_sockets(policy) && !is_unix ? wire::sharing::own_socket
+                                               : wire::sharing::one_socket;
+}
+
 /// All listeners of a cluster: finds the one a worker means, and tells each what concerns it.
 ///
 /// The functions that pass on what a worker says return false when it contradicts what is known
@@ -28,10 +39,6 @@ namespace cohort::detail {
 /// crossed the listener's end on the way.
 template <class Policy, class Host>
 class dispatcher {
-  static_assert(accepts_by_primary<Policy>,
-      "distribution::by_kernel is not supported yet: the policy's distribution() must be constexpr "
-      "and say by_primary");
-
 public:
   using listener = shared_listener<Policy, Host>;
 
@@ -47,7 +54,7 @@ public:
   }
 
   /// Makes the worker a member of the listener it asks for, which is created when there is none.
-  wire::listen_reply listen(const candidate& worker, const wire::listen& message);
+  listen_answer listen(const candidate& worker, const wire::listen& message);
 
   bool received(worker_id worker, const wire::taken& message)
   {
@@ -64,6 +71,10 @@ public:
   bool received(worker_id worker, const wire::credit& message)
   {
     return pass(message.listener, [&](listener& to) { return to.credit(worker, message.window); });
+  }
+  bool received(worker_id worker, const wire::accepted& message)
+  {
+    return pass(message.listener, [&](listener& to) { return to.accepted(worker, message); });
   }
   bool received(worker_id worker, const wire::close& message);
   bool received(worker_id worker, const wire::load& message);
@@ -133,10 +144,9 @@ inline connection_counters& operator+=(
 }
 
 template <class Policy, class Host>
-wire::listen_reply dispatcher<Policy, Host>::listen(
-    const candidate& worker, const wire::listen& message)
+listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wire::listen& message)
 {
-  wire::listen_reply reply;
+  listen_answer reply;
   reply.request = message.request;
   std::error_code error;
   const auto asked = posix::socket_address::from_bytes(message.address.bytes(), error);
@@ -148,7 +158,10 @@ wire::listen_reply dispatcher<Policy, Host>::listen(
   if (!error && !(found && found->knows(worker.id)) && !has_room(worker.id))
     error = std::make_error_code(std::errc::too_many_files_open);
   if (!error && !found) found = create(message, asked, error);
-  if (!error && !found->join(worker)) error = std::make_error_code(std::errc::address_in_use);
+  if (!error && found->is_member(worker.id))
+    error = std::make_error_code(std::errc::address_in_use);
+  if (!error) reply.socket = found->share(worker, error);
+  if (!error) found->join(worker);
   if (error) {
     reply.category = wire::error_kind::system;
     reply.value = error.value();
@@ -156,6 +169,7 @@ wire::listen_reply dispatcher<Policy, Host>::listen(
   }
   share_credit(worker.id);
   reply.listener = found->id();
+  reply.how = found->how();
   reply.address = wire::address_bytes(found->bound().bytes());
   return reply;
 }
@@ -177,17 +191,21 @@ template <class Policy, class Host>
 auto dispatcher<Policy, Host>::create(const wire::listen& message,
     const posix::socket_address& asked, std::error_code& error) -> std::shared_ptr<listener>
 {
-  posix::listen_settings how;
-  how.backlog = static_cast<int>(std::clamp<std::uint32_t>(message.backlog, 1, 65535));
-  how.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
-  how.mode = static_cast<mode_t>(message.mode);
-  posix::unique_fd socket = posix::listen_stream(asked, how, error);
+  posix::listen_settings settings;
+  settings.backlog = static_cast<int>(std::clamp<std::uint32_t>(message.backlog, 1, 65535));
+  settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
+  settings.mode = static_cast<mode_t>(message.mode);
+  const wire::sharing how = sharing_of(policy_, asked.family() == AF_UNIX);
+  settings.reuse_port = settings.first_of_port = how == wire::sharing::own_socket;
+  posix::unique_fd socket = posix::listen_stream(asked, settings, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) return nullptr;
-  auto created = std::make_shared<listener>(executor_, host_, next_id_++, std::move(socket), bound,
-      (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);
+  settings.first_of_port = false;
+  listening_sockets sockets(executor_, std::move(socket), bound, settings, how, error);
   if (error) return nullptr;
+  auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
+      (message.flags & wire::listen_hold_when_empty) != 0, policy_);
   entries_.push_back(entry{asked, message.index, created});
   return created;
 }

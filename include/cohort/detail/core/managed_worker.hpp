@@ -4,6 +4,7 @@
 
 #include <cohort/config.hpp>
 #include <cohort/detail/core/escalation.hpp>
+#include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/lifecycle/unanswered_offers.hpp>
@@ -73,7 +74,11 @@ private:
     apply(state_.leaving());
     return true;
   }
-  bool received(const wire::bye&);
+  bool received(const wire::bye&)
+  {
+    if (drain_written_) apply(state_.bye());
+    return drain_written_;
+  }
   template <class Message>
   bool received(const Message& message);
 
@@ -82,6 +87,7 @@ private:
   template <class Message>
   void send(const Message& message);
   void send_drain();
+  void send_answers();
 
   void apply(const worker_actions& actions);
   void apply(worker_action action);
@@ -89,7 +95,11 @@ private:
   void condemn();
   void publish_exit();
   void report(const char* what, std::error_code error);
-  void violated(std::error_code why);
+  void violated(std::error_code why)
+  {
+    violation_ = why;
+    apply(state_.violated());
+  }
   void process_exited(exit_status status);
 
   auto self() { return this->shared_from_this(); }
@@ -99,6 +109,7 @@ private:
   settings how_;
   escalation end_;
   unanswered_offers offers_;
+  listen_answers answers_;
   // Why it was condemned, if it was.
   std::error_code violation_ = error::protocol_violation;
   bool drain_written_ = false;
@@ -159,9 +170,8 @@ template <class Message>
 void managed_worker<Cluster>::send(const Message& message)
 {
   control_.send(wire::control_frame(message).bytes());
-  if (control_.queued_bytes() <= max_queued_bytes_) return;
-  violation_ = std::make_error_code(std::errc::no_buffer_space);
-  apply(state_.violated());
+  if (control_.queued_bytes() > max_queued_bytes_)
+    violated(std::make_error_code(std::errc::no_buffer_space));
 }
 
 template <class Cluster>
@@ -225,31 +235,20 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
     apply(actions);
     return true;
   }
-  wire::listen_reply reply;
-  if (state_.takes_offers()) {
-    reply = cluster_->connections().listen(description_, message);
-  } else {
-    reply.request = message.request;
-    reply.category = wire::error_kind::cohort;
-    reply.value = static_cast<std::int32_t>(error::draining);
-  }
+  listen_answer reply = state_.takes_offers()
+                            ? cluster_->connections().listen(description_, message)
+                            : listen_answer::draining(message.request);
   if (reply.category == wire::error_kind::system)
     report("listen", std::error_code(reply.value, std::system_category()));
-  send(reply);
-  if (reply.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
+  const wire::listen_reply told = reply;
+  answers_.add(std::move(reply));
+  send_answers();
+  if (told.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
   std::error_code ignored;
-  const auto bound = posix::socket_address::from_bytes(reply.address.bytes(), ignored);
+  const auto bound = posix::socket_address::from_bytes(told.address.bytes(), ignored);
   const listening_event event = about(describe_listening(bound));
   listening_.set(std::error_code(), event);
   cluster_->publish(event);
-  return true;
-}
-
-template <class Cluster>
-bool managed_worker<Cluster>::received(const wire::bye&)
-{
-  if (!drain_written_) return false;
-  apply(state_.bye());
   return true;
 }
 
@@ -299,19 +298,29 @@ void managed_worker<Cluster>::send_drain()
 }
 
 template <class Cluster>
+void managed_worker<Cluster>::send_answers()
+{
+  answers_.send(control_, [this](std::uint32_t listener) {
+    wire::close unheard;
+    unheard.listener = listener;
+    cluster_->connections().received(id(), unheard);
+  });
+  if (answers_.too_many()) violated(std::make_error_code(std::errc::no_buffer_space));
+}
+
+template <class Cluster>
 void managed_worker<Cluster>::on_channel_writable()
 {
-  if (cluster_) cluster_->connections().writable(id());
+  if (!cluster_) return;
+  send_answers();
+  cluster_->connections().writable(id());
 }
 
 template <class Cluster>
 void managed_worker<Cluster>::on_channel_end(std::error_code error)
 {
   // One that dies while it writes breaks off in a frame; that is no violation.
-  if (error.category() == error_category() && error != error::truncated) {
-    violation_ = error;
-    apply(state_.violated());
-  }
+  if (error.category() == error_category() && error != error::truncated) violated(error);
   end_channel();
 }
 
@@ -345,13 +354,6 @@ void managed_worker<Cluster>::report(const char* what, std::error_code error)
   event.code = error;
   event.what = what;
   cluster_->publish(about(event));
-}
-
-template <class Cluster>
-void managed_worker<Cluster>::violated(std::error_code why)
-{
-  violation_ = why;
-  apply(state_.violated());
 }
 
 template <class Cluster>

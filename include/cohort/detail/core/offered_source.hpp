@@ -26,6 +26,7 @@ public:
   virtual void send(const wire::credit& message) = 0;
   virtual void send(const wire::refused& message) = 0;
   virtual void send(const wire::released& message) = 0;
+  virtual void send(const wire::accepted& message) = 0;
   virtual void send(const wire::close& message) = 0;
 
 protected:
@@ -38,7 +39,7 @@ protected:
 /// acknowledgement is written before the program gets it; when the channel has no room, both wait.
 /// Nothing is on offer before the program first asks, and after it has cancelled until it asks
 /// again; between one accept and the next the credit stays.
-class offered_source final : public accept_source {
+class offered_source : public accept_source {
 public:
   /// `port` is the owner's; it outlives its use because the owner is held.
   offered_source(const asio::any_io_executor& executor, std::shared_ptr<source_owner> owner,
@@ -65,6 +66,15 @@ public:
     if (is_open()) serve();
   }
 
+protected:
+  void serve() override;
+  void live_changed() override;
+  void unwanted() override;
+  void unusable() override;
+  void stop() override;
+
+  control_port& port() noexcept { return port_; }
+
 private:
   struct offer {
     std::uint64_t sequence;
@@ -76,12 +86,6 @@ private:
   static constexpr std::uint16_t report_after_ = 8;
   static constexpr std::chrono::milliseconds first_retry_{20};
   static constexpr std::chrono::milliseconds last_retry_{500};
-
-  void serve() override;
-  void live_changed() override;
-  void unwanted() override;
-  void unusable() override;
-  void stop() override;
 
   void refuse(std::uint64_t first, std::size_t count, wire::refuse_reason reason);
   void refuse_from(std::size_t begin, wire::refuse_reason reason);

@@ -8,9 +8,11 @@
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/core/bound_source.hpp>
 #include <cohort/detail/core/joined_listeners.hpp>
+#include <cohort/detail/core/kernel_source.hpp>
 #include <cohort/detail/core/message_farewell.hpp>
 #include <cohort/detail/core/offered_source.hpp>
 #include <cohort/detail/core/pending_listens.hpp>
+#include <cohort/detail/core/source_list.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/wire/control.hpp>
@@ -29,7 +31,6 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace cohort::detail {
 
@@ -92,6 +93,7 @@ private:
   void send(const wire::credit& message) override { send_message(message); }
   void send(const wire::refused& message) override { send_message(message); }
   void send(const wire::released& message) override { send_message(message); }
+  void send(const wire::accepted& message) override { send_message(message); }
   void send(const wire::close& message) override;
   void source_lease_ended() override { leave_if_done(); }
 
@@ -99,16 +101,11 @@ private:
   void send_message(const Message& message);
 
   void received(const wire::hello&) {}
-  void received(const wire::listen_reply& reply);
+  void received(const wire::listen_reply& reply, io::received_descriptors& descriptors);
   void received(const wire::drain&);
   void received(const wire::bye_ack&) { finish(); }
 
-  void received_offer(const wire::offer& offer, io::received_descriptors& descriptors);
-  void add_source(const source_pointer& source)
-  {
-    std::erase_if(sources_, [](const auto& each) { return each.expired(); });
-    sources_.push_back(source);
-  }
+  void received(const wire::offer& offer, io::received_descriptors& descriptors);
   std::uint16_t free_index(const posix::socket_address& asked) const;
   void close_sources(std::error_code reason);
   void drain();
@@ -131,7 +128,7 @@ private:
   latch<> left_;
   pending_listens pending_;
   joined_listeners joined_;
-  std::vector<std::weak_ptr<accept_source>> sources_;
+  source_list sources_;
   asio::steady_timer deadline_;
   std::optional<duration> drain_for_;
   std::uint32_t load_ = 0;
@@ -213,7 +210,7 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
     std::error_code error;
     const auto source =
         bound_source::listen(executor_, shared_from_this(), address, options, error);
-    if (source) add_source(source);
+    if (source) sources_.add(source);
     pending->waiting.complete_one(error, source);
     return;
   }
@@ -263,15 +260,15 @@ inline void self_core::on_frame(
   wire::visit_from_primary(
       frame,
       [&](const auto& message) {
-        if constexpr (std::is_same_v<decltype(message), const wire::offer&>)
-          received_offer(message, descriptors);
+        if constexpr (requires { received(message, descriptors); }) received(message, descriptors);
         else received(message);
       },
       error);
   if (error) on_violation(error);
 }
 
-inline void self_core::received(const wire::listen_reply& reply)
+inline void self_core::received(
+    const wire::listen_reply& reply, io::received_descriptors& descriptors)
 {
   const auto found = pending_.take(reply.request);
   std::error_code error;
@@ -286,17 +283,20 @@ inline void self_core::received(const wire::listen_reply& reply)
   unwanted.listener = reply.listener;
   const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
   if (!found || error) return send_message(unwanted);
-  auto source = std::make_shared<offered_source>(
-      executor_, shared_from_this(), *this, address, reply.listener, found->credit);
-  add_source(source);
+  const auto source = make_source(
+      reply, descriptors, executor_, shared_from_this(), *this, address, found->credit, error);
+  if (error) {
+    found->waiting.complete_one(error, nullptr);
+    return send_message(unwanted);
+  }
+  sources_.add(source);
   joined_.add(reply.listener, found->asked, found->index, source);
   // Whoever asked may have been cancelled meanwhile.
   if (!found->waiting.complete_one(std::error_code(), source))
     source->close(asio::error::operation_aborted);
 }
 
-inline void self_core::received_offer(
-    const wire::offer& offer, io::received_descriptors& descriptors)
+inline void self_core::received(const wire::offer& offer, io::received_descriptors& descriptors)
 {
   if (const auto source = joined_.find(offer.listener))
     return source->offered(offer.first, offer.count, descriptors.fds, descriptors.truncated);
@@ -320,8 +320,7 @@ inline void self_core::received(const wire::drain&)
 inline void self_core::close_sources(std::error_code reason)
 {
   pending_.fail_all(reason);
-  for (const auto& each : std::vector(sources_))
-    if (const auto source = each.lock()) source->close(reason);
+  sources_.close(reason);
 }
 
 inline void self_core::leave()
@@ -342,10 +341,7 @@ inline void self_core::drain()
 inline void self_core::leave_if_done()
 {
   if (!draining() || left_.is_set() || bye_sent_) return;
-  for (const auto& each : sources_) {
-    const auto source = each.lock();
-    if (source && source->live() != 0) return;
-  }
+  if (sources_.any_live()) return;
   if (!is_connected()) return finish();
   if (!last_offer_seen_) return;
   if (!farewell_.done(*messages_, executor_, [self = weak_from_this()] {

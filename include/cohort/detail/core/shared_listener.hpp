@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cohort/candidate.hpp>
+#include <cohort/detail/core/listening_sockets.hpp>
+#include <cohort/detail/core/offer_queued.hpp>
 #include <cohort/detail/io/alarm.hpp>
-#include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/lifecycle/credit_accounts.hpp>
 #include <cohort/detail/lifecycle/handoff.hpp>
-#include <cohort/detail/posix/fd_passing.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -17,13 +17,12 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -42,9 +41,18 @@ class shared_listener : public std::enable_shared_from_this<shared_listener<Poli
 public:
   using clock = std::chrono::steady_clock;
 
-  shared_listener(const asio::any_io_executor& executor, Host& host, std::uint32_t id,
-      posix::unique_fd socket, const posix::socket_address& bound, bool hold_when_empty,
-      const Policy& policy, std::error_code& error);
+  shared_listener(Host& host, std::uint32_t id, listening_sockets sockets, bool hold_when_empty,
+      const Policy& policy)
+      : host_(host),
+        id_(id),
+        hold_when_empty_(hold_when_empty),
+        handoff_(policy),
+        socket_(std::move(sockets)),
+        patience_(socket_.get_executor()),
+        send_again_(socket_.get_executor()),
+        last_call_end_(socket_.get_executor())
+  {
+  }
 
   std::uint32_t id() const noexcept { return id_; }
   const posix::socket_address& bound() const noexcept { return socket_.bound(); }
@@ -58,16 +66,36 @@ public:
   /// Whether nothing is left to be done here.
   bool is_finished() const noexcept
   {
-    const auto owes = [](const candidate& each) { return each.offers + each.connections != 0; };
+    // Who accepts itself may have something to tell until it has closed.
+    const auto owes = [this](const candidate& each) {
+      return each.offers + each.connections != 0 ||
+             (how() != wire::sharing::offers && !closed_.contains(each.id));
+    };
     return !is_open() && !last_call_ && std::ranges::none_of(handoff_.members(), owes);
   }
 
   // What workers say. False: it contradicts what is known here.
 
+  /// The socket that a worker accepts from itself, if it does so: before it joins.
+  posix::unique_fd share(const candidate& worker, std::error_code& error)
+  {
+    return socket_.share(worker, error);
+  }
+  wire::sharing how() const noexcept { return socket_.how(); }
+
   bool join(candidate worker);
+  bool accepted(worker_id worker, const wire::accepted& message)
+  {
+    return handoff_.accepted(worker, message.count);
+  }
   bool taken(worker_id worker, const wire::taken& message);
   bool refused(worker_id worker, const wire::refused& message);
-  bool released(worker_id worker, const wire::released& message);
+  bool released(worker_id worker, const wire::released& message)
+  {
+    const bool fits = handoff_.released(worker, message.count);
+    if (fits) pump_soon();
+    return fits;
+  }
   bool credit(worker_id worker, std::uint32_t window);
 
   /// Caps the worker's credit, as it is spread over several listeners.
@@ -75,7 +103,7 @@ public:
 
   void set_weight(worker_id worker, std::uint32_t weight)
   {
-    if (handoff_.set_weight(worker, weight)) pump();
+    if (handoff_.set_weight(worker, weight)) members_changed();
   }
   void set_load(worker_id worker, std::uint32_t load)
   {
@@ -97,6 +125,7 @@ public:
   void left(worker_id worker)
   {
     const bool was_called = last_call_ == worker;
+    closed_.insert(worker);
     retire(worker);
     if (was_called) host_.last_call_done(worker);
   }
@@ -108,7 +137,6 @@ public:
   {
     if (handoff_.active() == 0) close();
   }
-
   /// Closes the socket and everything that is queued. Nothing is asked of the host any more.
   void shut() noexcept
   {
@@ -135,22 +163,44 @@ private:
   }
 
   void close() noexcept;
+  void update_sockets()
+  {
+    std::error_code error;
+    if (is_open()) socket_.update(handoff_.members(), last_call_.has_value(), error);
+    if (error) host_.accept_failed(error);
+  }
+  void members_changed()
+  {
+    update_sockets();
+    pump();
+  }
   void pump();
   void pump_soon();
   void dispatch();
   void send_again();
   void accept_more();
   void wait_for_patience();
-  void finish_last_call();
+  void finish_last_call()
+  {
+    const worker_id leaving = *last_call_;
+    retire(leaving);
+    host_.last_call_done(leaving);
+  }
   void check_members();
-  void end_last_call(worker_id worker);
+  void end_last_call(worker_id worker)
+  {
+    if (last_call_ != worker) return;
+    last_call_.reset();
+    last_call_end_.call_off();
+  }
 
   Host& host_;
   std::uint32_t id_;
   bool hold_when_empty_;
   handoff<posix::unique_fd, Policy> handoff_;
   credit_accounts credit_;
-  io::listener socket_;
+  listening_sockets socket_;
+  std::set<worker_id> closed_;
   io::alarm patience_;
   io::alarm send_again_;
   io::alarm last_call_end_;
@@ -161,26 +211,12 @@ private:
 // Implementation
 
 template <class Policy, class Host>
-shared_listener<Policy, Host>::shared_listener(const asio::any_io_executor& executor, Host& host,
-    std::uint32_t id, posix::unique_fd socket, const posix::socket_address& bound,
-    bool hold_when_empty, const Policy& policy, std::error_code& error)
-    : host_(host),
-      id_(id),
-      hold_when_empty_(hold_when_empty),
-      handoff_(policy),
-      socket_(executor, std::move(socket), bound, error),
-      patience_(executor),
-      send_again_(executor),
-      last_call_end_(executor)
-{
-}
-
-template <class Policy, class Host>
 bool shared_listener<Policy, Host>::join(candidate worker)
 {
   worker.since = clock::now();
   if (!handoff_.join(worker)) return false;
   credit_.open(worker.id);
+  closed_.erase(worker.id);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (last_call_) {
     const worker_id leaving = *last_call_;
@@ -213,19 +249,11 @@ bool shared_listener<Policy, Host>::refused(worker_id worker, const wire::refuse
 }
 
 template <class Policy, class Host>
-bool shared_listener<Policy, Host>::released(worker_id worker, const wire::released& message)
-{
-  const bool fits = handoff_.released(worker, message.count);
-  if (fits) pump_soon();
-  return fits;
-}
-
-template <class Policy, class Host>
 bool shared_listener<Policy, Host>::credit(worker_id worker, std::uint32_t window)
 {
   // A grant may cross the news that the worker is to leave.
   const auto in_force = credit_.ask(worker, window);
-  if (in_force && handoff_.grant(worker, *in_force)) pump();
+  if (in_force && handoff_.grant(worker, *in_force)) members_changed();
   return true;
 }
 
@@ -233,7 +261,7 @@ template <class Policy, class Host>
 void shared_listener<Policy, Host>::limit_credit(worker_id worker, std::uint32_t limit)
 {
   const auto in_force = credit_.limit(worker, limit);
-  if (in_force && handoff_.grant(worker, *in_force)) pump();
+  if (in_force && handoff_.grant(worker, *in_force)) members_changed();
 }
 
 template <class Policy, class Host>
@@ -248,6 +276,7 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
   last_call_ = worker;
   // The kernel is asked anew at once.
   socket_.interrupt();
+  update_sockets();
   last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
   // `pump` ends the call when nothing waits; the caller learns it by the result alone.
   accept_more();
@@ -263,25 +292,18 @@ void shared_listener<Policy, Host>::retire(worker_id worker)
   end_last_call(worker);
   if (!handoff_.retire(worker)) return;
   check_members();
-  pump();
+  members_changed();
 }
 
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::gone(worker_id worker)
 {
   credit_.close(worker);
+  closed_.erase(worker);
   end_last_call(worker);
   handoff_.gone(worker);
   check_members();
-  pump();
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::end_last_call(worker_id worker)
-{
-  if (last_call_ != worker) return;
-  last_call_.reset();
-  last_call_end_.call_off();
+  members_changed();
 }
 
 template <class Policy, class Host>
@@ -328,20 +350,8 @@ void shared_listener<Policy, Host>::pump_soon()
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::dispatch()
 {
-  bool all_sent = true;
-  handoff_.dispatch(clock::now(), [&](worker_id worker, auto run) noexcept {
-    std::array<int, handoff<posix::unique_fd, Policy>::max_run> descriptors;
-    for (std::size_t i = 0; i != run.size(); ++i) descriptors[i] = run[i].connection.get();
-    wire::offer message;
-    message.listener = id_;
-    message.first = run.front().sequence;
-    message.count = static_cast<std::uint16_t>(run.size());
-    const bool sent = host_.send_offer(worker, message, std::span(descriptors).first(run.size()));
-    all_sent = all_sent && sent;
-    return sent;
-  });
   // `writable` follows when it was for lack of room; after any other error nothing would.
-  if (!all_sent && !send_again_.is_set())
+  if (!offer_queued(handoff_, host_, id_) && !send_again_.is_set())
     send_again_.set_after(send_pause_, [self = self()] { self->send_again(); });
 }
 
@@ -385,14 +395,6 @@ void shared_listener<Policy, Host>::wait_for_patience()
   // Only for connections that the policy lets wait though a member is ready.
   const auto deadline = handoff_.next_deadline();
   if (deadline) patience_.set(*deadline, [self = self()] { self->pump(); });
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::finish_last_call()
-{
-  const worker_id leaving = *last_call_;
-  retire(leaving);
-  host_.last_call_done(leaving);
 }
 
 } // namespace cohort::detail

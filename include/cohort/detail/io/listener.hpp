@@ -26,16 +26,24 @@ namespace cohort::detail::io {
 /// have to keep their owner alive.
 class listener {
 public:
+  /// Whose socket it is.
+  enum class owner {
+    self,
+    /// Other processes accept from it as well, and its path is not to be removed.
+    others_too,
+  };
+
   /// With an error, because Asio cannot watch it, it is not open.
   listener(const asio::any_io_executor& executor, posix::unique_fd socket,
-      const posix::socket_address& bound, std::error_code& error);
+      const posix::socket_address& bound, std::error_code& error, owner whose = owner::self);
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
   ~listener() { close(); }
 
   const asio::any_io_executor& get_executor() noexcept { return executor_; }
   const posix::socket_address& bound() const noexcept { return bound_; }
-  bool is_open() const noexcept { return socket_.is_open(); }
+  bool is_open() const noexcept { return socket_.is_open() || unwatched_; }
+  int native_handle() noexcept { return unwatched_ ? unwatched_.get() : socket_.native_handle(); }
 
   /// Accepts up to `limit` connections, each given to `take(unique_fd, const socket_address&
   /// peer)`.
@@ -69,14 +77,23 @@ private:
   // Long enough not to spin, short enough that nobody notices the pause.
   static constexpr std::chrono::milliseconds pause_{50};
 
+  // How many connections one of several processes accepts before it goes behind the others, for
+  // all of them to get the same number.
+  static constexpr unsigned accepts_in_turn_ = 16;
+
   template <class Handler>
   auto guarded(Handler handler);
+  void go_behind_others();
 
   asio::any_io_executor executor_;
   asio::posix::stream_descriptor socket_;
+  // The socket while it could not be watched anew, for lack of memory; it is tried again.
+  posix::unique_fd unwatched_;
   asio::steady_timer timer_;
   posix::socket_address bound_;
   posix::socket_file file_;
+  owner whose_;
+  unsigned accepted_in_turn_ = 0;
   unsigned expect_single_ = 0;
   // Which wait is in force: an earlier one may be on its way to its handler already.
   unsigned wait_number_ = 0;
@@ -87,12 +104,13 @@ private:
 // Implementation
 
 inline listener::listener(const asio::any_io_executor& executor, posix::unique_fd socket,
-    const posix::socket_address& bound, std::error_code& error)
+    const posix::socket_address& bound, std::error_code& error, owner whose)
     : executor_(executor),
       socket_(executor),
       timer_(executor),
       bound_(bound),
-      file_(posix::file_of(bound))
+      file_(whose == owner::self ? posix::file_of(bound) : posix::socket_file()),
+      whose_(whose)
 {
   socket_.assign(socket.get(), error);
   if (!error) socket.release();
@@ -109,12 +127,13 @@ std::error_code listener::accept(std::size_t limit, bool thorough, Take&& take)
     if (single && accepted == 1) return {EAGAIN, std::system_category()};
     std::error_code error;
     posix::socket_address peer;
-    posix::unique_fd connection = posix::accept_stream(socket_.native_handle(), &peer, error);
+    posix::unique_fd connection = posix::accept_stream(native_handle(), &peer, error);
     // The connection failed, not the listener: the next one may be fine.
     if (error && posix::connection_failed(error)) continue;
     empty_ = error && posix::would_block(error);
     if (empty_ && accepted == 1) expect_single_ = single_accepts_;
     if (error) return error;
+    ++accepted_in_turn_;
     take(std::move(connection), peer);
   }
   return std::error_code();
@@ -135,7 +154,23 @@ auto listener::guarded(Handler handler)
 template <class Handler>
 void listener::wait(Handler handler)
 {
+  if (whose_ == owner::others_too) go_behind_others();
+  if (unwatched_) return back_off(std::move(handler));
   socket_.async_wait(socket_.wait_read, guarded(std::move(handler)));
+}
+
+// Processes that wait on one socket are woken in the order in which they began to watch it, and the
+// first that is awake gets the connection. Watching it anew is going to the end of that order.
+inline void listener::go_behind_others()
+{
+  if (accepted_in_turn_ >= accepts_in_turn_) {
+    accepted_in_turn_ = 0;
+    unwatched_.reset(socket_.release());
+  }
+  if (!unwatched_) return;
+  std::error_code error;
+  socket_.assign(unwatched_.get(), error);
+  if (!error) unwatched_.release();
 }
 
 template <class Handler>
@@ -155,12 +190,13 @@ inline void listener::interrupt() noexcept
 
 inline void listener::close() noexcept
 {
-  if (!socket_.is_open()) return;
+  if (!is_open()) return;
   interrupt();
   // First the path: as long as the socket is open no other file can have got its number.
   posix::unlink_path(bound_, file_);
   std::error_code ignored;
   socket_.close(ignored);
+  unwatched_.reset();
 }
 
 } // namespace cohort::detail::io

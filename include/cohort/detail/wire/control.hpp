@@ -22,7 +22,7 @@ namespace cohort::detail::wire {
 /// A whole encoded control frame, without a heap.
 class control_frame {
 public:
-  /// `offer` declares its count of descriptors, every other message none.
+  /// A message that has `descriptors()` declares so many, every other one none.
   template <class Message>
   explicit control_frame(const Message& message) noexcept;
 
@@ -101,6 +101,14 @@ struct field_reader {
   }
 };
 
+// How many descriptors travel with it.
+template <class Message>
+std::size_t descriptors_of(const Message& message) noexcept
+{
+  if constexpr (requires { message.descriptors(); }) return message.descriptors();
+  else return 0;
+}
+
 template <class Message>
 inline control_frame::control_frame(const Message& message) noexcept
 {
@@ -110,8 +118,7 @@ inline control_frame::control_frame(const Message& message) noexcept
   frame_header header;
   header.length = static_cast<std::uint32_t>(size_ - header_size);
   header.type = static_cast<std::uint16_t>(Message::type);
-  if constexpr (std::same_as<Message, offer>)
-    header.descriptors = static_cast<std::uint8_t>(message.count);
+  header.descriptors = static_cast<std::uint8_t>(descriptors_of(message));
   encode_header(header, std::span<std::byte, header_size>(data_.data(), header_size));
 }
 
@@ -145,9 +152,7 @@ template <class Message, class Visitor>
 inline void visit_as(const frame_view& frame, Visitor& visitor, std::error_code& ec)
 {
   const auto message = decode<Message>(frame.payload, ec);
-  std::size_t descriptors = 0;
-  if constexpr (std::same_as<Message, offer>) descriptors = message.count;
-  if (!ec && frame.header.descriptors != descriptors) ec = error::protocol_violation;
+  if (!ec && frame.header.descriptors != descriptors_of(message)) ec = error::protocol_violation;
   if (!ec) visitor(message);
 }
 
@@ -165,6 +170,7 @@ inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::e
   case message_type::leaving: return visit_as<leaving>(frame, visitor, ec);
   case message_type::bye: return visit_as<bye>(frame, visitor, ec);
   case message_type::load: return visit_as<load>(frame, visitor, ec);
+  case message_type::accepted: return visit_as<accepted>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

@@ -24,7 +24,7 @@ inline constexpr std::uint16_t max_outstanding = 128;
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
   hello = 1,  ///< Both ways, first.
-  listen = 2, ///< From here to `load`: worker to primary.
+  listen = 2, ///< From here to `accepted`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -33,6 +33,7 @@ enum class message_type : std::uint16_t {
   leaving = 8,
   bye = 9,
   load = 10,
+  accepted = 11,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
@@ -40,6 +41,13 @@ enum class message_type : std::uint16_t {
 };
 
 enum class listen_kind : std::uint8_t { tcp = 0, unix_stream = 1 };
+
+/// Who takes the connections of a listener out of the kernel.
+enum class sharing : std::uint8_t {
+  offers = 0,     ///< The primary, and offers them.
+  one_socket = 1, ///< The workers, from one socket that they share.
+  own_socket = 2, ///< Each worker from one of its own; the kernel spreads them.
+};
 
 enum class refuse_reason : std::uint8_t { no_room = 1, draining = 2, unusable = 3 };
 
@@ -182,17 +190,21 @@ struct listen_reply {
   error_kind category = error_kind::none;
   std::int32_t value = 0;
   std::uint32_t listener = 0;
+  sharing how = sharing::offers;
   address_bytes address; ///< where it really listens
 
   static void fields(auto& self, auto&& field)
   {
     field(self.request), field(self.category), field(self.value), field(self.listener);
-    field(self.address);
+    field(self.how), field(self.address);
   }
   bool valid() const noexcept
   {
-    return category <= error_kind::cohort && (category == error_kind::none) == (value == 0);
+    return category <= error_kind::cohort && (category == error_kind::none) == (value == 0) &&
+           how <= sharing::own_socket && (category == error_kind::none || how == sharing::offers);
   }
+  /// The socket to accept from.
+  std::size_t descriptors() const noexcept { return how == sharing::offers ? 0 : 1; }
   friend bool operator==(const listen_reply&, const listen_reply&) = default;
 };
 
@@ -207,8 +219,20 @@ struct offer {
   {
     field(self.listener), field(self.first), field(self.count);
   }
+  std::size_t descriptors() const noexcept { return count; }
   bool valid() const noexcept { return count != 0 && count <= max_descriptors; }
   friend bool operator==(const offer&, const offer&) = default;
+};
+
+/// Connections that the worker has accepted itself.
+struct accepted {
+  static constexpr message_type type = message_type::accepted;
+  std::uint32_t listener = 0;
+  std::uint32_t count = 0;
+
+  static void fields(auto& self, auto&& field) { field(self.listener), field(self.count); }
+  bool valid() const noexcept { return count != 0; }
+  friend bool operator==(const accepted&, const accepted&) = default;
 };
 
 struct load {

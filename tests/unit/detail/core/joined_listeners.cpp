@@ -29,6 +29,7 @@ struct silent_port final : control_port {
   void send(const wire::credit&) override {}
   void send(const wire::refused&) override {}
   void send(const wire::released&) override {}
+  void send(const wire::accepted&) override {}
   void send(const wire::close&) override {}
 };
 

@@ -59,6 +59,10 @@ struct noted_port final : control_port {
   {
     sent.push_back("released " + std::to_string(message.count));
   }
+  void send(const wire::accepted& message) override
+  {
+    sent.push_back("accepted " + std::to_string(message.count));
+  }
   void send(const wire::close&) override { sent.push_back("close"); }
 
   lines take() { return std::exchange(sent, {}); }

@@ -127,6 +127,10 @@ private:
   {
     said.push_back("released " + std::to_string(message.count));
   }
+  void note(const wire::accepted& message)
+  {
+    said.push_back("accepted " + std::to_string(message.count));
+  }
   void note(const wire::load& message) { said.push_back("load " + std::to_string(message.value)); }
   void note(const wire::leaving&) { said.push_back("leaving"); }
   void note(const wire::bye&) { said.push_back("bye"); }

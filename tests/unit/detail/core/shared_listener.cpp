@@ -37,9 +37,11 @@ struct listener_test {
     auto socket = posix::listen_stream(where, posix::listen_settings(), error);
     REQUIRE_MESSAGE(!error, error.message());
     const auto bound = posix::local_address(socket.get(), error);
-    listener = std::make_shared<listener_type>(context.get_executor(), host, 1, std::move(socket),
-        bound, hold_when_empty, cohort::round_robin(), error);
+    listening_sockets sockets(context.get_executor(), std::move(socket), bound,
+        posix::listen_settings(), wire::sharing::offers, error);
     REQUIRE_FALSE(error);
+    listener = std::make_shared<listener_type>(
+        host, 1, std::move(sockets), hold_when_empty, cohort::round_robin());
   }
 
   ~listener_test() { CHECK_FALSE(host.wrong); }

@@ -33,9 +33,14 @@ void for_each_sample(Function function)
   function(wire::released{4, 0xffffffff});
   function(wire::leaving());
   function(wire::bye());
-  function(wire::listen_reply{9, wire::error_kind::none, 0, 3, address("0123456789abcdef")});
-  function(wire::listen_reply{9, wire::error_kind::system, 98, 0, {}});
-  function(wire::listen_reply{9, wire::error_kind::cohort, -1, 0, {}});
+  function(wire::load{0xfffffffd});
+  function(wire::accepted{4, 0xffffffff});
+  function(wire::listen_reply{
+      9, wire::error_kind::none, 0, 3, wire::sharing::offers, address("0123456789abcdef")});
+  function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::one_socket, {}});
+  function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::own_socket, {}});
+  function(wire::listen_reply{9, wire::error_kind::system, 98, 0, wire::sharing::offers, {}});
+  function(wire::listen_reply{9, wire::error_kind::cohort, -1, 0, wire::sharing::offers, {}});
   function(wire::offer{2, 1ull << 40, 64});
   function(wire::drain());
   function(wire::bye_ack());
@@ -111,7 +116,7 @@ TEST_CASE("the bytes of a message are those of the documentation")
     CHECK(frame.bytes()[i] == std::byte(expected[i]));
 }
 
-TEST_CASE("an offer declares its descriptors, other frames have none")
+TEST_CASE("offers and sockets declare their descriptors, other frames have none")
 {
   for_each_sample([](const auto& message) {
     using message_type = std::decay_t<decltype(message)>;
@@ -123,6 +128,8 @@ TEST_CASE("an offer declares its descriptors, other frames have none")
     CHECK(header.sequence == 0);
     if constexpr (std::is_same_v<message_type, wire::offer>)
       CHECK(header.descriptors == message.count);
+    else if constexpr (std::is_same_v<message_type, wire::listen_reply>)
+      CHECK(header.descriptors == (message.how == wire::sharing::offers ? 0 : 1));
     else CHECK(header.descriptors == 0);
   });
 }
@@ -135,7 +142,7 @@ TEST_CASE("the largest messages fit into a control frame")
   CHECK(wire::control_frame(request).payload().size() == 145);
   wire::listen_reply reply;
   reply.address = wire::address_bytes(longest);
-  CHECK(wire::control_frame(reply).payload().size() == 142);
+  CHECK(wire::control_frame(reply).payload().size() == 143);
 }
 
 TEST_CASE("an address that claims more bytes than an address has is refused")

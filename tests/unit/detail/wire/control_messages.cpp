@@ -57,6 +57,29 @@ TEST_CASE("counts and windows have bounds")
   CHECK(released.valid());
 }
 
+TEST_CASE("connections that were accepted are counted, and are not none")
+{
+  wire::accepted accepted;
+  CHECK_FALSE(accepted.valid());
+  accepted.count = 1;
+  CHECK(accepted.valid());
+}
+
+TEST_CASE("a socket comes with a listen that succeeded alone, and then it is one")
+{
+  wire::listen_reply reply;
+  CHECK(reply.descriptors() == 0);
+  for (unsigned value = 0; value != 256; ++value) {
+    reply.how = static_cast<wire::sharing>(value);
+    CHECK(reply.valid() == (value <= 2));
+  }
+  reply.how = wire::sharing::own_socket;
+  CHECK(reply.descriptors() == 1);
+  reply.category = wire::error_kind::system;
+  reply.value = 98;
+  CHECK_FALSE(reply.valid());
+}
+
 TEST_CASE("enumerations and flags have only the documented values")
 {
   wire::refused refused;

@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/detail/wire/control.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/error.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// The answer to a listen, and the socket that the worker accepts from itself, if it does so.
+struct listen_answer : wire::listen_reply {
+  /// For a worker that is to leave.
+  static listen_answer draining(std::uint32_t request)
+  {
+    listen_answer answer;
+    answer.request = request;
+    answer.category = wire::error_kind::cohort;
+    answer.value = static_cast<std::int32_t>(error::draining);
+    return answer;
+  }
+
+  posix::unique_fd socket;
+};
+
+/// Answers to listens, until the control channel has room for them.
+class listen_answers {
+public:
+  void add(listen_answer answer) { waiting_.push_back(std::move(answer)); }
+
+  /// Whether more of them wait than anybody needs: the worker asks and does not read.
+  bool too_many() const noexcept { return waiting_.size() > most_; }
+
+  /// Sends what there is room for now; the channel tells when there is more. What the kernel
+  /// refuses is an error for the worker, and given to `refused(listener)` first.
+  template <class Channel, class Refused>
+  void send(Channel& channel, Refused refused);
+
+private:
+  static constexpr std::size_t most_ = 256;
+
+  std::deque<listen_answer> waiting_;
+};
+
+// Implementation
+
+template <class Channel, class Refused>
+void listen_answers::send(Channel& channel, Refused refused)
+{
+  for (; !waiting_.empty(); waiting_.pop_front()) {
+    wire::listen_reply& reply = waiting_.front();
+    const std::array<int, 1> socket = {waiting_.front().socket.get()};
+    std::error_code error;
+    if (channel.try_send(wire::control_frame(reply).bytes(),
+            std::span(socket).first(reply.descriptors()), error))
+      continue;
+    if (!error) return;
+    refused(reply.listener);
+    wire::listen_reply failure;
+    failure.request = reply.request;
+    failure.category = wire::error_kind::system;
+    failure.value = error.value();
+    channel.send(wire::control_frame(failure).bytes());
+  }
+}
+
+} // namespace cohort::detail

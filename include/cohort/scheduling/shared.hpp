@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/scheduling/policy.hpp>
+
+namespace cohort {
+
+/// All workers accept from one socket, and the kernel gives each connection to one that waits: no
+/// hand-over, no choice. A busy worker takes none, so that it costs nothing to have many.
+///
+/// Of workers that are idle each gets about the same number. All of them are woken for a
+/// connection, so that it is for a few workers, not for hundreds.
+///
+/// Source: Node's `cluster.SCHED_NONE`, of which one worker got most; nginx's `accept_mutex off`.
+struct shared {
+  static constexpr cohort::distribution distribution() noexcept
+  {
+    return cohort::distribution::by_kernel;
+  }
+};
+
+static_assert(scheduling_policy<shared>);
+
+} // namespace cohort

@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/listening_sockets.hpp>
+
+#include <doctest/doctest.h>
+
+#include "support/noted_host.hpp"
+
+#include <vector>
+
+namespace listening_sockets_test {
+
+using namespace cohort::detail;
+using cohort::candidate;
+
+namespace {
+
+struct fixture {
+  explicit fixture(wire::sharing how)
+  {
+    posix::listen_settings settings;
+    settings.reuse_port = how == wire::sharing::own_socket;
+    const auto any = posix::socket_address::from_endpoint(
+        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+    auto first = posix::listen_stream(any, settings, error);
+    REQUIRE_FALSE(error);
+    const auto bound = posix::local_address(first.get(), error);
+    sockets.emplace(context.get_executor(), std::move(first), bound, settings, how, error);
+    REQUIRE_FALSE(error);
+  }
+
+  candidate member(cohort::worker_id id, std::uint32_t slot, std::uint32_t window = 1)
+  {
+    candidate made(id);
+    made.slot = slot;
+    made.window = window;
+    return made;
+  }
+  void update(const std::vector<candidate>& members, bool all = false)
+  {
+    sockets->update(members, all, error);
+    CHECK_FALSE(error);
+  }
+
+  // How many connections the primary finds.
+  std::size_t accept(std::size_t limit = 100)
+  {
+    std::size_t found = 0;
+    result = sockets->accept(
+        limit, true, [&](posix::unique_fd, const posix::socket_address&) { ++found; });
+    return found;
+  }
+
+  // How many there are at a worker's own socket.
+  static std::size_t waiting_at(const posix::unique_fd& socket)
+  {
+    std::size_t found = 0;
+    for (std::error_code error; posix::accept_stream(socket.get(), nullptr, error); ++found) {
+    }
+    return found;
+  }
+
+  std::error_code error;
+  std::error_code result;
+  asio::io_context context{1};
+  cohort_test::test_clients clients{context};
+  std::optional<listening_sockets> sockets;
+};
+
+} // namespace
+
+TEST_CASE("a socket of which the primary offers is shared with nobody")
+{
+  fixture test(wire::sharing::offers);
+  CHECK_FALSE(test.sockets->share(candidate(1), test.error));
+  CHECK_FALSE(test.error);
+  test.clients.connect(test.sockets->bound(), 3);
+  test.update({test.member(1, 0)});
+  CHECK(test.accept(2) == 2);
+  CHECK_FALSE(test.result);
+  CHECK(test.accept() == 1);
+  CHECK(posix::would_block(test.result));
+  CHECK(test.sockets->is_empty());
+}
+
+TEST_CASE("one socket is the same for all workers, and the primary's for a last call")
+{
+  fixture test(wire::sharing::one_socket);
+  const auto first = test.sockets->share(candidate(1), test.error);
+  const auto second = test.sockets->share(candidate(2), test.error);
+  test.clients.connect(test.sockets->bound(), 4);
+  test.update({test.member(1, 0), test.member(2, 1)});
+  CHECK(test.accept() == 0);
+  CHECK(test.sockets->is_waiting());
+  std::error_code error;
+  CHECK(posix::accept_stream(first.get(), nullptr, error));
+  CHECK(posix::accept_stream(second.get(), nullptr, error));
+  test.update({test.member(1, 0)}, true);
+  CHECK(test.accept() == 2);
+}
+
+TEST_CASE("of sockets of their own those are the primary's whose workers do not accept")
+{
+  fixture test(wire::sharing::own_socket);
+  const auto first = test.sockets->share(test.member(1, 0), test.error);
+  const auto second = test.sockets->share(test.member(2, 1), test.error);
+  REQUIRE(first);
+  REQUIRE(second);
+  // All to the first one.
+  auto only = test.member(2, 1);
+  only.weight = 0;
+  test.update({test.member(1, 0), only});
+  test.clients.connect(test.sockets->bound(), 20);
+  CHECK(test.accept() == 0);
+  CHECK(test.waiting_at(second) == 0);
+  // It accepts no more: what waits there is the primary's, and nothing more comes.
+  auto leaving = test.member(1, 0);
+  leaving.leaving = true;
+  test.update({leaving, test.member(2, 1)});
+  CHECK(test.accept() == 20);
+  test.clients.connect(test.sockets->bound(), 20);
+  CHECK(test.accept() == 0);
+  CHECK(test.waiting_at(second) == 20);
+  // Without credit as well.
+  test.update({leaving, test.member(2, 1, 0)});
+  test.clients.connect(test.sockets->bound(), 5);
+  CHECK(test.accept() == 5);
+}
+
+TEST_CASE("who joins gets the socket it had, or that of its slot, or a free one, or a new one")
+{
+  fixture test(wire::sharing::own_socket);
+  const auto inode = [](const posix::unique_fd& fd) {
+    struct stat status;
+    REQUIRE(::fstat(fd.get(), &status) == 0);
+    return status.st_ino;
+  };
+  const auto first = inode(test.sockets->share(test.member(1, 0), test.error));
+  const auto second = inode(test.sockets->share(test.member(2, 1), test.error));
+  const auto third = inode(test.sockets->share(test.member(3, 2), test.error));
+  CHECK(first != second);
+  CHECK(second != third);
+  CHECK(inode(test.sockets->share(test.member(2, 1), test.error)) == second);
+  // 1 and 2 are gone.
+  test.update({test.member(3, 2)});
+  CHECK(inode(test.sockets->share(test.member(4, 1), test.error)) == second);
+  CHECK(inode(test.sockets->share(test.member(5, 9), test.error)) == first);
+}
+
+TEST_CASE("waiting ends for a socket whose worker accepts again")
+{
+  fixture test(wire::sharing::own_socket);
+  const auto own = test.sockets->share(test.member(1, 0), test.error);
+  int woken = 0;
+  test.update({test.member(1, 0, 0)});
+  CHECK(test.accept() == 0);
+  test.sockets->wait([&] { ++woken; });
+  CHECK(test.sockets->is_waiting());
+  test.update({test.member(1, 0)});
+  test.clients.connect(test.sockets->bound(), 1);
+  test.context.poll();
+  CHECK(woken == 0);
+  test.update({test.member(1, 0, 0)});
+  test.sockets->wait([&] { ++woken; });
+  CHECK(cohort_test::run_bounded(test.context, [&] { return woken == 1; }));
+  CHECK(test.accept() == 1);
+}
+
+} // namespace listening_sockets_test
