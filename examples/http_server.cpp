@@ -74,7 +74,7 @@ class supervisor {
 public:
   explicit supervisor(const http::options& how) : how_(how) {}
 
-  asio::awaitable<void> run(cohort::cluster<>& cluster);
+  asio::awaitable<void> run(cohort::cluster<cohort::any_policy>& cluster);
 
   /// Why it gave up, if it did.
   const std::string& failure() const noexcept { return failure_; }
@@ -104,7 +104,7 @@ private:
   std::string failure_;
 };
 
-asio::awaitable<void> supervisor::run(cohort::cluster<>& cluster)
+asio::awaitable<void> supervisor::run(cohort::cluster<cohort::any_policy>& cluster)
 {
   auto events = cluster.subscribe<cohort::online_event, cohort::listening_event,
       cohort::error_event, cohort::exit_event>();
@@ -195,8 +195,10 @@ int main(int argc, char** argv)
   }
   supervisor primary(how);
   const int status = cohort::run(
-      argc, argv, [&](cohort::cluster<>& cluster) { return primary.run(cluster); },
-      [&](cohort::this_worker& self) { return serve(self, how); });
+      argc, argv,
+      [&](cohort::cluster<cohort::any_policy>& cluster) { return primary.run(cluster); },
+      [&](cohort::this_worker& self) { return serve(self, how); }, cohort::run_options(),
+      how.policy);
   if (primary.failure().empty()) return status;
   std::cerr << "http_server: " << primary.failure() << std::endl;
   return EXIT_FAILURE;

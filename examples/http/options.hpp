@@ -21,7 +21,9 @@ inline constexpr char usage[] = R"(usage: http_server [OPTION...]
   --host ADDRESS     numeric address to listen on (127.0.0.1)
   --port N           port to listen on, 0 for any that is free (8000)
   --workers N        how many worker processes (one for each processor)
-  --policy NAME      who gets a connection: round_robin (the default)
+  --policy NAME      who gets a connection: round_robin (the default), least_connections,
+                     power_of_two, weighted, random, sticky, slow_start; shared and reuse_port
+                     leave it to the kernel
   --timeout SECONDS  how long a client may be idle, or take for a request (30)
   --help             shows this
 )";
@@ -31,6 +33,7 @@ struct options {
   asio::ip::address host = asio::ip::address_v4::loopback();
   std::uint16_t port = 8000;
   unsigned workers = cohort::available_parallelism();
+  cohort::any_policy policy;
   std::chrono::seconds timeout{30};
   bool help = false;
 
@@ -60,6 +63,20 @@ inline unsigned parse_number(
   return value;
 }
 
+inline cohort::any_policy parse_policy(const std::string& name)
+{
+  if (name == "round_robin") return cohort::round_robin();
+  if (name == "least_connections") return cohort::least_connections();
+  if (name == "power_of_two") return cohort::power_of_two();
+  if (name == "weighted") return cohort::weighted();
+  if (name == "random") return cohort::random();
+  if (name == "sticky") return cohort::sticky();
+  if (name == "slow_start") return cohort::slow_start<cohort::least_connections>();
+  if (name == "shared") return cohort::shared();
+  if (name == "reuse_port") return cohort::reuse_port();
+  throw std::invalid_argument("--policy does not know '" + name + "', see --help");
+}
+
 inline void set_option(options& result, const std::string& name, const std::string& value)
 {
   if (name == "--host") {
@@ -72,8 +89,8 @@ inline void set_option(options& result, const std::string& name, const std::stri
     result.workers = parse_number(name, value, 1, 1024);
   } else if (name == "--timeout") {
     result.timeout = std::chrono::seconds(parse_number(name, value, 1, 3600));
-  } else if (value != "round_robin") {
-    throw std::invalid_argument("--policy knows round_robin, not '" + value + "'");
+  } else {
+    result.policy = parse_policy(value);
   }
 }
 

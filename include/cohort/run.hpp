@@ -62,6 +62,24 @@ private:
   duration drain_deadline_ = std::chrono::seconds(30);
 };
 
+namespace detail {
+
+template <class Function>
+struct first_argument;
+template <class Result, class Argument>
+struct first_argument<std::function<Result(Argument)>> {
+  using type = std::remove_reference_t<Argument>;
+};
+
+/// The object that a coroutine function takes by reference.
+template <class Function>
+using subject_of = typename first_argument<decltype(std::function(std::declval<Function>()))>::type;
+
+template <class Supervise>
+using policy_of = typename subject_of<Supervise>::policy_type;
+
+} // namespace detail
+
 /// Runs a whole program: `supervise(cluster)` in the primary, `serve(self)` in each worker.
 ///
 /// Makes the io_context, tells primary and worker apart, and owns the ending.
@@ -82,29 +100,18 @@ private:
 ///
 /// @param supervise coroutine of the type `asio::awaitable<void>(cohort::cluster<...>&)`.
 /// @param serve coroutine of the type `asio::awaitable<void>(cohort::this_worker&)`.
+/// @param policy of the cluster; each of its listeners gets a copy.
 /// @return the status for `main` to return: 0 after a normal end, 1 after a failure, 128 and the
 ///   number after a second signal. How the workers ended is not part of it.
-template <class Supervise, class Serve>
-int run(
-    int argc, char** argv, Supervise supervise, Serve serve, run_options options = run_options());
+template <class Supervise, class Serve, class Policy = detail::policy_of<Supervise>>
+int run(int argc, char** argv, Supervise supervise, Serve serve,
+    run_options options = run_options(), Policy policy = Policy());
 
 } // namespace cohort
 
 // Implementation
 
 namespace cohort::detail {
-
-template <class Function>
-struct first_argument;
-
-template <class Result, class Argument>
-struct first_argument<std::function<Result(Argument)>> {
-  using type = std::remove_reference_t<Argument>;
-};
-
-/// The object that a coroutine function takes by reference.
-template <class Function>
-using subject_of = typename first_argument<decltype(std::function(std::declval<Function>()))>::type;
 
 /// Whether this is how a coroutine is meant to end when everything ends.
 inline bool is_normal_end(const std::exception_ptr& failure, bool ending)
@@ -137,9 +144,10 @@ inline void report_failure(const char* where, const std::exception_ptr& failure)
 template <class Cluster>
 class primary_program {
 public:
-  explicit primary_program(const run_options& options)
+  template <class Policy>
+  primary_program(const run_options& options, Policy policy)
       : options_(options),
-        cluster_(context_, options.settings()),
+        cluster_(context_, options.settings(), std::move(policy)),
         signals_(context_, SIGTERM, SIGINT)
   {
   }
@@ -296,8 +304,8 @@ private:
 
 namespace cohort {
 
-template <class Supervise, class Serve>
-int run(int argc, char** argv, Supervise supervise, Serve serve, run_options options)
+template <class Supervise, class Serve, class Policy>
+int run(int argc, char** argv, Supervise supervise, Serve serve, run_options options, Policy policy)
 {
   using cluster_type = detail::subject_of<Supervise>;
   using worker_type = detail::subject_of<Serve>;
@@ -309,7 +317,7 @@ int run(int argc, char** argv, Supervise supervise, Serve serve, run_options opt
     cohort::settings how = options.settings();
     if (!how.args()) how.args(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
     options.settings(how);
-    detail::primary_program<cluster_type> program(options);
+    detail::primary_program<cluster_type> program(options, std::move(policy));
     return program.run(supervise);
   } catch (const std::exception& error) {
     std::cerr << std::string("cohort: ") + error.what() + '\n';

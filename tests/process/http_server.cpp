@@ -263,6 +263,17 @@ TEST_CASE("http_server replaces a worker that crashes, and refuses nobody meanwh
   server.expect_clean_end();
 }
 
+TEST_CASE("http_server serves with every policy that it names, and drains")
+{
+  for (const char* const policy : {"round_robin", "least_connections", "power_of_two", "weighted",
+           "random", "sticky", "slow_start", "shared", "reuse_port"}) {
+    CAPTURE(policy);
+    http_server server(2, {"--policy", policy});
+    for (int i = 0; i != 20; ++i) CHECK(status_of(server.ask(get("/"))) == "200");
+    server.expect_clean_end();
+  }
+}
+
 TEST_CASE("http_server says in one line why it cannot start")
 {
   const auto failure = [](std::vector<std::string> arguments) {
@@ -275,7 +286,7 @@ TEST_CASE("http_server says in one line why it cannot start")
   };
   CHECK(failure({"--port", "x"}).find("--port needs a number") != std::string::npos);
   CHECK(failure({"--port"}).find("--port needs a value") != std::string::npos);
-  CHECK(failure({"--policy", "mine"}).find("--policy knows") != std::string::npos);
+  CHECK(failure({"--policy", "mine"}).find("--policy does not know") != std::string::npos);
   CHECK(failure({"--fast"}).find("unknown option '--fast'") != std::string::npos);
   http_server first;
   const std::string port = std::to_string(first.port());
