@@ -50,6 +50,7 @@ class cluster {
   static_assert(scheduling_policy<Policy>,
       "the policy of a cohort::cluster must be a cohort::scheduling_policy");
   static_assert(detail::check_hooks<Policy>());
+  static_assert(peek_of<Policy> == 0, "a policy with peek is not supported yet");
 
 public:
   using executor_type = asio::any_io_executor;
