@@ -43,6 +43,34 @@ shares ask_one_by_one(const address& to, unsigned clients)
   return got;
 }
 
+// Asks until `done(worker)` says so of the one that answered, or not for ever.
+template <class Done>
+void ask_until(const address& to, Done done)
+{
+  for (int i = 0; i != 2000; ++i)
+    if (done(ask(to).worker)) return;
+  FAIL_CHECK("it never came to that");
+}
+
+// All of them have credit then.
+void ask_until_all(const address& to, std::size_t workers)
+{
+  shares seen;
+  ask_until(to, [&](cohort::worker_id worker) {
+    ++seen[worker];
+    return seen.size() == workers;
+  });
+}
+
+void ask_until_only(const address& to, cohort::worker_id wanted)
+{
+  int in_turn = 0;
+  ask_until(to, [&](cohort::worker_id worker) {
+    in_turn = worker == wanted ? in_turn + 1 : 0;
+    return in_turn == 10;
+  });
+}
+
 unsigned sum(const shares& got)
 {
   unsigned all = 0;
@@ -161,8 +189,7 @@ TEST_CASE("what waits for a worker which is killed goes to the others, if there 
     const address where = co_await primary.address_of(workers.front());
     cohort::worker stuck = workers[1];
     auto clients = [&] {
-      shares got;
-      while (got.size() != 3) ++got[ask(where).worker];
+      ask_until_all(where, 3);
       stuck.kill(SIGSTOP);
       for (client& each : waiting) CHECK(each.connect(where) == outcome::ok);
       for (client& each : waiting) CHECK(each.request("get") == outcome::ok);
@@ -191,9 +218,7 @@ TEST_CASE("with a socket each the kernel heeds the weights, and weight 0 at once
     const address where = co_await primary.address_of(workers.front());
     auto clients = [&] { got = ask_one_by_one(where, 3000); };
     // From when all three have credit on.
-    auto warm_up = [&] {
-      for (shares seen; seen.size() != 3;) ++seen[ask(where).worker];
-    };
+    auto warm_up = [&] { ask_until_all(where, 3); };
     co_await primary.in_thread(warm_up);
     co_await primary.in_thread(clients);
     workers.front().weight(0);
@@ -320,6 +345,54 @@ TEST_CASE("one client's connections go to one worker, and to whoever replaces it
     co_await primary.in_thread(clients);
     CHECK_MESSAGE(got[replacement.id()] >= 19, text_of(got));
     co_await primary.end();
+  });
+}
+
+TEST_CASE("workers that report a load get less, at whatever they listen then or later")
+{
+  fixture primary{cohort::settings(), cohort::least_load()};
+  primary.run([&]() -> awaitable<void> {
+    const std::vector<cohort::worker> workers =
+        co_await primary.start(2, primary.controlled(server()));
+    const address where = co_await primary.address_of(workers.front());
+    std::string told = co_await primary.command(workers.front(), "load 100");
+    CHECK(told == "ok");
+    shares got;
+    auto clients = [&] {
+      // From when it is known.
+      ask_until_only(where, 2);
+      got = ask_one_by_one(where, 50);
+    };
+    co_await primary.in_thread(clients);
+    CHECK_MESSAGE((got[2] == 50), text_of(got));
+    told = co_await primary.command(workers.back(), "load 200");
+    auto others = [&] { ask_until_only(where, 1); };
+    co_await primary.in_thread(others);
+    told = co_await primary.command(workers.front(), "listen 127.0.0.1:0");
+    CHECK(told.starts_with("ok"));
+    co_await primary.end();
+  });
+}
+
+TEST_CASE("each worker has the lowest place that is free")
+{
+  fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    primary.cluster().setup(cohort::settings().weight(3).generation(2));
+    std::vector<cohort::worker> workers = co_await primary.start(3);
+    for (std::uint32_t i = 0; i != 3; ++i) CHECK(workers[i].slot() == i);
+    CHECK(workers[0].weight() == 3);
+    workers[1].kill(SIGKILL);
+    co_await workers[1].exited();
+    const cohort::worker second = co_await primary.start();
+    CHECK(second.slot() == 1);
+    const cohort::worker fourth = co_await primary.start();
+    CHECK(fourth.slot() == 3);
+    workers[0].kill(SIGKILL);
+    co_await workers[0].exited();
+    const cohort::worker first = co_await primary.start();
+    CHECK(first.slot() == 0);
+    co_await primary.cluster().disconnect();
   });
 }
 

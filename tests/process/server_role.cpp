@@ -212,6 +212,11 @@ private:
       self_.disconnect([](std::error_code) {});
       co_return "ok";
     }
+    if (verb == "load") {
+      words >> number;
+      self_.report_load(static_cast<std::uint32_t>(number));
+      co_return "ok";
+    }
     if (verb == "draining") co_return self_.draining() ? "yes" : "no";
     if (verb == "served") co_return std::to_string(served_);
     if (verb == "descriptors") co_return std::to_string(cohort_test::count_descriptors());
