@@ -114,7 +114,7 @@ TEST_CASE("of equal keys of a document the last one counts")
 
 TEST_CASE("a document's strings and keys have any length and any bytes")
 {
-  for (const std::size_t size : {0, 1, 1000, 1024, 5000, 100'000}) {
+  for (const std::size_t size : {0u, 1u, 1000u, 1024u, 5000u, 100'000u}) {
     const std::string text = std::string(size, 'x') + "\xff\x80";
     const auto read = document("{\"" + text + "\":\"" + text + "\"}");
     CHECK(read.as_object().begin()->key() == text);
