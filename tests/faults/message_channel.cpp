@@ -313,3 +313,17 @@ TEST_CASE("a stream that breaks in one direction only: the other one goes on to 
   while (talk(nth)) ++nth;
   CHECK(nth > messages);
 }
+
+TEST_CASE("a request that could not be written any more does not wait for ever")
+{
+  message_pair pair;
+  faults faults;
+  faults.fail(call::sendmsg, 1, EPIPE);
+  completion<verdict> reply;
+  pair.left->request<verdict>(numbered<question>(1), reply.handler());
+  pair.right->serve<question>([](question asked) -> asio::awaitable<verdict> {
+    co_return numbered<verdict>(asked.number + 1);
+  });
+  CHECK(pair.until([&] { return reply.done(); }));
+  CHECK(reply.error == cohort::error::disconnected);
+}

@@ -278,7 +278,10 @@ void message_core<Out, In, Codec>::request(
   const std::error_code error =
       try_to_queue(std::forward<Message>(message), wire::message_kind::request, number, none);
   if (error) return asked->fail(error);
-  incoming_.requests().add(std::move(asked), deadline, this->shared_from_this());
+  const message_output& output = transport_.output();
+  if (output.failed()) return asked->fail(error::disconnected);
+  incoming_.requests().add(
+      std::move(asked), output.queued_until(), deadline, this->shared_from_this());
   transport_.read();
 }
 
@@ -321,8 +324,12 @@ template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::on_written()
 {
   const message_output& output = transport_.output();
-  if (!output.failed()) flush_points_.reached(output.written_until());
-  else flush_points_.fail(error::disconnected);
+  if (output.failed()) {
+    flush_points_.fail(error::disconnected);
+    incoming_.requests().fail_unsent(output.written_until(), error::disconnected);
+  } else {
+    flush_points_.reached(output.written_until());
+  }
   report_progress();
   if (output.failure() && output.failure() != condition::peer_gone)
     problem(output.failure(), "the message channel");

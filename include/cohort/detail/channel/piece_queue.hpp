@@ -50,7 +50,7 @@ public:
   std::uint64_t pushed() const noexcept { return popped_ + size_; }
   std::uint64_t popped() const noexcept { return popped_; }
 
-  /// Drops what waits, descriptors too.
+  /// Drops what waits, descriptors too; then it counts as never pushed.
   void clear() noexcept;
 
 private:
@@ -173,7 +173,7 @@ void piece_queue<Descriptor>::clear() noexcept
 {
   copied_.clear();
   pieces_ = fifo<piece>();
-  popped_ += std::exchange(size_, 0);
+  size_ = 0;
 }
 
 } // namespace cohort::detail

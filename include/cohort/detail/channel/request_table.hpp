@@ -81,20 +81,25 @@ public:
   std::uint64_t next_number() const noexcept { return last_ + 1; }
 
   /// Adds the request with that number. `Owner` lives as long as this table.
+  /// @param end where it ends in the stream of what is sent.
   template <class Owner>
-  void add(std::unique_ptr<pending_request> request, std::optional<clock::duration> deadline,
-      const std::shared_ptr<Owner>& owner);
+  void add(std::unique_ptr<pending_request> request, std::uint64_t end,
+      std::optional<clock::duration> deadline, const std::shared_ptr<Owner>& owner);
 
   /// Its answer has come, or nobody wants it. Nothing when it is too late, or nobody asked.
   std::unique_ptr<pending_request> take(std::uint64_t number);
 
   void fail_all(std::error_code error);
 
+  /// Nothing behind that place in the stream is ever sent.
+  void fail_unsent(std::uint64_t written_until, std::error_code error);
+
 private:
   using deadline_map = std::multimap<clock::time_point, std::uint64_t>;
 
   struct entry {
     std::unique_ptr<pending_request> request;
+    std::uint64_t end = 0;
     // `deadlines_.end()` when it has none.
     deadline_map::iterator deadline;
   };
@@ -132,13 +137,14 @@ inline void pending_request::abandon()
 }
 
 template <class Owner>
-void request_table::add(std::unique_ptr<pending_request> request,
+void request_table::add(std::unique_ptr<pending_request> request, std::uint64_t end,
     std::optional<clock::duration> deadline, const std::shared_ptr<Owner>& owner)
 {
   request->table_ = this;
   request->number_ = ++last_;
   entry& added = pending_[last_];
   added.request = std::move(request);
+  added.end = end;
   added.deadline = deadlines_.end();
   const auto now = clock::now();
   if (!deadline || *deadline > clock::time_point::max() - now) return;
@@ -163,6 +169,12 @@ inline void request_table::fail_all(std::error_code error)
   deadlines_.clear();
   timer_.cancel();
   for (auto& [number, each] : std::exchange(pending_, {})) each.request->fail(error);
+}
+
+inline void request_table::fail_unsent(std::uint64_t written_until, std::error_code error)
+{
+  while (!pending_.empty() && pending_.rbegin()->second.end > written_until)
+    take(pending_.rbegin()->first)->fail(error);
 }
 
 inline void request_table::expire()
