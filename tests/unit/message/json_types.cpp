@@ -76,6 +76,17 @@ struct unmovable {
   std::atomic<int> value = 0;
 };
 BOOST_DESCRIBE_STRUCT(unmovable, (), (value))
+struct undescribed_base : empty {
+  int value = 0;
+};
+BOOST_DESCRIBE_STRUCT(undescribed_base, (empty), (value))
+struct undescribed_far_base : undescribed_base {};
+BOOST_DESCRIBE_STRUCT(undescribed_far_base, (undescribed_base), ())
+template <class T>
+struct boxed {
+  T value{};
+  BOOST_DESCRIBE_CLASS(boxed, (), (value), (), ())
+};
 struct secret_base : private item {
   BOOST_DESCRIBE_CLASS(secret_base, (item), (), (), ())
 };
@@ -128,6 +139,20 @@ TEST_CASE("JSON carries numbers of up to 64 bits, strings, bytes, enumerations a
   CHECK(carried<std::chrono::duration<double>>);
   CHECK(carried<std::monostate>);
   CHECK(carried<empty>);
+}
+
+TEST_CASE("a struct with a base that is not described is none that JSON carries")
+{
+  CHECK(stops_at<undescribed_base, undescribed_base>);
+  CHECK(stops_at<undescribed_far_base, undescribed_far_base>);
+  CHECK(stops_at<std::vector<undescribed_far_base>, undescribed_far_base>);
+}
+
+TEST_CASE("alternatives that are described templates are told apart by their names")
+{
+  CHECK(carried<std::variant<int, boxed<std::vector<item>>>>);
+  CHECK(json_kind<boxed<int>>().substr(0, 5) == "boxed");
+  CHECK(json_kind<elsewhere::item>() == "item");
 }
 
 TEST_CASE("JSON carries what consists of what it carries")
