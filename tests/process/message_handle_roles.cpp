@@ -42,6 +42,19 @@ awaitable<void> keep_handles(self_type& self, std::uint64_t count)
   co_await self.flushed();
 }
 
+// Takes all messages up to the last one, and tells how many handles came along.
+awaitable<void> count_handles(self_type& self)
+{
+  result counted;
+  std::string what;
+  while (what != "last") {
+    auto next = co_await self.receive<task>();
+    what = next.message.what;
+    counted.number += next.handles.size();
+  }
+  self.send(counted);
+}
+
 // Sends so many messages with the handle twice.
 awaitable<void> send_copies(self_type& self, cohort::handle sent, std::uint64_t count)
 {
@@ -65,6 +78,8 @@ awaitable<void> obey(self_type& self)
     report.what = "traded";
     report.number = co_await trade_files<result, task>(self, number);
     self.send(report);
+  } else if (what == "count") {
+    co_await count_handles(self);
   } else if (what == "keep and be killed") {
     co_await keep_handles(self, number);
     std::raise(SIGKILL);

@@ -72,7 +72,7 @@ std::vector<cohort::handle> send_pipes(worker_type& worker, std::size_t count)
     std::vector<cohort::handle> sent;
     sent.push_back(pipe[1].duplicate());
     sent.push_back(std::move(pipe[1]));
-    CHECK(worker.send(make_task("pipe", i), std::move(sent)) == cohort::send_status::accepted);
+    CHECK(is_sent(worker.send(make_task("pipe", i), std::move(sent))));
     reading_ends.push_back(std::move(pipe[0]));
   }
   return reading_ends;
@@ -188,6 +188,46 @@ TEST_CASE("a worker is killed while handles for it find no room in its socket")
     co_await worker.exited();
     check_abandoned(reading_ends);
   });
+}
+
+TEST_CASE("handles with tiny messages to a worker that does not read are bounded, here too")
+{
+  constexpr std::size_t weight = cohort::channel_options::handle_weight;
+  cohort::channel_options bounds;
+  bounds.high_water(50 * weight).queue_limit(150 * weight);
+  with_cluster(
+      [](cluster_type& cluster) -> awaitable<void> {
+        worker_type worker = co_await cluster.co_fork(job_role("handles"));
+        co_await worker.online();
+        worker.kill(SIGSTOP);
+        const std::size_t before = count_descriptors();
+        const auto pipe = cohort_test::make_pipe();
+        worker.send(make_task("count"));
+        bool congested = false;
+        std::uint64_t sent = 0;
+        auto status = cohort::send_status::accepted;
+        for (std::uint64_t i = 0; i != 2'000; ++i) {
+          cohort::handle copy = pipe[0].duplicate();
+          status = worker.send(make_task("pipe", i), std::move(copy));
+          congested = congested || status == cohort::send_status::congested;
+          sent += is_sent(status) ? 1 : 0;
+          // What the socket takes is nowhere in this process.
+          if (i % 100 == 99) co_await asio::post(cluster.get_executor(), use_awaitable);
+          REQUIRE(count_descriptors() <= before + 2 + 151);
+        }
+        CHECK(congested);
+        CHECK(status == cohort::send_status::queue_full);
+        CHECK(worker.queued_bytes() > 149 * weight);
+        worker.kill(SIGCONT);
+        co_await worker.flushed();
+        CHECK(worker.queued_bytes() == 0);
+        CHECK(worker.send(make_task("last")) == cohort::send_status::accepted);
+        auto counted = co_await worker.receive<result>();
+        CHECK(counted.message.number == sent);
+        CHECK(count_descriptors() == before + 2);
+        co_await worker.disconnect();
+      },
+      cohort::settings().messages(bounds));
 }
 
 TEST_CASE("handles of a worker that has died are received, and closed with who received them")
