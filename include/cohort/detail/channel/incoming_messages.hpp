@@ -197,7 +197,7 @@ template <class Core>
 void incoming_messages<In, Codec>::answered(Core& core, const wire::message_view& reply)
 {
   // Nobody, when it is too late.
-  const auto asked = requests_.take(reply.sequence);
+  const auto asked = requests_.take_answered(reply.sequence);
   if (!asked) return;
   decode_error wrong;
   asked->replied(reply, wrong);

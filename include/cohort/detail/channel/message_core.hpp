@@ -224,6 +224,8 @@ void message_core<Out, In, Codec>::request(
   using pending = pending_request_for<Reply, Codec>;
   auto asked = std::make_unique<pending>(executor_, std::forward<Handler>(handler));
   if (transport_.input_ended()) return asked->fail(error::disconnected);
+  // Whoever served it would do so for nobody.
+  if (deadline && *deadline <= duration::zero()) return asked->fail(error::timed_out);
   const std::uint64_t number = incoming_.requests().next_number();
   handles none;
   const std::error_code error = outgoing_.try_to_send(

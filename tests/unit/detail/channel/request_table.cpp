@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -99,6 +100,13 @@ struct fixture {
     return run_until(context, [&] { return notes.size() >= count; });
   }
 };
+
+// Lets time pass in which no handler runs.
+void pass(duration time)
+{
+  const auto end = request_table::clock::now() + time;
+  while (request_table::clock::now() < end) std::this_thread::yield();
+}
 
 // A reply as it arrives.
 struct arrived {
@@ -196,6 +204,34 @@ TEST_CASE("an answer that comes after the deadline finds nobody")
   CHECK(f.until_notes(1));
   CHECK(f.table->take(1) == nullptr);
   CHECK(f.table->size() == 0);
+}
+
+TEST_CASE("an answer that comes after the deadline and before its timer is too late, once")
+{
+  fixture f;
+  f.add("late", 1ms);
+  f.add("in time", 1h);
+  f.add("none");
+  pass(2ms);
+  CHECK(f.notes.empty());
+  CHECK(f.table->take_answered(1) == nullptr);
+  CHECK(f.notes == strings{"late timed out"});
+  CHECK(f.table->take_answered(1) == nullptr);
+  CHECK(f.table->take_answered(2) != nullptr);
+  CHECK(f.table->take_answered(3) != nullptr);
+  CHECK_FALSE(f.table->waiting());
+  CHECK(f.until_notes(3));
+  run_ready(f.context);
+  CHECK(f.notes == strings{"late timed out", "in time dropped", "none dropped"});
+}
+
+TEST_CASE("who is cancelled after the deadline and before its timer was cancelled")
+{
+  fixture f;
+  noted_request& cancelled = f.add("cancelled", 1ms);
+  pass(2ms);
+  cancelled.cancel();
+  CHECK(f.notes == strings{"cancelled dropped"});
 }
 
 TEST_CASE("a deadline after the answer finds nobody, and when none waits nothing waits for it")
