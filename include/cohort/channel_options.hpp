@@ -12,6 +12,10 @@ namespace cohort {
 /// The bounds of a message channel, in bytes. Both sides may have their own.
 class channel_options {
 public:
+  /// What each handle counts as, in addition to the bytes of its message: a process has few places
+  /// for descriptors.
+  static constexpr std::size_t handle_weight = 4096;
+
   channel_options() = default;
 
   /// The largest message, as encoded, that is sent or taken; at most 8 bytes less than 4 GiB. A
@@ -26,7 +30,8 @@ public:
   channel_options max_message_size(std::uint32_t value) && { return max_message_size(value); }
 
   /// When more than this waits to be written, `send` says `congested`; when more than this has been
-  /// read and not received, nothing more is read. Each handle counts as 4 KiB. Default: 1 MiB.
+  /// read and not received, nothing more is read. Each handle counts as 4 KiB, in both directions.
+  /// Default: 1 MiB.
   channel_options& high_water(std::size_t value) &
   {
     high_water_ = value;
@@ -34,7 +39,7 @@ public:
   }
   channel_options high_water(std::size_t value) && { return high_water(value); }
 
-  /// The most that waits to be written. Default: 64 MiB.
+  /// The most that waits to be written; handles count likewise. Default: 64 MiB.
   channel_options& queue_limit(std::size_t value) &
   {
     queue_limit_ = value;

@@ -65,8 +65,9 @@ public:
     if (this->message_core()) this->message_core()->close();
   }
 
-  /// Called when a message had to be skipped or the peer broke the rules: on the executor, never
-  /// inside another function of this object, nor after its end.
+  /// Called when a message had to be skipped or the peer broke the rules, after which nothing more
+  /// comes from it: on the executor, never inside another function of this object, nor after its
+  /// end. Until a function is set each problem is one line on stderr; an empty one is told nothing.
   void on_problem(std::function<void(const channel_problem&)> function);
 
 private:
@@ -90,6 +91,9 @@ basic_message_channel<Out, In, Codec, Executor>::basic_message_channel(
           detail::posix::unique_fd(socket.release()), options)),
       executor_(socket.get_executor())
 {
+  this->message_core()->on_problem = [](const channel_problem& found) {
+    detail::print_problem("message channel", found);
+  };
   this->message_core()->start();
 }
 

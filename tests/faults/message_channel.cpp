@@ -254,3 +254,76 @@ TEST_CASE("a handle that cannot be looked at when it arrives is closed, and coun
   CHECK(got.value.handles.empty());
   CHECK(got.value.handles_lost);
 }
+
+TEST_CASE("a stream that breaks in one direction only: the other one goes on to its end")
+{
+  const auto pipe = make_pipe();
+  // The calls of one side; nothing of it is written after the broken one.
+  const auto talk = [&](unsigned nth) {
+    message_pair pair;
+    std::vector<cohort::channel_problem> problems;
+    for (auto* side : {&pair.left, &pair.right})
+      (*side)->on_problem([&](const cohort::channel_problem& p) { problems.push_back(p); });
+    faults faults;
+    faults.fail(call::sendmsg, nth, EPIPE);
+    for (std::uint32_t i = 0; i != messages; ++i)
+      pair.left->send(make_note(i, std::string(i == 2 ? large : 10, 'x')), pipe[0].duplicate());
+    completion<> flushed;
+    pair.left->flushed(flushed.handler());
+    // What arrives is the beginning, handles too, and then there is the end.
+    std::uint32_t arrived = 0;
+    for (; arrived != messages; ++arrived) {
+      const auto got = pair.next(*pair.right);
+      REQUIRE(got.done());
+      if (!got.good()) {
+        CHECK(got.error == cohort::error::disconnected);
+        break;
+      }
+      CHECK(std::get<note>(got.value.message).number == arrived);
+      CHECK(got.value.handles.size() == 1);
+    }
+    CHECK(pair.until([&] { return flushed.done(); }));
+    const bool broken = faults.count(call::sendmsg) >= nth;
+    CHECK(flushed.error == (broken ? cohort::error::disconnected : std::error_code()));
+    CHECK((arrived == messages) == !broken);
+    if (broken) {
+      CHECK(pair.left->queued_bytes() == 0);
+      cohort::handle kept = pipe[0].duplicate();
+      CHECK(pair.left->send(make_note(9), std::move(kept)) == cohort::send_status::not_connected);
+      CHECK(kept);
+    }
+    faults.reset();
+    // The peer may still have something to say, unless the stream broke off in a message.
+    cohort::handle said = pipe[1].duplicate();
+    if (is_sent(pair.right->send(make_note(77), std::move(said)))) {
+      const auto answer = pair.next(*pair.left);
+      CHECK(answer.good());
+      CHECK(answer.value.handles.size() == 1);
+    } else {
+      CHECK(arrived == 2);
+      CHECK(said);
+    }
+    pair.right->close();
+    CHECK(pair.next(*pair.left).error == cohort::error::disconnected);
+    // That the peer is gone is nobody's mistake.
+    CHECK(problems.empty());
+    return broken;
+  };
+  unsigned nth = 1;
+  while (talk(nth)) ++nth;
+  CHECK(nth > messages);
+}
+
+TEST_CASE("a request that could not be written any more does not wait for ever")
+{
+  message_pair pair;
+  faults faults;
+  faults.fail(call::sendmsg, 1, EPIPE);
+  completion<verdict> reply;
+  pair.left->request<verdict>(numbered<question>(1), reply.handler());
+  pair.right->serve<question>([](question asked) -> asio::awaitable<verdict> {
+    co_return numbered<verdict>(asked.number + 1);
+  });
+  CHECK(pair.until([&] { return reply.done(); }));
+  CHECK(reply.error == cohort::error::disconnected);
+}

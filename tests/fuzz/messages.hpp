@@ -106,7 +106,7 @@ public:
         log_.push_back({"answered: " + error.message(), i, encoded<Codec>(reply)});
       };
       incoming_.requests().add(
-          std::make_unique<pending>(io.get_executor(), done), {}, std::shared_ptr<receiver>());
+          std::make_unique<pending>(io.get_executor(), done), 0, {}, std::shared_ptr<receiver>());
     }
   }
   receiver(const receiver&) = delete;

@@ -6,14 +6,11 @@
 #include <cohort/message/json.hpp>
 #include <cohort/this_worker.hpp>
 
-#include <asio/co_spawn.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
-#include <asio/io_context.hpp>
 #include <asio/redirect_error.hpp>
 #include <doctest/doctest.h>
 
 #include "support/job_protocol.hpp"
-#include "support/time_factor.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -32,26 +29,7 @@ using asio::awaitable;
 using asio::redirect_error;
 using asio::use_awaitable;
 
-cohort::environment role(const char* name)
-{
-  return cohort::environment().set("COHORT_TEST_ROLE", name);
-}
-
-// Runs a test's coroutine against a cluster, within bounds.
-template <class Cluster = cluster_type, class Test>
-void with_cluster(Test test, cohort::settings how = cohort::settings())
-{
-  asio::io_context context(1);
-  Cluster cluster(context, how);
-  bool done = false;
-  asio::co_spawn(context, test(cluster), [&](std::exception_ptr failure) {
-    if (failure) std::rethrow_exception(failure);
-    done = true;
-  });
-  context.run_for(60s * cohort_test::time_factor());
-  CHECK(done);
-  CHECK(cluster.workers().empty());
-}
+cohort::environment role(const char* name) { return job_role(name); }
 
 } // namespace
 

@@ -114,7 +114,7 @@ struct invented_messages {
   {
     using pending = cohort::detail::pending_request_for<verdict, Codec>;
     incoming().requests().add(
-        std::make_unique<pending>(core->executor, got.handler()), deadline, core);
+        std::make_unique<pending>(core->executor, got.handler()), 0, deadline, core);
   }
   std::shared_ptr<hub_type> add_hub()
   {

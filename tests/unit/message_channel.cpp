@@ -8,6 +8,7 @@
 #include "support/message_pair.hpp"
 
 #include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/message/json.hpp>
 
 #include <asio/awaitable.hpp>
 #include <asio/buffer.hpp>
@@ -556,12 +557,13 @@ namespace {
 
 // Sends a burst, and when all of it was received by the other side the next one. Receives as a
 // program's loop does: what came together is taken without a wait.
+template <class Channel>
 struct ping_pong {
-  message_pair& pair;
+  basic_message_pair<Channel>& pair;
   std::uint32_t size;
   int bursts;
+  note message;
   std::uint32_t missing = 0;
-  note message = make_note(1, "short");
 
   void burst()
   {
@@ -572,7 +574,7 @@ struct ping_pong {
 
   struct receiver {
     ping_pong* self;
-    void operator()(std::error_code, test_envelope envelope) const
+    void operator()(std::error_code, typename Channel::envelope_type envelope) const
     {
       do --self->missing;
       while (self->pair.right->try_receive(envelope));
@@ -582,26 +584,68 @@ struct ping_pong {
   };
 };
 
+// What twenty bursts and the end of one more allocate, after twenty others.
+template <class Channel>
+allocations allocations_of_bursts(std::uint32_t size, const note& message)
+{
+  basic_message_pair<Channel> pair;
+  ping_pong<Channel> play{pair, size, 40, message};
+  // All in one run: what Asio keeps for reuse it keeps for the thread that runs the context.
+  asio::post(pair.context, [&] {
+    pair.right->receive(typename ping_pong<Channel>::receiver{&play});
+    play.burst();
+  });
+  while (play.bursts != 20) pair.context.run_one();
+  pair.context.restart();
+  asio::post(pair.context, [] {});
+  const allocations used = allocations_of([&] { pair.context.run(); });
+  CHECK(play.bursts == -1);
+  return used;
+}
+
+// What the codec itself allocates for one message, encoded into memory that is there.
+template <class Codec>
+allocations allocations_of_codec(const note& message)
+{
+  cohort::byte_sink sink;
+  allocations used;
+  for (int i = 0; i != 2; ++i) {
+    sink.clear();
+    used = allocations_of([&] {
+      Codec::encode(message, sink);
+      cohort::decode_error error;
+      const auto decoded = Codec::template decode<note>(sink.copied(), error);
+      REQUIRE(decoded);
+      REQUIRE(decoded->text == message.text);
+    });
+  }
+  return used;
+}
+
+// What one run of a context needs to begin with.
+constexpr std::size_t few = 20;
+
 } // namespace
 
 TEST_CASE("sending and receiving small messages allocates nothing in steady state")
 {
+  for (const std::uint32_t size : {500u, 1u})
+    CHECK(allocations_of_bursts<test_channel>(size, make_note(1, "short")).count < few);
+}
+
+TEST_CASE("JSON messages allocate in steady state what their codec does, and nothing else")
+{
+  using list = cohort::messages<note, verdict>;
+  using json_channel = cohort::message_channel<list, list, cohort::json_codec>;
+  const note small = make_note(4'000'000'000, "short"), large = make_note(1, std::string(100, 'x'));
+  CHECK(allocations_of_codec<cohort::json_codec>(small).count == 0);
+  // The text where it arrives.
+  CHECK(allocations_of_codec<cohort::json_codec>(large).count == 1);
   for (const std::uint32_t size : {500u, 1u}) {
-    message_pair pair;
-    ping_pong play{pair, size, 40};
-    // All in one run: what Asio keeps for reuse it keeps for the thread that runs the context.
-    allocations used;
-    asio::post(pair.context, [&] {
-      pair.right->receive(ping_pong::receiver{&play});
-      play.burst();
-    });
-    while (play.bursts != 20) pair.context.run_one();
-    pair.context.restart();
-    asio::post(pair.context, [] {});
-    used = allocations_of([&] { pair.context.run(); });
-    CHECK(play.bursts == -1);
-    // What that one run needs to begin with.
-    CHECK(used.count < 20);
+    CHECK(allocations_of_bursts<json_channel>(size, small).count < few);
+    const std::size_t count = allocations_of_bursts<json_channel>(size, large).count;
+    CHECK(count >= 20 * size);
+    CHECK(count < 21 * size + few);
   }
 }
 

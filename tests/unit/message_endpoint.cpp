@@ -23,6 +23,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -367,6 +368,56 @@ TEST_CASE("a reply after the deadline is ignored")
   CHECK(good.value.number == 2);
   CHECK(late.times == 1);
   CHECK(half.problems.empty());
+}
+
+TEST_CASE("a reply after the deadline is ignored when no timer has told of that yet")
+{
+  half_pair half;
+  completion<verdict> late;
+  half.channel->request<verdict>(question(), 1ms, late.handler());
+  asio::write(half.peer,
+      asio::buffer(frame_of(numbered<verdict>(1), cohort::detail::wire::message_kind::reply, 1)));
+  // The reply and the deadline come in one turn of the event loop, and the reply before.
+  const auto end = std::chrono::steady_clock::now() + 2ms;
+  while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  REQUIRE(run_until(half.context, [&] { return late.done(); }));
+  run_ready(half.context);
+  CHECK(late.times == 1);
+  CHECK(late.error == cohort::error::timed_out);
+  CHECK(late.value.number == 0);
+  CHECK(half.problems.empty());
+}
+
+TEST_CASE("a request whose deadline is not in the future is not sent")
+{
+  message_pair pair;
+  std::uint32_t served = 0;
+  pair.right->serve<question>([&](question asked) -> asio::awaitable<verdict> {
+    ++served;
+    co_return numbered<verdict>(asked.number);
+  });
+  using limit = std::chrono::steady_clock::duration;
+  for (const limit deadline : {limit(0ms), limit(-1ns), limit(-1h), limit::min()}) {
+    completion<verdict> late;
+    pair.left->request<verdict>(numbered<question>(1), deadline, late.handler());
+    CHECK(pair.left->queued_bytes() == 0);
+    CHECK_FALSE(late.done());
+    run_ready(pair.context);
+    CHECK(late.times == 1);
+    CHECK(late.error == cohort::error::timed_out);
+  }
+  CHECK(served == 0);
+  completion<verdict> good;
+  pair.left->request<verdict>(numbered<question>(7), 60s, good.handler());
+  REQUIRE(pair.until([&] { return good.done(); }));
+  CHECK(good.value.number == 7);
+  CHECK(served == 1);
+  // Other reasons come first.
+  pair.left->close();
+  completion<verdict> after;
+  pair.left->request<verdict>(question(), 0ms, after.handler());
+  REQUIRE(pair.until([&] { return after.done(); }));
+  CHECK(after.error == cohort::error::disconnected);
 }
 
 TEST_CASE("a request can be cancelled, and many others go on")

@@ -25,7 +25,7 @@ namespace cohort {
 ///
 /// | C++ | JSON |
 /// |---|---|
-/// | struct that Boost.Describe knows | object, members of its bases first |
+/// | struct that Boost.Describe knows, and its bases | object, members of the bases first |
 /// | `bool` | boolean |
 /// | integers up to 64 bits, `char` too | number, exactly |
 /// | `float`, `double` | number, exactly; infinities are `1e99999` and `-1e99999`, NaN is `null` |

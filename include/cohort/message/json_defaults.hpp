@@ -20,8 +20,9 @@ struct all_json_members {};
 /// Which members of a described struct may be absent from a JSON text although reflection cannot
 /// see that they have a default: they keep the value that a new `T` has.
 ///
-/// Not needed for a `std::optional`, nor for a member that is not zero, `false` or empty in a new
-/// `T`, such as `int retries = 3`: these may always be absent.
+/// Not needed for a `std::optional`, nor for a number, `bool`, enumeration, duration, time point or
+/// container that is not zero, `false` or empty before the text is read, such as `int retries = 3`:
+/// these may always be absent.
 ///
 ///     template <>
 ///     inline constexpr auto cohort::json_defaults<options> =

@@ -87,6 +87,16 @@ constexpr std::string_view json_integer_kind()
   }
 }
 
+// The name of a type without namespaces. Not by `find`: g++ with -fsanitize=undefined compares no
+// pointers while compiling.
+constexpr std::string_view without_scope(std::string_view name)
+{
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i != name.size() && name[i] != '<'; ++i)
+    if (name[i] == ':') begin = i + 1;
+  return name.substr(begin);
+}
+
 template <class T>
 constexpr std::string_view json_kind()
 {
@@ -104,11 +114,9 @@ constexpr std::string_view json_kind()
   else if constexpr (kind == layout::variant) return "variant";
   else if constexpr (json_object_map<T>) return "object";
   else if constexpr (kind == layout::described || kind == layout::enumeration ||
-                     kind == layout::nothing) {
-    constexpr std::string_view name = message_name<T>;
-    constexpr auto scope = name.substr(0, name.find('<')).rfind(':');
-    return scope == name.npos ? name : name.substr(scope + 1);
-  } else return "array";
+                     kind == layout::nothing)
+    return without_scope(message_name<T>);
+  else return "array";
 }
 
 template <class... Alternative>
@@ -138,6 +146,17 @@ constexpr bool has_plain_members(mp::mp_list<Member...>)
   return (json_reachable<T, Member> && ...);
 }
 
+/// Whether all bases are described, and theirs: those of one that is not cannot be listed.
+template <class... Base>
+constexpr bool are_described(mp::mp_list<Base...>)
+{
+  return ([]<class T>(std::type_identity<T>) {
+    if constexpr (described_class<T>) return are_described(bases_of<T>());
+    else return false;
+  }(std::type_identity<typename Base::type>()) &&
+          ...);
+}
+
 /// Whether nothing is wrong with T itself, whatever it consists of.
 template <class T>
 constexpr bool is_json_type()
@@ -150,8 +169,10 @@ constexpr bool is_json_type()
     return json_named_enum<T> || json_numbered_enum<T>;
   else if constexpr (!std::is_default_constructible_v<T>) return false;
   else if constexpr (std::is_class_v<T> && !std::movable<T>) return false;
-  else if constexpr (kind == layout::described) return has_plain_members<T>(flat_members<T>());
-  else if constexpr (kind == layout::variant)
+  else if constexpr (kind == layout::described) {
+    if constexpr (are_described(bases_of<T>())) return has_plain_members<T>(flat_members<T>());
+    else return false;
+  } else if constexpr (kind == layout::variant)
     return has_unique_kinds(mp::mp_rename<T, mp::mp_list>());
   else if constexpr (kind == layout::optional) {
     // Both would be null.

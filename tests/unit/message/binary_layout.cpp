@@ -159,8 +159,11 @@ TEST_CASE("an enumeration whose range nobody told is refused")
 TEST_CASE("a variant has up to 256 alternatives, as its index is a byte")
 {
   CHECK(supported<variant_of<256>>);
+#ifndef __clang__
+  // Clang takes no variant of that many.
   CHECK_FALSE(supported<variant_of<257>>);
   CHECK(binary_refusal_of<variant_of<257>>() == binary_refusal::unknown);
+#endif
 }
 
 TEST_CASE("a type is refused for anything inside it, and the first of that is told")

@@ -176,7 +176,7 @@ TEST_CASE("one value is written behind the other, and behind what there was")
 
 TEST_CASE("room that was not used is given back, however much was written")
 {
-  for (const std::size_t size : {1, 62, 63, 64, 127, 128, 129, 200, 4000, 4096, 5000, 20000}) {
+  for (const std::size_t size : {1u, 62u, 63u, 64u, 127u, 128u, 129u, 200u, 4096u, 5000u, 20000u}) {
     std::vector<std::byte> expected;
     byte_sink sink;
     {

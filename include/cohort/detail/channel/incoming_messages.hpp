@@ -72,9 +72,6 @@ public:
   void end(std::shared_ptr<message_source<received_type>> self);
 
 private:
-  // A descriptor counts as so many bytes: a process has few places for them.
-  static constexpr std::size_t descriptor_weight_ = 4096;
-
   struct failure {
     std::error_code code;
     std::string what;
@@ -172,8 +169,8 @@ template <class Message>
 bool incoming_messages<In, Codec>::deliver(
     Message&& message, const wire::message_view& view, io::received_descriptors& descriptors)
 {
-  const std::size_t size =
-      wire::message_head_size + view.body.size() + descriptors.fds.size() * descriptor_weight_;
+  const std::size_t size = wire::message_head_size + view.body.size() +
+                           descriptors.fds.size() * channel_options::handle_weight;
   if (view.kind == wire::message_kind::request)
     return served_.received(std::move(message), view.sequence, size);
   received_type complete{
@@ -200,7 +197,7 @@ template <class Core>
 void incoming_messages<In, Codec>::answered(Core& core, const wire::message_view& reply)
 {
   // Nobody, when it is too late.
-  const auto asked = requests_.take(reply.sequence);
+  const auto asked = requests_.take_answered(reply.sequence);
   if (!asked) return;
   decode_error wrong;
   asked->replied(reply, wrong);

@@ -4,11 +4,10 @@
 
 #include <cohort/channel_options.hpp>
 #include <cohort/detail/async/complete_later.hpp>
-#include <cohort/detail/channel/flush_points.hpp>
 #include <cohort/detail/channel/incoming_messages.hpp>
-#include <cohort/detail/channel/message_encoder.hpp>
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/channel/message_transport.hpp>
+#include <cohort/detail/channel/outgoing_messages.hpp>
 #include <cohort/envelope.hpp>
 #include <cohort/error.hpp>
 #include <cohort/handle.hpp>
@@ -24,7 +23,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,8 +58,8 @@ public:
   void start(std::shared_ptr<hub_type> hub);
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
-  bool can_send() const noexcept { return transport_.is_open() && transport_.output().accepts(); }
-  std::size_t queued_bytes() const noexcept { return transport_.output().queued_bytes(); }
+  bool can_send() const noexcept { return outgoing_.can_send(); }
+  std::size_t queued_bytes() const noexcept { return outgoing_.queued_bytes(); }
 
   /// Queues a message. `attached` is empty afterwards when it was queued, else as it was.
   template <class Message>
@@ -73,7 +71,10 @@ public:
 
   /// `void(std::error_code)`: all that is queued now has reached the kernel.
   template <class Handler>
-  void flushed(Handler&& handler);
+  void flushed(Handler&& handler)
+  {
+    outgoing_.flushed(std::forward<Handler>(handler));
+  }
 
   /// `void(std::error_code, received)`.
   template <class Handler>
@@ -130,19 +131,12 @@ public:
   void on_written();
 
 private:
-  template <class Message>
-  send_status encode_and_queue(
-      Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached);
-  template <class Message>
-  std::error_code try_to_queue(
-      Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached);
   void report_progress();
   std::error_code end_reason() const noexcept;
 
   asio::any_io_executor executor_;
   message_transport<message_core> transport_;
-  message_encoder<Codec> encoder_;
-  flush_points flush_points_;
+  outgoing_messages<message_transport<message_core>, Codec> outgoing_;
   incoming_messages<In, Codec> incoming_;
 };
 
@@ -153,8 +147,7 @@ message_core<Out, In, Codec>::message_core(const asio::any_io_executor& executor
     posix::unique_fd socket, const channel_options& options, worker_id sender)
     : executor_(executor),
       transport_(executor, std::move(socket), options.max_message_size()),
-      encoder_(options),
-      flush_points_(executor),
+      outgoing_(executor, options, transport_),
       incoming_(executor, options, sender)
 {
 }
@@ -178,37 +171,7 @@ template <class Out, class In, class Codec>
 template <class Message>
 send_status message_core<Out, In, Codec>::send(Message&& message, handles& attached)
 {
-  return encode_and_queue(std::forward<Message>(message), wire::message_kind::message, 0, attached);
-}
-
-template <class Out, class In, class Codec>
-template <class Message>
-send_status message_core<Out, In, Codec>::encode_and_queue(
-    Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached)
-{
-  if (!can_send()) return send_status::not_connected;
-  const send_status status =
-      encoder_.encode(std::forward<Message>(message), kind, number, attached, queued_bytes());
-  if (is_sent(status))
-    transport_.send(encoder_.frame(), message_encoder<Codec>::take_descriptors(attached));
-  return status;
-}
-
-// For initiating functions: there nobody catches what is thrown.
-template <class Out, class In, class Codec>
-template <class Message>
-std::error_code message_core<Out, In, Codec>::try_to_queue(
-    Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached)
-{
-  try {
-    return to_error(encode_and_queue(std::forward<Message>(message), kind, number, attached));
-  } catch (const std::system_error& thrown) {
-    return thrown.code();
-  } catch (const std::bad_alloc&) {
-    return std::make_error_code(std::errc::not_enough_memory);
-  } catch (...) {
-    return error::invalid_message;
-  }
+  return outgoing_.send(std::forward<Message>(message), wire::message_kind::message, 0, attached);
 }
 
 template <class Out, class In, class Codec>
@@ -216,22 +179,10 @@ template <class Message, class Handler>
 void message_core<Out, In, Codec>::send_and_wait(
     Message&& message, handles attached, Handler&& handler)
 {
-  const std::error_code error =
-      try_to_queue(std::forward<Message>(message), wire::message_kind::message, 0, attached);
+  const std::error_code error = outgoing_.try_to_send(
+      std::forward<Message>(message), wire::message_kind::message, 0, attached);
   if (!error) return flushed(std::forward<Handler>(handler));
   complete_later(executor_, std::forward<Handler>(handler), error);
-}
-
-template <class Out, class In, class Codec>
-template <class Handler>
-void message_core<Out, In, Codec>::flushed(Handler&& handler)
-{
-  const message_output& output = transport_.output();
-  if (output.failed())
-    return complete_later(
-        executor_, std::forward<Handler>(handler), make_error_code(error::disconnected));
-  flush_points_.add(output.queued_until(), std::forward<Handler>(handler));
-  flush_points_.reached(output.written_until());
 }
 
 template <class Out, class In, class Codec>
@@ -273,12 +224,17 @@ void message_core<Out, In, Codec>::request(
   using pending = pending_request_for<Reply, Codec>;
   auto asked = std::make_unique<pending>(executor_, std::forward<Handler>(handler));
   if (transport_.input_ended()) return asked->fail(error::disconnected);
+  // Whoever served it would do so for nobody.
+  if (deadline && *deadline <= duration::zero()) return asked->fail(error::timed_out);
   const std::uint64_t number = incoming_.requests().next_number();
   handles none;
-  const std::error_code error =
-      try_to_queue(std::forward<Message>(message), wire::message_kind::request, number, none);
+  const std::error_code error = outgoing_.try_to_send(
+      std::forward<Message>(message), wire::message_kind::request, number, none);
   if (error) return asked->fail(error);
-  incoming_.requests().add(std::move(asked), deadline, this->shared_from_this());
+  const message_output& output = transport_.output();
+  if (output.failed()) return asked->fail(error::disconnected);
+  incoming_.requests().add(
+      std::move(asked), output.queued_until(), deadline, this->shared_from_this());
   transport_.read();
 }
 
@@ -296,7 +252,7 @@ void message_core<Out, In, Codec>::reply(std::uint64_t number, Reply value)
 {
   handles none;
   const send_status status =
-      encode_and_queue(std::move(value), wire::message_kind::reply, number, none);
+      outgoing_.send(std::move(value), wire::message_kind::reply, number, none);
   if (!is_sent(status) && status != send_status::not_connected)
     fail_request(number, to_error(status), message_name<Reply>);
 }
@@ -306,9 +262,7 @@ void message_core<Out, In, Codec>::fail_request(
     std::uint64_t number, std::error_code why, std::string_view what)
 {
   problem(why, std::string(what));
-  if (!can_send()) return;
-  if (encoder_.encode_failure(number, queued_bytes())) transport_.send(encoder_.frame(), {});
-  else transport_.end(error::queue_full);
+  if (can_send() && !outgoing_.send_failure(number)) transport_.end(error::queue_full);
 }
 
 template <class Out, class In, class Codec>
@@ -321,8 +275,9 @@ template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::on_written()
 {
   const message_output& output = transport_.output();
-  if (!output.failed()) flush_points_.reached(output.written_until());
-  else flush_points_.fail(error::disconnected);
+  outgoing_.written();
+  if (output.failed())
+    incoming_.requests().fail_unsent(output.written_until(), error::disconnected);
   report_progress();
   if (output.failure() && output.failure() != condition::peer_gone)
     problem(output.failure(), "the message channel");
@@ -337,7 +292,7 @@ void message_core<Out, In, Codec>::on_input_end(std::error_code reason)
   else if (reason != asio::error::eof && reason != error::truncated)
     problem(reason, "the message channel");
   incoming_.end(this->shared_from_this());
-  if (transport_.output().failed()) flush_points_.fail(error::disconnected);
+  if (transport_.output().failed()) outgoing_.fail();
   report_progress();
 }
 
@@ -354,7 +309,7 @@ void message_core<Out, In, Codec>::close()
   if (!transport_.is_open()) return;
   const bool was_reading = !transport_.input_ended();
   transport_.close();
-  flush_points_.fail(error::disconnected);
+  outgoing_.fail();
   if (was_reading) incoming_.end(this->shared_from_this());
 }
 

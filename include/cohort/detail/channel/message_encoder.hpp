@@ -27,8 +27,8 @@ public:
 
   explicit message_encoder(const channel_options& options) : options_(options) {}
 
-  /// Encodes a message into `frame()`. `queued` is how many bytes wait already. What the codec
-  /// throws comes out of here.
+  /// Encodes a message into `frame()`. `queued` is how many bytes wait already, handles with their
+  /// weight. What the codec throws comes out of here.
   template <class Message>
   send_status encode(Message&& message, wire::message_kind kind, std::uint64_t number,
       const handles& attached, std::size_t queued);
@@ -69,9 +69,10 @@ send_status message_encoder<Codec>::encode(Message&& message, wire::message_kind
   frame_.extend(wire::message_head_size);
   Codec::encode(std::forward<Message>(message), frame_);
   const std::size_t body = frame_.size() - wire::message_head_size;
-  const std::size_t waiting = queued + frame_.size();
+  const std::size_t size = frame_.size() + attached.size() * channel_options::handle_weight;
+  const std::size_t waiting = queued + size;
   if (body > options_.max_message_size() || waiting > options_.queue_limit()) {
-    const bool never = body > options_.max_message_size() || frame_.size() > options_.queue_limit();
+    const bool never = body > options_.max_message_size() || size > options_.queue_limit();
     frame_ = byte_sink(); // what it holds may be large
     return never ? send_status::message_too_large : send_status::queue_full;
   }

@@ -40,6 +40,7 @@ public:
   bool finished() const noexcept { return shut_down_; }
 
   std::size_t queued_bytes() const noexcept { return queue_.size(); }
+  std::size_t queued_descriptors() const noexcept { return queue_.riders(); }
   /// Positions in the stream: behind what is queued, and behind what is written.
   std::uint64_t queued_until() const noexcept { return queue_.pushed(); }
   std::uint64_t written_until() const noexcept { return queue_.popped(); }

@@ -167,11 +167,11 @@ template <class Owner>
 void message_transport<Owner>::read_later()
 {
   if (in_read_ || reading_ != pending::nothing || input_ended_) return;
-  reading_ = pending::handler;
   later([this](Owner& owner) {
     reading_ = pending::nothing;
     read(owner);
   });
+  reading_ = pending::handler;
 }
 
 template <class Owner>
@@ -272,12 +272,12 @@ void message_transport<Owner>::end(const std::error_code& reason)
   if (const owner_ptr owner = owner_.lock()) end_input(*owner, reason);
 }
 
+// Here and below: what throws for lack of memory has not begun to wait.
 template <class Owner>
 void message_transport<Owner>::wait_readable()
 {
   owner_ptr owner = owner_.lock();
   if (!owner || reading_ != pending::nothing) return;
-  reading_ = pending::handler;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
       asio::bind_allocator(wait_allocator<void>(reading_memory_),
           [this, owner = std::move(owner)](const std::error_code& error) {
@@ -287,6 +287,7 @@ void message_transport<Owner>::wait_readable()
             answers_ = true;
             read(*owner);
           }));
+  reading_ = pending::handler;
 }
 
 template <class Owner>
@@ -294,18 +295,19 @@ void message_transport<Owner>::send(byte_sink& message, message_output::descript
 {
   try {
     output_.push(message, std::move(riders));
+    if (!std::exchange(answers_, false) || writing_ != pending::nothing) {
+      schedule_flush();
+      if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted || blocked_) return;
+    }
+    if (const owner_ptr owner = owner_.lock()) flush(*owner);
   } catch (...) {
-    // The stream has ended with that: the peer learns it, and who waits for what was queued.
+    // The stream ends with that: the peer learns it, and who waits for what was queued.
+    output_.fail();
     std::error_code ignored;
     posix::shutdown_write(descriptor_.native_handle(), ignored);
     if (const owner_ptr owner = owner_.lock()) owner->on_written();
     throw;
   }
-  if (!std::exchange(answers_, false) || writing_ != pending::nothing) {
-    schedule_flush();
-    if (output_.queued_bytes() < eager_flush_ || writing_ != pending::posted || blocked_) return;
-  }
-  if (const owner_ptr owner = owner_.lock()) flush(*owner);
 }
 
 template <class Owner>
@@ -320,11 +322,11 @@ template <class Owner>
 void message_transport<Owner>::schedule_flush()
 {
   if (writing_ != pending::nothing) return;
-  writing_ = pending::posted;
   later([this](Owner& owner) {
     writing_ = pending::nothing;
     flush(owner);
   });
+  writing_ = pending::posted;
 }
 
 template <class Owner>
@@ -350,13 +352,13 @@ void message_transport<Owner>::wait_writable()
 {
   owner_ptr owner = owner_.lock();
   if (!owner || writing_ != pending::nothing) return;
-  writing_ = pending::handler;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
       asio::bind_allocator(wait_allocator<void>(writing_memory_),
           [this, owner = std::move(owner)](const std::error_code&) {
             writing_ = pending::nothing;
             flush(*owner);
           }));
+  writing_ = pending::handler;
 }
 
 template <class Owner>
@@ -364,7 +366,6 @@ void message_transport<Owner>::wait_for_memory(pending& direction)
 {
   owner_ptr owner = owner_.lock();
   if (!owner || direction != pending::nothing) return;
-  direction = pending::memory;
   memory_.wait([this, owner = std::move(owner)] {
     const bool write = writing_ == pending::memory;
     const bool read_again = reading_ == pending::memory;
@@ -373,6 +374,7 @@ void message_transport<Owner>::wait_for_memory(pending& direction)
     if (write) flush(*owner);
     if (read_again && !input_ended_) read(*owner);
   });
+  direction = pending::memory;
 }
 
 template <class Owner>

@@ -46,11 +46,13 @@ public:
   bool empty() const noexcept { return size_ == 0; }
   /// Bytes that wait.
   std::size_t size() const noexcept { return size_; }
+  /// Descriptors that wait.
+  std::size_t riders() const noexcept { return riders_; }
   /// Bytes that were ever pushed, and popped: positions in the stream.
   std::uint64_t pushed() const noexcept { return popped_ + size_; }
   std::uint64_t popped() const noexcept { return popped_; }
 
-  /// Drops what waits, descriptors too.
+  /// Drops what waits, descriptors too; then it counts as never pushed.
   void clear() noexcept;
 
 private:
@@ -66,16 +68,27 @@ private:
   static constexpr std::size_t keep_threshold_ = 64 * 1024;
 
   // `riders` are taken with the first byte.
+  void push_piece(piece added, descriptors& riders);
   void push_copied(byte_span bytes, descriptors& riders);
   void push_kept(byte_span bytes, std::shared_ptr<const void> owner, descriptors& riders);
 
   wire::byte_queue copied_;
   fifo<piece> pieces_;
   std::size_t size_ = 0;
+  std::size_t riders_ = 0;
   std::uint64_t popped_ = 0;
 };
 
 // Implementation
+
+template <class Descriptor>
+void piece_queue<Descriptor>::push_piece(piece added, descriptors& riders)
+{
+  const std::size_t count = riders.size();
+  added.riders = std::exchange(riders, {});
+  pieces_.push_back(std::move(added));
+  riders_ += count;
+}
 
 template <class Descriptor>
 void piece_queue<Descriptor>::push_copied(byte_span bytes, descriptors& riders)
@@ -89,8 +102,7 @@ void piece_queue<Descriptor>::push_copied(byte_span bytes, descriptors& riders)
   }
   piece added;
   added.size = bytes.size();
-  added.riders = std::exchange(riders, {});
-  pieces_.push_back(std::move(added));
+  push_piece(std::move(added), riders);
 }
 
 template <class Descriptor>
@@ -102,8 +114,7 @@ void piece_queue<Descriptor>::push_kept(
   added.size = bytes.size();
   added.data = bytes.data();
   added.owner = std::move(owner);
-  added.riders = std::exchange(riders, {});
-  pieces_.push_back(std::move(added));
+  push_piece(std::move(added), riders);
   size_ += bytes.size();
 }
 
@@ -156,6 +167,7 @@ void piece_queue<Descriptor>::pop(std::size_t size)
   while (size != 0) {
     piece& first = pieces_[0];
     const std::size_t part = std::min(size, first.size);
+    riders_ -= first.riders.size();
     first.riders.clear();
     if (first.data) first.data += part;
     else copied_.pop(part);
@@ -173,7 +185,8 @@ void piece_queue<Descriptor>::clear() noexcept
 {
   copied_.clear();
   pieces_ = fifo<piece>();
-  popped_ += std::exchange(size_, 0);
+  size_ = 0;
+  riders_ = 0;
 }
 
 } // namespace cohort::detail

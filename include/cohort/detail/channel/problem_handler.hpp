@@ -8,7 +8,10 @@
 #include <asio/post.hpp>
 
 #include <functional>
+#include <iostream>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace cohort::detail {
@@ -26,6 +29,19 @@ inline std::function<void(const channel_problem&)> posted_problems(
       if (alive && *alive) (*alive)(found);
     });
   };
+}
+
+/// For a program that has no function of its own: one line on stderr.
+/// @param whose which channel it is.
+inline void print_problem(std::string_view whose, const channel_problem& found)
+{
+  std::string line =
+      "cohort: " + std::string(whose) + ": " + found.code.message() + ": " + found.what;
+  // An exception may say anything, and what a peer has sent may be in there.
+  for (char& each : line)
+    if (static_cast<unsigned char>(each) < ' ' || each == '\x7f') each = '?';
+  // In one piece: others may write there too.
+  std::cerr << line + '\n';
 }
 
 } // namespace cohort::detail

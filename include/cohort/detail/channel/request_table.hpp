@@ -81,30 +81,42 @@ public:
   std::uint64_t next_number() const noexcept { return last_ + 1; }
 
   /// Adds the request with that number. `Owner` lives as long as this table.
+  /// @param end where it ends in the stream of what is sent.
   template <class Owner>
-  void add(std::unique_ptr<pending_request> request, std::optional<clock::duration> deadline,
-      const std::shared_ptr<Owner>& owner);
+  void add(std::unique_ptr<pending_request> request, std::uint64_t end,
+      std::optional<clock::duration> deadline, const std::shared_ptr<Owner>& owner);
 
-  /// Its answer has come, or nobody wants it. Nothing when it is too late, or nobody asked.
+  /// Nobody wants its answer any more. Nothing when nobody asked.
   std::unique_ptr<pending_request> take(std::uint64_t number);
 
+  /// The same when its answer has come. After the deadline that is too late, although no timer may
+  /// have told of it: then the request times out.
+  std::unique_ptr<pending_request> take_answered(std::uint64_t number);
+
   void fail_all(std::error_code error);
+
+  /// Nothing behind that place in the stream is ever sent.
+  void fail_unsent(std::uint64_t written_until, std::error_code error);
 
 private:
   using deadline_map = std::multimap<clock::time_point, std::uint64_t>;
 
   struct entry {
     std::unique_ptr<pending_request> request;
+    std::uint64_t end = 0;
     // `deadlines_.end()` when it has none.
     deadline_map::iterator deadline;
   };
 
+  using pending_map = std::map<std::uint64_t, entry>;
+
+  std::unique_ptr<pending_request> remove(pending_map::iterator position);
   void expire();
   template <class Owner>
   void wait(const std::shared_ptr<Owner>& owner);
 
   asio::steady_timer timer_;
-  std::map<std::uint64_t, entry> pending_;
+  pending_map pending_;
   deadline_map deadlines_;
   std::uint64_t last_ = 0;
 };
@@ -132,13 +144,14 @@ inline void pending_request::abandon()
 }
 
 template <class Owner>
-void request_table::add(std::unique_ptr<pending_request> request,
+void request_table::add(std::unique_ptr<pending_request> request, std::uint64_t end,
     std::optional<clock::duration> deadline, const std::shared_ptr<Owner>& owner)
 {
   request->table_ = this;
   request->number_ = ++last_;
   entry& added = pending_[last_];
   added.request = std::move(request);
+  added.end = end;
   added.deadline = deadlines_.end();
   const auto now = clock::now();
   if (!deadline || *deadline > clock::time_point::max() - now) return;
@@ -148,14 +161,31 @@ void request_table::add(std::unique_ptr<pending_request> request,
 
 inline std::unique_ptr<pending_request> request_table::take(std::uint64_t number)
 {
-  auto found = pending_.extract(number);
-  if (!found) return nullptr;
-  if (found.mapped().deadline != deadlines_.end()) {
-    deadlines_.erase(found.mapped().deadline);
+  const auto found = pending_.find(number);
+  return found != pending_.end() ? remove(found) : nullptr;
+}
+
+inline std::unique_ptr<pending_request> request_table::take_answered(std::uint64_t number)
+{
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return nullptr;
+  const auto deadline = found->second.deadline;
+  const bool late = deadline != deadlines_.end() && deadline->first <= clock::now();
+  auto request = remove(found);
+  if (!late) return request;
+  request->fail(error::timed_out);
+  return nullptr;
+}
+
+inline std::unique_ptr<pending_request> request_table::remove(pending_map::iterator position)
+{
+  const auto removed = pending_.extract(position);
+  if (removed.mapped().deadline != deadlines_.end()) {
+    deadlines_.erase(removed.mapped().deadline);
     // The context need not wait for what nobody waits for.
     if (deadlines_.empty()) timer_.cancel();
   }
-  return std::move(found.mapped().request);
+  return std::move(removed.mapped().request);
 }
 
 inline void request_table::fail_all(std::error_code error)
@@ -163,6 +193,12 @@ inline void request_table::fail_all(std::error_code error)
   deadlines_.clear();
   timer_.cancel();
   for (auto& [number, each] : std::exchange(pending_, {})) each.request->fail(error);
+}
+
+inline void request_table::fail_unsent(std::uint64_t written_until, std::error_code error)
+{
+  while (!pending_.empty() && pending_.rbegin()->second.end > written_until)
+    take(pending_.rbegin()->first)->fail(error);
 }
 
 inline void request_table::expire()

@@ -49,7 +49,8 @@ template <class Handler>
 void alarm::set(clock::time_point time, Handler handler)
 {
   if (time_ == time) return;
-  time_ = time;
+  // Not set, should there be no memory for it.
+  time_.reset();
   timer_.expires_at(time);
   timer_.async_wait(
       [this, number = ++number_, handler = std::move(handler)](std::error_code) mutable {
@@ -58,6 +59,7 @@ void alarm::set(clock::time_point time, Handler handler)
         time_.reset();
         handler();
       });
+  time_ = time;
 }
 
 inline void alarm::call_off() noexcept

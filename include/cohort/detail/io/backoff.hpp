@@ -43,7 +43,8 @@ template <class Handler>
 void backoff::wait(Handler handler)
 {
   if (alarm_.is_set()) return;
-  alarm_.set_after(std::exchange(pause_, std::min(2 * pause_, longest_)), std::move(handler));
+  alarm_.set_after(pause_, std::move(handler));
+  pause_ = std::min(2 * pause_, longest_);
 }
 
 } // namespace cohort::detail::io

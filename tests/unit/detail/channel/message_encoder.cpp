@@ -181,6 +181,21 @@ TEST_CASE("more than the high-water mark is congestion, as much as it is not")
   CHECK(f.encode(5'000) == send_status::congested);
 }
 
+TEST_CASE("each handle counts towards the mark and the limit, as on the other side")
+{
+  constexpr std::size_t weight = cohort::channel_options::handle_weight;
+  fixture f(cohort::channel_options().high_water(2 * weight).queue_limit(3 * weight));
+  f.attached.push_back(some_pipe());
+  CHECK(f.encode(100, weight - head - 100) == send_status::accepted);
+  CHECK(f.encode(101, weight - head - 100) == send_status::congested);
+  CHECK(f.encode(100, 2 * weight - head - 100) == send_status::congested);
+  CHECK(f.encode(101, 2 * weight - head - 100) == send_status::queue_full);
+  f.attached.push_back(some_pipe());
+  CHECK(f.encode(weight - head) == send_status::congested);
+  // It would not fit into the empty queue either.
+  CHECK(f.encode(weight - head + 1) == send_status::message_too_large);
+}
+
 TEST_CASE("a large message that is given away is not copied")
 {
   fixture f;

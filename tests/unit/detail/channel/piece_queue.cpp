@@ -118,6 +118,8 @@ TEST_CASE("descriptors ride on the first byte of their message, those of one mes
   push(queue, "first", {first, first});
   push(queue, "more");
   push(queue, "second", {second});
+  CHECK(queue.riders() == 3);
+  CHECK(queue.size() == 20);
   auto batch = queue.front(out);
   CHECK(text_of(out, batch.spans) == "plain");
   CHECK(batch.riders == nullptr);
@@ -129,6 +131,7 @@ TEST_CASE("descriptors ride on the first byte of their message, those of one mes
   queue.pop(1);
   // Sent with that byte, and given up here.
   CHECK(first.use_count() == 1);
+  CHECK(queue.riders() == 1);
   batch = queue.front(out);
   CHECK(text_of(out, batch.spans) == "irstmore");
   CHECK(batch.riders == nullptr);
@@ -136,15 +139,19 @@ TEST_CASE("descriptors ride on the first byte of their message, those of one mes
   batch = queue.front(out);
   CHECK(text_of(out, batch.spans) == "second");
   CHECK(batch.riders->size() == 1);
+  const auto popped = queue.popped();
   queue.clear();
   CHECK(queue.empty());
-  CHECK(queue.pushed() == queue.popped());
+  CHECK(queue.popped() == popped);
+  CHECK(queue.pushed() == popped);
+  CHECK(queue.riders() == 0);
   CHECK(second.use_count() == 1);
   // A large buffer in front of a message with descriptors carries them too.
   byte_sink sink;
   sink.adopt(std::vector<std::uint8_t>(byte_sink::adopt_threshold));
   queue.push(sink, {second});
   CHECK(queue.front(out).riders->size() == 1);
+  CHECK(queue.riders() == 1);
 }
 
 TEST_CASE("whatever is pushed and however it is written, the stream is the same")
@@ -178,6 +185,7 @@ TEST_CASE("whatever is pushed and however it is written, the stream is the same"
       const std::size_t part = 1 + random() % text.size();
       written += text.substr(0, part);
       queue.pop(part);
+      REQUIRE(queue.riders() == riders_pushed - riders_written);
     }
     REQUIRE(written == pushed);
     REQUIRE(riders_written == riders_pushed);

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "support/captured_errors.hpp"
 #include "support/event_loop.hpp"
 
 #include <cohort/error.hpp>
@@ -111,6 +112,17 @@ TEST_CASE("no function is nothing to call")
   const handler tell = posted_problems(context.get_executor(), nullptr);
   tell({{}, "nobody"});
   run_ready(context);
+}
+
+TEST_CASE("a problem that is printed is one line, whatever is in it")
+{
+  const captured_errors errors;
+  cohort::detail::print_problem(
+      "somebody", {cohort::error::unknown_message, "a\nb\r\x7f\t\xc3\xa9"});
+  cohort::detail::print_problem("somebody", {cohort::error::unknown_message, ""});
+  const std::string start =
+      "cohort: somebody: " + make_error_code(cohort::error::unknown_message).message() + ": ";
+  CHECK(errors.text() == start + "a?b???\xc3\xa9\n" + start + '\n');
 }
 
 } // namespace problem_handler_test

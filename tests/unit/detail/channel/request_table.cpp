@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -71,6 +72,8 @@ using strings = std::vector<std::string>;
 struct fixture {
   asio::io_context context{1};
   strings notes;
+  // Each request takes 100 bytes of the stream.
+  std::uint64_t sent = 0;
   // What keeps the table, as a channel does.
   std::shared_ptr<request_table> table = std::make_shared<request_table>(context.get_executor());
 
@@ -87,7 +90,8 @@ struct fixture {
   {
     auto request = std::make_unique<noted_request>(name, notes);
     noted_request& added = *request;
-    table->add(std::move(request), deadline, table);
+    sent += 100;
+    table->add(std::move(request), sent, deadline, table);
     return added;
   }
 
@@ -96,6 +100,13 @@ struct fixture {
     return run_until(context, [&] { return notes.size() >= count; });
   }
 };
+
+// Lets time pass in which no handler runs.
+void pass(duration time)
+{
+  const auto end = request_table::clock::now() + time;
+  while (request_table::clock::now() < end) std::this_thread::yield();
+}
 
 // A reply as it arrives.
 struct arrived {
@@ -115,6 +126,22 @@ struct arrived {
 };
 
 } // namespace
+
+TEST_CASE("requests that were not sent to their end fail when the stream does, and only they")
+{
+  fixture f;
+  f.add("sent");
+  f.add("begun", 1h);
+  f.add("queued");
+  f.table->fail_unsent(250, cohort::error::disconnected);
+  CHECK(f.notes.size() == 1);
+  CHECK(f.table->size() == 2);
+  f.table->fail_unsent(199, cohort::error::disconnected);
+  CHECK(f.notes.size() == 2);
+  CHECK(f.table->take(1));
+  CHECK_FALSE(f.table->waiting());
+  f.table->fail_unsent(0, cohort::error::disconnected);
+}
 
 TEST_CASE("requests are numbered, and each is given to its answer once")
 {
@@ -177,6 +204,34 @@ TEST_CASE("an answer that comes after the deadline finds nobody")
   CHECK(f.until_notes(1));
   CHECK(f.table->take(1) == nullptr);
   CHECK(f.table->size() == 0);
+}
+
+TEST_CASE("an answer that comes after the deadline and before its timer is too late, once")
+{
+  fixture f;
+  f.add("late", 1ms);
+  f.add("in time", 1h);
+  f.add("none");
+  pass(2ms);
+  CHECK(f.notes.empty());
+  CHECK(f.table->take_answered(1) == nullptr);
+  CHECK(f.notes == strings{"late timed out"});
+  CHECK(f.table->take_answered(1) == nullptr);
+  CHECK(f.table->take_answered(2) != nullptr);
+  CHECK(f.table->take_answered(3) != nullptr);
+  CHECK_FALSE(f.table->waiting());
+  CHECK(f.until_notes(3));
+  run_ready(f.context);
+  CHECK(f.notes == strings{"late timed out", "in time dropped", "none dropped"});
+}
+
+TEST_CASE("who is cancelled after the deadline and before its timer was cancelled")
+{
+  fixture f;
+  noted_request& cancelled = f.add("cancelled", 1ms);
+  pass(2ms);
+  cancelled.cancel();
+  CHECK(f.notes == strings{"cancelled dropped"});
 }
 
 TEST_CASE("a deadline after the answer finds nobody, and when none waits nothing waits for it")
@@ -268,7 +323,7 @@ TEST_CASE("a deadline keeps its owner until it has passed")
   strings notes;
   auto owner = std::make_shared<request_table>(context.get_executor());
   const std::weak_ptr<request_table> watched = owner;
-  owner->add(std::make_unique<noted_request>("only", notes), 1ms, owner);
+  owner->add(std::make_unique<noted_request>("only", notes), 1, 1ms, owner);
   owner.reset();
   CHECK_FALSE(watched.expired());
   context.run();
@@ -330,7 +385,7 @@ TEST_CASE("a cancelled request leaves its table at once, and keeps no context wa
   const auto table = std::make_shared<request_table>(context.get_executor());
   table->add(std::make_unique<answer_type>(context.get_executor(),
                  asio::bind_cancellation_slot(cancel.slot(), got.handler())),
-      1h, table);
+      1, 1h, table);
   CHECK(table->waiting());
   cancel.emit(asio::cancellation_type::terminal);
   CHECK_FALSE(table->waiting());
