@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "support/noted_host.hpp"
+#include "support/noted_port.hpp"
 
 #include <string>
 #include <utility>
@@ -16,57 +17,11 @@
 namespace kernel_source_test {
 
 using namespace cohort::detail;
+using cohort_test::noted_port;
+using cohort_test::silent_owner;
 using lines = std::vector<std::string>;
 
 namespace {
-
-struct silent_owner final : source_owner {
-  void source_lease_ended() override { ++ended; }
-  int ended = 0;
-};
-
-std::string name_of(wire::refuse_reason reason)
-{
-  return reason == wire::refuse_reason::no_room    ? "no_room"
-         : reason == wire::refuse_reason::draining ? "draining"
-                                                   : "unusable";
-}
-
-// Writes down what would go to the primary.
-struct noted_port final : control_port {
-  bool try_send(const wire::taken& message) override
-  {
-    if (!has_room) return false;
-    std::string line = "taken " + std::to_string(message.first);
-    if (message.count != 1) line += " and more";
-    if (message.released != 0) line += ", released " + std::to_string(message.released);
-    sent.push_back(line);
-    return true;
-  }
-  void send(const wire::credit& message) override
-  {
-    sent.push_back("credit " + std::to_string(message.window));
-  }
-  void send(const wire::refused& message) override
-  {
-    sent.push_back("refused " + std::to_string(message.first) + '+' +
-                   std::to_string(message.count) + ' ' + name_of(message.reason));
-  }
-  void send(const wire::released& message) override
-  {
-    sent.push_back("released " + std::to_string(message.count));
-  }
-  void send(const wire::accepted& message) override
-  {
-    sent.push_back("accepted " + std::to_string(message.count));
-  }
-  void send(const wire::close&) override { sent.push_back("close"); }
-
-  lines take() { return std::exchange(sent, {}); }
-
-  bool has_room = true;
-  lines sent;
-};
 
 struct source_test {
   explicit source_test(std::uint32_t credit = 16)
