@@ -9,11 +9,11 @@
 #include <asio/use_awaitable.hpp>
 #include <doctest/doctest.h>
 
+#include "support/captured_errors.hpp"
+
 #include <chrono>
 #include <concepts>
 #include <csignal>
-#include <iostream>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 using cohort::cluster;
 using cohort::run_options;
 using cohort::this_worker;
+using cohort_test::captured_errors;
 
 namespace {
 
@@ -31,20 +32,6 @@ asio::awaitable<void> serve_nothing(this_worker&) { co_return; }
 
 static_assert(std::same_as<cohort::detail::subject_of<decltype(&supervise_nothing)>, cluster<>>);
 static_assert(std::same_as<cohort::detail::subject_of<decltype(&serve_nothing)>, this_worker>);
-
-// What is written to std::cerr while this lives.
-class captured_errors {
-public:
-  captured_errors() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
-  ~captured_errors() { std::cerr.rdbuf(before_); }
-  captured_errors(const captured_errors&) = delete;
-  captured_errors& operator=(const captured_errors&) = delete;
-  std::string text() const { return text_.str(); }
-
-private:
-  std::ostringstream text_;
-  std::streambuf* before_;
-};
 
 char* no_arguments[] = {nullptr};
 
