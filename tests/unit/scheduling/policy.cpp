@@ -85,7 +85,7 @@ struct kernel_alone {
 struct nobody {
   static constexpr cohort::distribution distribution() { return cohort::distribution::by_primary; }
 };
-struct own_sockets : kernel_alone {
+struct with_own_sockets : kernel_alone {
   static constexpr bool own_sockets() { return true; }
 };
 
@@ -97,7 +97,7 @@ static_assert(!leaves_to_kernel<fewest_connections>);
 static_assert(scheduling_policy<kernel_alone>);
 static_assert(!scheduling_policy<nobody>);
 
-static_assert(wants_own_sockets(own_sockets()));
+static_assert(wants_own_sockets(with_own_sockets()));
 static_assert(!wants_own_sockets(kernel_alone()));
 static_assert(!wants_own_sockets(fewest_connections()));
 
