@@ -12,6 +12,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -35,6 +36,18 @@ template <class T>
 inline constexpr bool is_given_attachment =
     std::convertible_to<T, handle> || std::convertible_to<T, std::vector<handle>>;
 
+// Left out of template arguments that somebody writes: a token is never one of them.
+enum class deduced : bool {};
+
+template <class Out, class In, class Codec>
+using endpoint_codec_check =
+    codec_check<Codec, typename list_of_t<Out>::base, typename list_of_t<In>::base>;
+
+template <class T>
+inline constexpr bool is_awaitable = false;
+template <class T, class Executor>
+inline constexpr bool is_awaitable<asio::awaitable<T, Executor>> = true;
+
 } // namespace cohort::detail
 
 namespace cohort {
@@ -56,6 +69,20 @@ namespace cohort {
 /// `Out` and `In` are lists: `messages`, `to_primary`, `to_worker`, `untyped`.
 template <class Out, class In, class Codec, class Executor = asio::any_io_executor>
 class message_endpoint {
+  using codec_check = detail::endpoint_codec_check<Out, In, Codec>;
+  static_assert(codec_check::free_of(detail::codec_fault::no_codec),
+      "this is no codec for messages: cohort::json_codec and cohort::binary_codec are");
+  static_assert(codec_check::free_of(detail::codec_fault::no_encode),
+      "the codec has no function encode(Message&&, byte_sink&) as in cohort/message/codec.hpp");
+  static_assert(codec_check::free_of(detail::codec_fault::no_decode),
+      "the codec has no function decode<Message> as in cohort/message/codec.hpp");
+  static_assert(codec_check::free_of(detail::codec_fault::no_layout),
+      "the codec has no function schema<Message>, or no exact_schema, as in "
+      "cohort/message/codec.hpp");
+  static_assert(detail::carries<Codec, typename codec_check::obstacle>,
+      "the codec cannot carry a message of the protocol: describe this type with "
+      "BOOST_DESCRIBE_STRUCT, or see what the codec knows");
+
 public:
   using duration = std::chrono::steady_clock::duration;
   /// `std::variant` of all types of `In`.
@@ -64,6 +91,9 @@ public:
 
   /// Queues a message and returns at once. An rvalue is given away: large buffers in it may be
   /// sent from where they lie. What the codec throws comes out of here, and nothing is sent.
+  ///
+  /// An rvalue that is refused (`queue_full`, `message_too_large`) may have been moved from all the
+  /// same: give an lvalue if you want to try again.
   ///
   /// Source: Node's `process.send`, which cannot tell these cases apart.
   template <class Message>
@@ -81,8 +111,11 @@ public:
   ///
   /// Completion signature: `void(std::error_code)`. Cancelling it ends the wait only.
   /// Errors: for each `send_status` that is a failure its code: `error::queue_full`,
-  /// `error::disconnected`, `error::message_too_large`, `error::wrong_handle`; for what the codec
-  /// throws the code in it, else `error::invalid_message`.
+  /// `error::disconnected`, `error::message_too_large`; for what the codec throws the code in it,
+  /// else `error::invalid_message`.
+  ///
+  /// With g++ 12 name the message before a `co_await` of this: an aggregate temporary in what is
+  /// awaited is destroyed twice.
   template <class Message, class Token>
   requires(!detail::is_given_attachment<Token> || detail::is_kept_attachment<Token>) auto send(
       Message&& message, Token&& token);
@@ -100,8 +133,8 @@ public:
   ///
   /// Completion signature: `void(std::error_code, envelope_type)`. What was received before the
   /// peer's end comes first, then `error::disconnected`.
-  template <class Token = default_token_t<Executor>>
-  requires(!detail::list_of_t<In>::template contains<Token>) auto receive(Token&& token = Token());
+  template <detail::deduced = detail::deduced(), class Token = default_token_t<Executor>>
+  auto receive(Token&& token = Token());
 
   /// The next message, if it has been read already. After a `receive`, this gives what came
   /// together with its message, and costs less than waiting for each:
@@ -119,7 +152,7 @@ public:
   ///
   /// Completion signature: `void(std::error_code, envelope<Message>)`.
   template <class Message, class Token = default_token_t<Executor>>
-  requires(detail::list_of_t<In>::template contains<Message>) auto receive(Token&& token = Token());
+  auto receive(Token&& token = Token());
 
   /// Sends a message that the peer serves, and waits for its reply.
   ///
@@ -131,6 +164,9 @@ public:
   ///
   /// Messages that come before the reply are kept for their receivers, up to
   /// `channel_options::queue_limit`: beyond it nothing is read, and only a deadline ends the wait.
+  ///
+  /// Ending the wait, by the deadline or by cancelling it, does not end the work over there. With
+  /// g++ 12 name the message before a `co_await` of this, as for `send`.
   template <class Reply, class Message, class Token = default_token_t<Executor>>
   auto request(Message&& message, duration deadline, Token&& token = Token());
   template <class Reply, class Message, class Token = default_token_t<Executor>>
@@ -150,7 +186,7 @@ public:
 protected:
   using out_list = detail::list_of_t<Out>;
   using in_list = detail::list_of_t<In>;
-  using core_type = detail::message_core<out_list, in_list, Codec>;
+  using core_type = detail::message_core<out_list, in_list, typename codec_check::codec>;
   using core_pointer = std::shared_ptr<core_type>;
 
   message_endpoint() noexcept = default;
@@ -209,7 +245,8 @@ message_side describe_side(Start start)
   using codec = typename Protocol::codec;
   static_assert(is_complete<codec>,
       "include <cohort/message/json.hpp> or <cohort.hpp> for cohort::json_codec");
-  using core = message_core<list_of_t<Out>, list_of_t<In>, codec>;
+  using checked = typename endpoint_codec_check<Out, In, codec>::codec;
+  using core = message_core<list_of_t<Out>, list_of_t<In>, checked>;
   message_side side;
   side.open = [start](const asio::any_io_executor& executor, posix::unique_fd socket,
                   const channel_options& options, worker_id worker) {
@@ -217,7 +254,7 @@ message_side describe_side(Start start)
     start(*opened);
     return opened;
   };
-  side.fingerprint = fingerprint<Protocol>();
+  if constexpr (std::is_same_v<checked, codec>) side.fingerprint = fingerprint<Protocol>();
   return side;
 }
 
@@ -281,9 +318,8 @@ auto message_endpoint<Out, In, Codec, Executor>::flushed(Token&& token)
 }
 
 template <class Out, class In, class Codec, class Executor>
-template <class Token>
-requires(!detail::list_of_t<In>::template contains<Token>) auto message_endpoint<Out, In, Codec,
-    Executor>::receive(Token&& token)
+template <detail::deduced, class Token>
+auto message_endpoint<Out, In, Codec, Executor>::receive(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code, envelope_type)>(
       [](auto handler, core_pointer core) { core->receive(std::move(handler)); }, token, core_);
@@ -291,14 +327,17 @@ requires(!detail::list_of_t<In>::template contains<Token>) auto message_endpoint
 
 template <class Out, class In, class Codec, class Executor>
 template <class Message, class Token>
-requires(detail::list_of_t<In>::template contains<Message>) auto message_endpoint<Out, In, Codec,
-    Executor>::receive(Token&& token)
+auto message_endpoint<Out, In, Codec, Executor>::receive(Token&& token)
 {
-  return asio::async_initiate<Token, void(std::error_code, envelope<Message>)>(
-      [](auto handler, core_pointer core) {
-        core->template receive_one<Message>(std::move(handler));
-      },
-      token, core_);
+  constexpr bool listed = in_list::template contains<Message>;
+  static_assert(listed, "the other side of the protocol does not send messages of this type");
+  if constexpr (listed)
+    return asio::async_initiate<Token, void(std::error_code, envelope<Message>)>(
+        [](auto handler, core_pointer core) {
+          core->template receive_one<Message>(std::move(handler));
+        },
+        token, core_);
+  else return refused<void(std::error_code, envelope<Message>)>(token);
 }
 
 template <class Out, class In, class Codec, class Executor>
@@ -332,11 +371,21 @@ template <class Out, class In, class Codec, class Executor>
 template <class Request, class Function>
 void message_endpoint<Out, In, Codec, Executor>::serve(Function function)
 {
-  static_assert(in_list::template contains<Request>,
-      "the other side of the protocol does not send requests of this type");
-  using reply_type = typename std::invoke_result_t<Function&, Request>::value_type;
-  if constexpr (in_list::template contains<Request> && check_sent<reply_type>())
-    core_->template serve<Request>(std::move(function));
+  constexpr bool listed = in_list::template contains<Request>;
+  static_assert(listed, "the other side of the protocol does not send requests of this type");
+  if constexpr (listed) {
+    constexpr bool takes = std::is_invocable_v<Function&, Request>;
+    static_assert(takes, "the function given to serve<Request> cannot be called with a Request");
+    if constexpr (takes) {
+      using result_type = std::invoke_result_t<Function&, Request>;
+      constexpr bool waits = detail::is_awaitable<result_type>;
+      static_assert(
+          waits, "the function given to serve has to be a coroutine: asio::awaitable<Reply>");
+      if constexpr (waits)
+        if constexpr (check_sent<typename result_type::value_type>())
+          core_->template serve<Request>(std::move(function));
+    }
+  }
 }
 
 } // namespace cohort

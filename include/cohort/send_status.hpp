@@ -16,11 +16,12 @@ enum class send_status : std::uint8_t {
   accepted,
   /// Queued, but more than the high-water mark waits: time for `flushed()`.
   congested,
-  /// Not queued: with it more than the queue's limit would wait.
+  /// Not queued: with it more than the queue's limit would wait. What was given away may be gone.
   queue_full,
   /// Not queued: the peer is gone, or this side has ended its stream.
   not_connected,
-  /// Not queued: it is larger than the limit for one message, or than the whole queue's.
+  /// Not queued: it is larger than the limit for one message, or than the whole queue's. What was
+  /// given away may be gone.
   message_too_large,
   /// Not queued: one of the handles cannot be sent, or could not be asked what it is, or there are
   /// more than 64.
@@ -46,7 +47,8 @@ constexpr std::string_view to_string(send_status status) noexcept
   return "unknown";
 }
 
-/// The same as an error code, where a message was not queued.
+/// The same as an error code, where a message was not queued. `handle_refused` is
+/// `error::wrong_handle`, also when there are too many.
 inline std::error_code to_error(send_status status) noexcept
 {
   switch (status) {

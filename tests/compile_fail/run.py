@@ -5,7 +5,7 @@
 
 As it stands it must compile; with MUST_FAIL defined it must not, and the first error must match the
 expression of its line `// expect-error: REGEX` (one alternative for each compiler's words). With a
-line `// expect-lines: N` the compiler may not say more than that, source that it quotes apart.
+line `// expect-lines: N` the compiler may not say more than that, with all it quotes and notes.
 """
 
 import argparse
@@ -41,6 +41,8 @@ def problem(command, path):
     lines = re.search(r"^// expect-lines: (\d+)$", text, re.MULTILINE)
     if not expected:
         return "has no line `// expect-error: REGEX`"
+    if not lines and "expect-lines" in text:
+        return "has no line `// expect-lines: N` of its own"
     status, output = compile_case(command, path)
     if status != 0:
         return "its control does not compile:\n" + output
@@ -50,7 +52,7 @@ def problem(command, path):
     error = first_error(output)
     if error is None or not re.search(expected.group(1), error):
         return f"expected /{expected.group(1)}/, first error is: {error}"
-    said = sum(not re.match(r"\s*\d*\s*\|", line) for line in output.splitlines())
+    said = len(output.splitlines())
     if lines and said > int(lines.group(1)):
         return f"the compiler needs {said} lines to say it:\n{output}"
     return None

@@ -56,6 +56,9 @@ struct binary_codec {
   static constexpr bool supports = detail::binary_supported<Message>();
 
   template <class Message>
+  using obstacle = typename decltype(detail::first_refused<Message>())::type;
+
+  template <class Message>
   static void encode(Message&& message, byte_sink& out);
 
   template <class Message>

@@ -63,6 +63,9 @@ struct json_codec {
   static constexpr bool supports = std::is_void_v<detail::json_obstacle_t<Message>>;
 
   template <class Message>
+  using obstacle = detail::json_obstacle_t<Message>;
+
+  template <class Message>
   static void encode(Message&& message, byte_sink& out);
 
   template <class Message>

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/message/codec.hpp>
 #include <cohort/message/message_name.hpp>
 #include <cohort/message/schema.hpp>
 
@@ -10,6 +11,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -144,11 +148,102 @@ constexpr std::uint32_t fingerprint(std::uint32_t seed, const message_list<Messa
   return seed;
 }
 
-/// Whether a type is defined where this is looked at first.
-template <class T>
+/// Whether a type is defined where this is looked at first, by each `Asking`.
+template <class T, class Asking = void>
 inline constexpr bool is_complete = requires
 {
   sizeof(T);
+};
+
+/// What a codec lacks for one message or for the first such one of several.
+enum class codec_fault { none, no_codec, no_encode, no_decode, no_layout, unsupported };
+
+/// What cannot be seen yet is taken for good.
+template <class Codec, class Message, class Asking>
+constexpr codec_fault codec_fault_for()
+{
+  if constexpr (!is_complete<Codec, Asking> || !is_complete<Message, Asking>)
+    return codec_fault::none;
+  else if constexpr (!codec_tells_support<Codec, Message>) return codec_fault::no_codec;
+  else if constexpr (!Codec::template supports<Message>) return codec_fault::unsupported;
+  else if constexpr (!codec_encodes<Codec, Message>) return codec_fault::no_encode;
+  else if constexpr (!codec_decodes<Codec, Message>) return codec_fault::no_decode;
+  else if constexpr (!codec_tells_layout<Codec, Message>) return codec_fault::no_layout;
+  else return codec_fault::none;
+}
+
+/// Stands for a codec that was refused, so that one sentence is all there is to read.
+struct refused_codec {
+  static constexpr bool exact_schema = false;
+  template <class Message>
+  static void encode(Message&&, byte_sink&)
+  {
+  }
+  template <class Message>
+  static std::optional<Message> decode(std::span<const std::byte>, decode_error&)
+  {
+    return std::nullopt;
+  }
+  template <class Message>
+  static constexpr std::uint32_t schema()
+  {
+    return 0;
+  }
+};
+
+/// What to name when a message is not supported.
+template <class Codec, class Message>
+constexpr auto obstacle_in()
+{
+  if constexpr (requires { typename Codec::template obstacle<Message>; })
+    return std::type_identity<typename Codec::template obstacle<Message>>();
+  else return std::type_identity<Message>();
+}
+
+/// Its arguments are for the compiler's notes.
+template <class Codec, class Obstacle>
+inline constexpr bool carries = std::is_void_v<Obstacle>;
+
+template <class Codec, class Out, class In>
+struct codec_check;
+
+/// Whether a codec can do what is needed for all messages of both lists.
+template <class Codec, class... Out, class... In>
+struct codec_check<Codec, message_list<Out...>, message_list<In...>> {
+private:
+  using all = message_list<Out..., In...>;
+
+  static constexpr std::array<codec_fault, all::size + 1> faults{
+      codec_fault_for<Codec, Out, codec_check>()..., codec_fault_for<Codec, In, codec_check>()...};
+
+  /// Of the first message that has a fault.
+  static constexpr std::size_t first = [] {
+    std::size_t index = 0;
+    while (index != all::size && faults[index] == codec_fault::none) ++index;
+    return index;
+  }();
+
+public:
+  static constexpr codec_fault fault = faults[first];
+  /// The codec to go on with.
+  using codec = std::conditional_t<fault == codec_fault::none, Codec, refused_codec>;
+
+  static constexpr bool free_of(codec_fault other) { return fault != other; }
+
+private:
+  static constexpr auto find_obstacle()
+  {
+    if constexpr (fault == codec_fault::unsupported) {
+      using each = std::tuple<std::type_identity<Out>..., std::type_identity<In>...>;
+      return obstacle_in<Codec, typename std::tuple_element_t<first, each>::type>();
+    } else {
+      return std::type_identity<void>();
+    }
+  }
+
+public:
+  /// The type that is not supported; `void` when there is none.
+  using obstacle = typename decltype(find_obstacle())::type;
 };
 
 /// What both sides of a protocol compare in their hello.

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: cohort::binary_codec cannot decode this type: it must be default constructible
-// expect-lines: 15
+// expect-lines: 18
 //
 // A decoder fills a message that is there already.
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: cohort::binary_codec cannot encode this enumeration: give it an underlying type
-// expect-lines: 15
+// expect-lines: 18
 //
 // A number out of the range of such an enumeration would be undefined behaviour.
 

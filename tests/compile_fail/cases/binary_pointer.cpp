@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: binary_codec cannot encode this type: pointers, views and references mean nothing
-// expect-lines: 15
+// expect-lines: 18
 //
 // A view is trivially copyable, but its bytes are an address of the sender.
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-// expect-error: cohort::binary_codec cannot encode this type: describe it with
-// BOOST_DESCRIBE_STRUCT expect-lines: 15
+// expect-error: cohort::binary_codec cannot encode this type: describe it with BOOST_DESCRIBE
+// expect-lines: 18
 //
 // A struct that owns something has to be described, also inside a message that is.
 

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-// expect-error: no matching (function for call to|member function for call to)
+// expect-error: the other side of the protocol does not send messages of this type
 // expect-lines: 15
 //
 // Nobody sends such a message to this side.
