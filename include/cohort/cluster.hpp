@@ -152,7 +152,7 @@ public:
   /// Per-operation cancellation: all types; no message is lost by it.
   /// Errors: `operation_aborted` when the cluster goes away.
   /// Source: Node's `cluster.on('message')`.
-  template <class Token = default_token_t<>>
+  template <detail::deduced = detail::deduced(), class Token = default_token_t<>>
   auto receive(Token&& token = Token());
 
   /// Sends a message to every worker that is connected, as `worker::send` does.
@@ -304,7 +304,7 @@ auto cluster<Policy, Protocol>::idle(Token&& token)
 }
 
 template <class Policy, class Protocol>
-template <class Token>
+template <detail::deduced, class Token>
 auto cluster<Policy, Protocol>::receive(Token&& token)
 {
   return asio::async_initiate<Token, void(std::error_code, envelope_type)>(

@@ -126,7 +126,7 @@ public:
   template <class Token = default_token_t<Executor>>
   auto flushed(Token&& token = Token());
 
-  /// How many bytes wait to be written.
+  /// How many bytes wait to be written; a handle counts as `channel_options::handle_weight`.
   std::size_t queued_bytes() const noexcept { return core_->queued_bytes(); }
 
   /// Waits for the next message, of any type.
@@ -157,6 +157,7 @@ public:
   /// Sends a message that the peer serves, and waits for its reply.
   ///
   /// Completion signature: `void(std::error_code, Reply)`. A reply after the deadline is ignored.
+  /// With a deadline that is not in the future it is `error::timed_out`, and nothing is sent.
   /// Errors: `error::timed_out`, `error::disconnected` when the peer goes,
   /// `error::request_failed` when it could not serve it, those of `send`; and
   /// `error::unknown_message`, `error::schema_mismatch` or `error::invalid_message` for a reply
