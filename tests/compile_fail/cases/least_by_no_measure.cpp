@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: constraint failure for .*least|constraints not satisfied for class template 'least'
-// expect-lines: 15
+// expect-lines: 24
 //
 // A measure gives a number for one member; what compares two is none.
 
