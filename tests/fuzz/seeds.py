@@ -48,8 +48,8 @@ def wire():
         "accepted": frame(11, struct.pack("<II", 1, 3)),
         "leaving": frame(8),
         "bye": frame(9),
-        "listen_reply": frame(16, struct.pack("<IBiI", 1, 0, 0, 4) + address(ipv4)),
-        "listen_error": frame(16, struct.pack("<IBiI", 1, 1, 98, 0) + address(b"")),
+        "listen_reply": frame(16, struct.pack("<IBiIB", 1, 0, 0, 4, 0) + address(ipv4)),
+        "listen_error": frame(16, struct.pack("<IBiIB", 1, 1, 98, 0, 0) + address(b"")),
         "drain": frame(18),
         "bye_ack": frame(19),
     }

@@ -228,10 +228,10 @@ struct offer {
 struct accepted {
   static constexpr message_type type = message_type::accepted;
   std::uint32_t listener = 0;
-  std::uint32_t count = 0;
+  std::uint32_t count = 0; ///< told in groups: the receiver counts them one by one
 
   static void fields(auto& self, auto&& field) { field(self.listener), field(self.count); }
-  bool valid() const noexcept { return count != 0; }
+  bool valid() const noexcept { return count != 0 && count <= max_outstanding; }
   friend bool operator==(const accepted&, const accepted&) = default;
 };
 

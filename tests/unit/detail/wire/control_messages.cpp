@@ -61,8 +61,10 @@ TEST_CASE("connections that were accepted are counted, and are not none")
 {
   wire::accepted accepted;
   CHECK_FALSE(accepted.valid());
-  accepted.count = 1;
+  accepted.count = wire::max_outstanding;
   CHECK(accepted.valid());
+  accepted.count = wire::max_outstanding + 1;
+  CHECK_FALSE(accepted.valid());
 }
 
 TEST_CASE("a socket comes with a listen that succeeded alone, and then it is one")
