@@ -32,18 +32,18 @@ using asio::use_awaitable;
 using cohort_test::count_descriptors;
 
 // This process and those that it starts may have so many descriptors.
-class descriptor_limit {
+class own_limit {
 public:
-  explicit descriptor_limit(rlim_t limit)
+  explicit own_limit(rlim_t limit)
   {
     ::getrlimit(RLIMIT_NOFILE, &before_);
     rlimit narrow = before_;
     narrow.rlim_cur = limit;
     ::setrlimit(RLIMIT_NOFILE, &narrow);
   }
-  ~descriptor_limit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  descriptor_limit(const descriptor_limit&) = delete;
-  descriptor_limit& operator=(const descriptor_limit&) = delete;
+  ~own_limit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  own_limit(const own_limit&) = delete;
+  own_limit& operator=(const own_limit&) = delete;
 
 private:
   rlimit before_{};
@@ -92,7 +92,7 @@ TEST_CASE("a primary and a worker send each other more handles at once than can 
 {
   // The kernel lets a user have as many in flight as he may have descriptors (unless he may do
   // anything); the sockets hold several hundred messages.
-  const descriptor_limit limit(256);
+  const own_limit limit(256);
   with_cluster([](cluster_type& cluster) -> awaitable<void> {
     constexpr std::uint64_t count = 3000;
     worker_type worker = co_await cluster.co_fork(job_role("handles"));
