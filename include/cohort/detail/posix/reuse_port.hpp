@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cohort/detail/posix/system_calls.hpp>
-#include <cohort/detail/posix/unique_fd.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,10 +24,6 @@ std::vector<sock_filter> share_program(std::span<const std::uint32_t> weights);
 /// Gives the program to the group that the socket is in, at once for all of them.
 /// Errors: `argument_list_too_long` for more sockets than a program can tell apart.
 void share_port(int socket, std::span<const std::uint32_t> weights, std::error_code& ec);
-
-/// Whether connections that wait on a socket go to another one of its group when it is closed
-/// (`net.ipv4.tcp_migrate_req`, off by default).
-bool port_migrates() noexcept;
 
 // Implementation
 
@@ -79,13 +74,6 @@ inline void share_port(int socket, std::span<const std::uint32_t> weights, std::
   const int result =
       sys::setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
   ec = result == 0 ? std::error_code() : last_error();
-}
-
-inline bool port_migrates() noexcept
-{
-  const unique_fd file(sys::open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC));
-  char value = '0';
-  return file && sys::read(file.get(), &value, 1) == 1 && value != '0';
 }
 
 } // namespace cohort::detail::posix

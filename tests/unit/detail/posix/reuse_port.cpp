@@ -110,9 +110,4 @@ TEST_CASE("the first socket of a port is refused when somebody listens there, la
   CHECK_FALSE(error);
 }
 
-TEST_CASE("whether connections migrate is one of two answers")
-{
-  CHECK(port_migrates() == port_migrates());
-}
-
 } // namespace reuse_port_test
