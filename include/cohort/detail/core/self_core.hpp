@@ -6,6 +6,7 @@
 #include <cohort/config.hpp>
 #include <cohort/detail/async/latch.hpp>
 #include <cohort/detail/channel/message_port.hpp>
+#include <cohort/detail/channel/problem_handler.hpp>
 #include <cohort/detail/core/bound_source.hpp>
 #include <cohort/detail/core/joined_listeners.hpp>
 #include <cohort/detail/core/kernel_source.hpp>
@@ -28,6 +29,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -165,8 +167,7 @@ inline void self_core::start()
     if (const auto self = weak.lock()) self->leave_if_done();
   };
   messages_->on_problem = [](const channel_problem& problem) {
-    std::cerr << "cohort: worker " << posix::role().id << ": " << problem.code.message() << ": "
-              << problem.what << '\n';
+    print_problem("worker " + std::to_string(posix::role().id), problem);
   };
   messages_->on_violation = [weak = weak_from_this()](std::error_code why) {
     if (const auto self = weak.lock()) self->on_violation(why);
