@@ -4,6 +4,7 @@
 
 #include <cohort/candidate.hpp>
 #include <cohort/connection_info.hpp>
+#include <cohort/detail/lifecycle/policy_calls.hpp>
 #include <cohort/scheduling/policy.hpp>
 
 #include <cstddef>
@@ -35,46 +36,35 @@ public:
 
   policy_wrapper() requires std::default_initializable<Policy>
   = default;
-  explicit policy_wrapper(Policy policy) : inner_(std::move(policy)) {}
+  constexpr explicit policy_wrapper(Policy policy) : calls_(std::move(policy)) {}
 
-  Policy& inner() noexcept { return inner_; }
-  const Policy& inner() const noexcept { return inner_; }
+  constexpr Policy& inner() noexcept { return calls_.get(); }
+  constexpr const Policy& inner() const noexcept { return calls_.get(); }
 
   std::size_t select(std::span<const candidate> members, const connection_info& connection) noexcept
   {
-    return inner_.select(members, connection);
+    return inner().select(members, connection);
   }
 
-  void on_join(const candidate& member) noexcept
-  {
-    if constexpr (requires { inner_.on_join(member); }) inner_.on_join(member);
-  }
-  void on_leave(const candidate& member) noexcept
-  {
-    if constexpr (requires { inner_.on_leave(member); }) inner_.on_leave(member);
-  }
-  void on_taken(const candidate& member) noexcept
-  {
-    if constexpr (requires { inner_.on_taken(member); }) inner_.on_taken(member);
-  }
-  void on_released(const candidate& member) noexcept
-  {
-    if constexpr (requires { inner_.on_released(member); }) inner_.on_released(member);
-  }
+  void on_join(const candidate& member) noexcept { calls_.joined(member); }
+  void on_leave(const candidate& member) noexcept { calls_.leaves(member); }
+  void on_taken(const candidate& member) noexcept { calls_.took(member); }
+  void on_released(const candidate& member) noexcept { calls_.released(member); }
   void on_change(std::span<const candidate> members, std::size_t index) noexcept
   {
-    if constexpr (requires { inner_.on_change(members, index); }) inner_.on_change(members, index);
+    calls_.changed(members, index);
   }
+  constexpr bool own_sockets() const noexcept { return detail::wants_own_sockets(inner()); }
   auto patience() const noexcept requires requires(const Policy& policy) { policy.patience(); }
   {
-    return inner_.patience();
+    return inner().patience();
   }
   constexpr auto distribution() const noexcept requires requires(const Policy& policy)
   {
     policy.distribution();
   }
   {
-    return inner_.distribution();
+    return inner().distribution();
   }
   bool enough(std::span<const std::byte> first_bytes) const noexcept requires
       requires(const Policy& policy)
@@ -82,11 +72,11 @@ public:
     policy.enough(first_bytes);
   }
   {
-    return inner_.enough(first_bytes);
+    return inner().enough(first_bytes);
   }
 
 private:
-  Policy inner_{};
+  detail::policy_calls<Policy> calls_{Policy()};
 };
 
 } // namespace cohort

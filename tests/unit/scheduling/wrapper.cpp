@@ -174,4 +174,13 @@ TEST_CASE("the documented wrapper shows the first two members only")
   for (std::size_t i = 0; i != 10; ++i) CHECK(policy.select(all, connection_info()) == i % 2);
 }
 
+TEST_CASE("a wrapper around a policy with a socket for each worker wants them, too")
+{
+  struct own : round_robin {
+    bool own_sockets() const noexcept { return true; }
+  };
+  CHECK(cohort::detail::wants_own_sockets(policy_wrapper<own>()));
+  CHECK_FALSE(cohort::detail::wants_own_sockets(policy_wrapper<round_robin>()));
+}
+
 } // namespace wrapper_test

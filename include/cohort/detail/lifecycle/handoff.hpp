@@ -323,8 +323,6 @@ std::size_t handoff<Connection, Policy>::choose(offer_type& waiting, clock::time
 {
   const bool overdue = now >= waiting.info.arrival() + patience_;
   waiting.info.set_overdue(overdue);
-  if constexpr (requires { waiting.connection.first_bytes(); })
-    waiting.info.set_first_bytes(waiting.connection.first_bytes());
   const std::size_t chosen = members_.choose(waiting.info);
   return chosen == none && overdue ? members_.any() : chosen;
 }

@@ -21,9 +21,10 @@ public:
   using clock = connection_info::clock;
   using members = std::span<const candidate>;
 
-  explicit policy_calls(Policy policy) : policy_(std::move(policy)) {}
+  constexpr explicit policy_calls(Policy policy) : policy_(std::move(policy)) {}
 
-  const Policy& get() const noexcept { return policy_; }
+  constexpr Policy& get() noexcept { return policy_; }
+  constexpr const Policy& get() const noexcept { return policy_; }
 
   /// The index of a member that is ready, or `wait`. Of a policy that leaves it to the kernel: one
   /// for a connection that the kernel gave to nobody.
