@@ -7,6 +7,7 @@
 
 #include <cohort/message_channel.hpp>
 
+#include "support/failing_allocations.hpp"
 #include "support/message_pair.hpp"
 #include "support/scratch.hpp"
 
@@ -15,7 +16,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 #include <string>
 #include <system_error>
@@ -24,44 +24,6 @@
 #include <vector>
 
 using namespace cohort_test;
-
-namespace {
-
-// Which allocation fails, counted from now on; 0 is none.
-thread_local unsigned failing_allocation = 0;
-thread_local unsigned allocation_count = 0;
-
-bool allocation_fails() { return ++allocation_count == failing_allocation; }
-
-// The n-th allocation of `action` fails; whether it made so many.
-template <class Action>
-bool with_failing(unsigned n, Action action)
-{
-  allocation_count = 0;
-  failing_allocation = n;
-  action();
-  failing_allocation = 0;
-  return allocation_count >= n;
-}
-
-} // namespace
-
-void* operator new(std::size_t size)
-{
-  if (!allocation_fails())
-    if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-
-// What Asio takes its memory from.
-extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size)
-{
-  void* memory = nullptr;
-  if (allocation_fails() || ::posix_memalign(&memory, alignment, size) != 0) return nullptr;
-  return memory;
-}
 
 namespace {
 
