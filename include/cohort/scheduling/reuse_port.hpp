@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/posix/reuse_port.hpp>
 #include <cohort/scheduling/policy.hpp>
+
+#include <optional>
 
 namespace cohort {
 
@@ -23,6 +26,18 @@ struct reuse_port {
     return cohort::distribution::by_kernel;
   }
   static constexpr bool own_sockets() noexcept { return true; }
+
+  /// Whether the kernel gives the connections that wait at a socket which is closed to another
+  /// socket of the port, and does not reset them: `net.ipv4.tcp_migrate_req`, off by default.
+  /// Nothing where the kernel does not say, which means that it cannot.
+  ///
+  /// A cluster does not need it, whichever worker ends: its primary keeps all sockets. It matters
+  /// when the primary ends while another one has the port already, so that no connection is lost
+  /// between two programs, and for sockets that a program shares a port with by itself.
+  static std::optional<bool> kernel_migrates() noexcept
+  {
+    return detail::posix::migrates_requests();
+  }
 };
 
 static_assert(scheduling_policy<reuse_port>);

@@ -14,4 +14,10 @@ TEST_CASE("reuse_port leaves the choice to the kernel, with a socket for each wo
   CHECK(cohort::detail::wants_own_sockets(cohort::reuse_port()));
 }
 
+TEST_CASE("reuse_port tells whether the kernel moves connections that wait")
+{
+  // Whatever it is, it stays.
+  CHECK(cohort::reuse_port::kernel_migrates() == cohort::detail::posix::migrates_requests());
+}
+
 } // namespace reuse_port_policy_test

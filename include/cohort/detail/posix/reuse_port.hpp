@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cohort/detail/posix/system_calls.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <linux/filter.h>
+#include <optional>
 #include <span>
 #include <sys/socket.h>
 #include <system_error>
@@ -24,6 +27,10 @@ std::vector<sock_filter> share_program(std::span<const std::uint32_t> weights);
 /// Gives the program to the group that the socket is in, at once for all of them.
 /// Errors: `argument_list_too_long` for more sockets than a program can tell apart.
 void share_port(int socket, std::span<const std::uint32_t> weights, std::error_code& ec);
+
+/// Whether connections that wait at a socket go to another one of its port when it is closed
+/// (`net.ipv4.tcp_migrate_req`, for IPv6 as well). Nothing where that cannot be told.
+std::optional<bool> migrates_requests() noexcept;
 
 // Implementation
 
@@ -74,6 +81,17 @@ inline void share_port(int socket, std::span<const std::uint32_t> weights, std::
   const int result =
       sys::setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
   ec = result == 0 ? std::error_code() : last_error();
+}
+
+inline std::optional<bool> migrates_requests() noexcept
+{
+  constexpr const char* path = "/proc/sys/net/ipv4/tcp_migrate_req";
+  const unique_fd file(retry_interrupted([&] { return sys::open(path, O_RDONLY | O_CLOEXEC); }));
+  if (!file) return std::nullopt;
+  char value = 0;
+  const auto size = retry_interrupted([&] { return sys::read(file.get(), &value, sizeof value); });
+  if (size != 1) return std::nullopt;
+  return value != '0';
 }
 
 } // namespace cohort::detail::posix

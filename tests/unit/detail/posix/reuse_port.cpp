@@ -10,6 +10,10 @@
 
 #include <array>
 #include <cstdint>
+#include <fstream>
+#include <optional>
+#include <sched.h>
+#include <thread>
 #include <vector>
 
 namespace reuse_port_test {
@@ -44,6 +48,14 @@ std::vector<unsigned> counts(std::vector<std::uint32_t> weights, std::uint32_t d
     ++found[index < weights.size() ? index : weights.size()];
   }
   return found;
+}
+
+// The setting, read in another way; nothing where it is not there.
+std::optional<bool> setting_of_kernel()
+{
+  int value = 0;
+  std::ifstream file("/proc/sys/net/ipv4/tcp_migrate_req");
+  return file >> value ? std::optional(value != 0) : std::nullopt;
 }
 
 } // namespace
@@ -108,6 +120,21 @@ TEST_CASE("the first socket of a port is refused when somebody listens there, la
   settings.first_of_port = false;
   CHECK(listen_stream(bound, settings, error));
   CHECK_FALSE(error);
+}
+
+TEST_CASE("whether the kernel moves waiting connections is what it says itself")
+{
+  CHECK(migrates_requests() == setting_of_kernel());
+  // In a network of its own, where that is allowed, the setting can be changed.
+  std::thread apart([] {
+    if (::unshare(CLONE_NEWNET) != 0) return;
+    for (const bool on : {true, false, true}) {
+      std::ofstream file("/proc/sys/net/ipv4/tcp_migrate_req");
+      if (!(file << on << std::flush)) return;
+      CHECK(migrates_requests() == on);
+    }
+  });
+  apart.join();
 }
 
 } // namespace reuse_port_test
