@@ -9,6 +9,7 @@ fence says ```cpp fragment.
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -65,12 +66,15 @@ def main():
         command = file.read().splitlines()
 
     passed = failed = 0
-    results = [("README.md", first_block_problem())]
+    places, texts = [], []
     for path in documents():
         for line, info, text in blocks(path):
             if re.search(r"\bint main\(", text) and info != "fragment":
-                place = f"{os.path.relpath(path, ROOT)}:{line}"
-                results.append((place, compile_problem(command, text)))
+                places.append(f"{os.path.relpath(path, ROOT)}:{line}")
+                texts.append(text)
+    results = [("README.md", first_block_problem())]
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        results += zip(places, pool.map(lambda text: compile_problem(command, text), texts))
     for place, problem in results:
         if problem:
             failed += 1
