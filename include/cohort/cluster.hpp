@@ -47,8 +47,11 @@ inline unsigned available_parallelism() { return detail::posix::available_cpus()
 /// needs `<cohort/message/json.hpp>`, which `<cohort.hpp>` includes.
 template <class Policy = round_robin, class Protocol = json_protocol>
 class cluster {
-  static_assert(scheduling_policy<Policy>,
-      "the policy of a cohort::cluster must be a cohort::scheduling_policy");
+  // Asserted as a value, whose parts no compiler goes on to explain at length.
+  static constexpr bool has_policy_ = scheduling_policy<Policy>;
+  static_assert(has_policy_,
+      "the policy of a cohort::cluster must be a cohort::scheduling_policy: copyable, with "
+      "std::size_t select(std::span<const cohort::candidate>, const cohort::connection_info&)");
   static_assert(detail::check_hooks<Policy>());
   static_assert(peek_of<Policy> == 0, "a policy with peek is not supported yet");
 

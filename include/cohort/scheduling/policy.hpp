@@ -20,12 +20,26 @@ enum class distribution {
   by_kernel,
 };
 
+namespace detail {
+
+// Its `peek` is a number that is known when it is compiled, and no negative one.
+template <class T>
+concept has_constant_peek = requires
+{
+  // That of no object: g++ would not merely be dissatisfied by what follows.
+  *&T::peek;
+  typename std::integral_constant<std::size_t, T::peek>;
+};
+
+} // namespace detail
+
 /// How many of the first bytes of a connection a policy, or a part of one, wants to see: its
 /// `peek`, 0 without it.
 template <class T>
 inline constexpr std::size_t peek_of = 0;
+// A wrong one is explained by `check_hooks`.
 template <class T>
-requires requires { T::peek; }
+requires detail::has_constant_peek<T>
 inline constexpr std::size_t peek_of<T> = T::peek;
 
 /// The policy can choose: it has `std::size_t select(std::span<const candidate> members,
@@ -75,6 +89,14 @@ concept leaves_to_kernel = requires
 ///   once for each listener. A policy that says `by_kernel` in a constant expression needs no
 ///   `select`. `static constexpr bool own_sockets = true` gives each worker a socket of its own
 ///   then.
+/// - `static constexpr std::size_t peek = N`: up to N of the first bytes of each connection are
+///   looked at before `select` is called, and are in `connection_info::first_bytes()`; the worker
+///   still reads them.
+/// - `bool enough(std::span<const std::byte> first_bytes) const`: those suffice; without it
+///   whatever came first suffices, as long as it is not nothing. All N bytes and the end of what
+///   the client sends always do.
+/// - `duration peek_time() const`: for how long they are waited for, asked once; 1 second without
+///   it. Then `select` sees what there is.
 ///
 /// @code
 /// struct fewest_connections {
@@ -99,49 +121,75 @@ concept scheduling_policy =
 
 namespace detail {
 
-// A hook that cannot be called as documented would be ignored silently; here it is an error.
+// A hook that cannot be called as documented would be ignored silently; here it is an error. Each
+// is looked at before what is asserted: compilers quote and explain all of an assertion.
 template <class Policy>
 consteval bool check_hooks()
 {
-  static_assert(
+  using clock_duration = connection_info::clock::duration;
+  using members = std::span<const candidate>;
+  using bytes = std::span<const std::byte>;
+
+  constexpr bool joins = (
       !requires { &Policy::on_join; } ||
-          requires(Policy & policy, const candidate& member) { policy.on_join(member); },
-      "the policy's on_join must be callable with a const cohort::candidate&");
-  static_assert(
+      requires(Policy & policy, const candidate& member) { policy.on_join(member); });
+  static_assert(joins, "the policy's on_join must be callable with a const cohort::candidate&");
+  constexpr bool leaves = (
       !requires { &Policy::on_leave; } ||
-          requires(Policy & policy, const candidate& member) { policy.on_leave(member); },
-      "the policy's on_leave must be callable with a const cohort::candidate&");
-  static_assert(
+      requires(Policy & policy, const candidate& member) { policy.on_leave(member); });
+  static_assert(leaves, "the policy's on_leave must be callable with a const cohort::candidate&");
+  constexpr bool takes = (
       !requires { &Policy::on_taken; } ||
-          requires(Policy & policy, const candidate& member) { policy.on_taken(member); },
-      "the policy's on_taken must be callable with a const cohort::candidate&");
-  static_assert(
+      requires(Policy & policy, const candidate& member) { policy.on_taken(member); });
+  static_assert(takes, "the policy's on_taken must be callable with a const cohort::candidate&");
+  constexpr bool releases = (
       !requires { &Policy::on_released; } ||
-          requires(Policy & policy, const candidate& member) { policy.on_released(member); },
-      "the policy's on_released must be callable with a const cohort::candidate&");
+      requires(Policy & policy, const candidate& member) { policy.on_released(member); });
   static_assert(
+      releases, "the policy's on_released must be callable with a const cohort::candidate&");
+  constexpr bool changes = (
       !requires { &Policy::on_change; } ||
-          requires(Policy & policy, std::span<const candidate> members, std::size_t index) {
-            policy.on_change(members, index);
-          },
+      requires(Policy & policy, members all, std::size_t index) { policy.on_change(all, index); });
+  static_assert(changes,
       "the policy's on_change must be callable with (std::span<const cohort::candidate>, "
       "std::size_t)");
-  static_assert(
+  constexpr bool waits = (
       !requires { &Policy::patience; } ||
-          requires(const Policy& policy) {
-            {
-              policy.patience()
-              } -> std::convertible_to<connection_info::clock::duration>;
-          },
-      "the policy's patience() must be const and return a duration");
-  static_assert(
+      requires(const Policy& policy) {
+        {
+          policy.patience()
+          } -> std::convertible_to<clock_duration>;
+      });
+  static_assert(waits, "the policy's patience() must be const and return a duration");
+  constexpr bool distributes = (
       !requires { &Policy::distribution; } ||
-          requires(const Policy& policy) {
-            {
-              policy.distribution()
-              } -> std::same_as<cohort::distribution>;
-          },
-      "the policy's distribution() must be const and return cohort::distribution");
+      requires(const Policy& policy) {
+        {
+          policy.distribution()
+          } -> std::same_as<cohort::distribution>;
+      });
+  static_assert(
+      distributes, "the policy's distribution() must be const and return cohort::distribution");
+  constexpr bool peeks = (!requires { Policy::peek; } || has_constant_peek<Policy>);
+  static_assert(peeks, "the policy's peek must be a static constexpr std::size_t");
+  constexpr bool suffices = (
+      !requires { &Policy::enough; } ||
+      requires(const Policy& policy, bytes first_bytes) {
+        {
+          policy.enough(first_bytes)
+          } -> std::convertible_to<bool>;
+      });
+  static_assert(suffices,
+      "the policy's enough must be const, callable with a std::span<const std::byte>, and return "
+      "a bool");
+  constexpr bool peeks_for = (
+      !requires { &Policy::peek_time; } ||
+      requires(const Policy& policy) {
+        {
+          policy.peek_time()
+          } -> std::convertible_to<clock_duration>;
+      });
+  static_assert(peeks_for, "the policy's peek_time() must be const and return a duration");
   return true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: (constraint failure|not satisfied) for .*better_of_two
-// expect-lines: 24
+// expect-lines: 15
 //
 // A measure gives a number for one member; what compares two is none.
 
@@ -20,8 +20,4 @@ struct fewer_offers {
 };
 #endif
 
-int main()
-{
-  cohort::better_of_two<fewer_offers> policy;
-  return policy.select({}, cohort::connection_info()) == cohort::wait ? 0 : 1;
-}
+int main() { [[maybe_unused]] cohort::better_of_two<fewer_offers> policy; }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: on_change must be callable with \(std::span<const cohort::candidate>,
-// expect-lines: 24
+// expect-lines: 15
 //
 // What has changed is told by its index in all members, not as the member alone.
 

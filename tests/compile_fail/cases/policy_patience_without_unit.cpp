@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: the policy's patience\(\) must be const and return a duration
-// expect-lines: 24
+// expect-lines: 15
 //
 // A number does not say of what it is so many.
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: the policy of a cohort::cluster must be a cohort::scheduling_policy
-// expect-lines: 23
+// expect-lines: 8
 //
 // What `select` returns is an index: of type int it could be -1 for nobody, which is not `wait`.
 

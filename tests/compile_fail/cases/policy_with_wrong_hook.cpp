@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: on_leave must be callable with a const cohort::candidate&
-// expect-lines: 16
+// expect-lines: 15
 //
 // A hook that could never be called would otherwise be ignored.
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: on_leave must be callable with a const cohort::candidate&
-// expect-lines: 24
+// expect-lines: 15
 //
 // A policy around it can be told of everything: it would hide that this one cannot.
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: the policy of a cohort::cluster must be a cohort::scheduling_policy
-// expect-lines: 17
+// expect-lines: 8
 //
 // A policy has to choose; without `select` the first error says so, and nothing else is said.
 

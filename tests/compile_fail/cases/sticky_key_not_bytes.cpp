@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 // expect-error: (constraint failure|not satisfied) for .*sticky_by
-// expect-lines: 24
+// expect-lines: 15
 //
 // A client's key is bytes that stand for it.
 
@@ -21,8 +21,4 @@ struct port_key {
 #endif
 };
 
-int main()
-{
-  cohort::sticky_by<port_key> policy;
-  return policy.select({}, cohort::connection_info()) == cohort::wait ? 0 : 1;
-}
+int main() { [[maybe_unused]] cohort::sticky_by<port_key> policy; }

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -74,6 +75,16 @@ static_assert(check_hooks<fewest_connections>());
 static_assert(check_hooks<with_hooks>());
 static_assert(check_hooks<by_kernel>());
 static_assert(check_hooks<decides_when_made>());
+
+struct looks : fewest_connections {
+  static constexpr int peek = 16;
+  bool enough(std::span<const std::byte> first_bytes) const { return first_bytes.size() > 1; }
+  std::chrono::milliseconds peek_time() const { return std::chrono::milliseconds(10); }
+};
+
+static_assert(check_hooks<looks>());
+static_assert(cohort::peek_of<looks> == 16);
+static_assert(cohort::peek_of<fewest_connections> == 0);
 
 struct says_by_primary : fewest_connections {
   constexpr cohort::distribution distribution() const { return cohort::distribution::by_primary; }
