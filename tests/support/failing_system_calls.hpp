@@ -42,6 +42,9 @@ enum class call {
   setsockopt,
   sendmsg,
   recvmsg,
+  epoll_create1,
+  epoll_ctl,
+  epoll_wait,
   open,
   lstat,
   fstat,
@@ -195,6 +198,9 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(shutdown)
   COHORT_TEST_CALL(getsockname)
   COHORT_TEST_CALL(getsockopt)
+  COHORT_TEST_CALL(epoll_create1)
+  COHORT_TEST_CALL(epoll_ctl)
+  COHORT_TEST_CALL(epoll_wait)
   COHORT_TEST_CALL(open)
   COHORT_TEST_CALL(lstat)
   COHORT_TEST_CALL(fstat)

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -89,6 +90,16 @@ struct system_calls {
   static ssize_t recvmsg(int fd, msghdr* message, int flags)
   {
     return ::recvmsg(fd, message, flags);
+  }
+
+  static int epoll_create1(int flags) { return ::epoll_create1(flags); }
+  static int epoll_ctl(int set, int operation, int fd, epoll_event* event)
+  {
+    return ::epoll_ctl(set, operation, fd, event);
+  }
+  static int epoll_wait(int set, epoll_event* events, int size, int timeout)
+  {
+    return ::epoll_wait(set, events, size, timeout);
   }
 
   static int open(const char* path, int flags) { return ::open(path, flags); }
