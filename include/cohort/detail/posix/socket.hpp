@@ -5,8 +5,12 @@
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 
+#include <array>
+#include <cstddef>
 #include <cstdio>
 #include <string>
+#include <string_view>
+#include <sys/uio.h>
 
 namespace cohort::detail::posix {
 
@@ -71,6 +75,16 @@ std::pair<unique_fd, unique_fd> stream_pair(std::error_code& ec) noexcept;
 
 /// Tells the peer that nothing more comes.
 void shutdown_write(int fd, std::error_code& ec) noexcept;
+
+/// Sends `text` to the peer of a new connection, and that nothing more comes. What its buffer does
+/// not take is cut off.
+void send_last(int fd, std::string_view text, std::error_code& ec) noexcept;
+
+/// Reads what is there, for nobody. False when the peer has ended, or sends too much for that.
+bool discard_input(int fd) noexcept;
+
+/// Closes a connection so that the peer sees it reset.
+void reset(unique_fd connection, std::error_code& ec) noexcept;
 
 // Implementation
 
@@ -297,6 +311,40 @@ inline std::pair<unique_fd, unique_fd> stream_pair(std::error_code& ec) noexcept
 inline void shutdown_write(int fd, std::error_code& ec) noexcept
 {
   const int result = sys::shutdown(fd, SHUT_WR);
+  ec = result == 0 ? std::error_code() : last_error();
+}
+
+inline void send_last(int fd, std::string_view text, std::error_code& ec) noexcept
+{
+  // sendmsg only reads through this pointer.
+  iovec data{const_cast<char*>(text.data()), text.size()};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  const ssize_t sent =
+      retry_interrupted([&] { return sys::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+  if (sent < 0) ec = last_error();
+  else shutdown_write(fd, ec);
+}
+
+inline bool discard_input(int fd) noexcept
+{
+  constexpr std::size_t too_much = 256 * 1024;
+  std::array<std::byte, 8192> buffer;
+  std::size_t sum = 0;
+  while (sum < too_much) {
+    const ssize_t size =
+        retry_interrupted([&] { return sys::read(fd, buffer.data(), buffer.size()); });
+    if (size <= 0) return size < 0 && would_block(last_error());
+    sum += static_cast<std::size_t>(size);
+  }
+  return false;
+}
+
+inline void reset(unique_fd connection, std::error_code& ec) noexcept
+{
+  const linger none{1, 0};
+  const int result = sys::setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
   ec = result == 0 ? std::error_code() : last_error();
 }
 

@@ -282,6 +282,50 @@ TEST_CASE("a stream pair is connected, and its end is seen")
   CHECK(ec == std::errc::bad_file_descriptor);
 }
 
+TEST_CASE("a last word is sent with the end behind it")
+{
+  std::error_code ec;
+  const auto [a, b] = stream_pair(ec);
+  send_last(a.get(), "bye", ec);
+  CHECK(!ec);
+  char buffer[8];
+  CHECK(::read(b.get(), buffer, sizeof buffer) == 3);
+  CHECK(::read(b.get(), buffer, sizeof buffer) == 0);
+  send_last(a.get(), "again", ec);
+  CHECK(ec == std::errc::broken_pipe);
+}
+
+TEST_CASE("input is discarded until there is none, its end, or too much of it")
+{
+  std::error_code ec;
+  auto [a, b] = stream_pair(ec);
+  CHECK(discard_input(a.get()));
+  CHECK(::write(b.get(), "abc", 3) == 3);
+  CHECK(discard_input(a.get()));
+  char byte;
+  CHECK(::recv(a.get(), &byte, 1, MSG_DONTWAIT) == -1);
+  CHECK(::write(b.get(), "abc", 3) == 3);
+  b.reset();
+  CHECK(!discard_input(a.get()));
+  CHECK(!discard_input(-1));
+  const unique_fd endless(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  CHECK(!discard_input(endless.get()));
+}
+
+TEST_CASE("a connection can be closed so that its peer sees a reset")
+{
+  std::error_code ec;
+  const auto listener = listen_stream(loopback("127.0.0.1"), listen_settings(), ec);
+  const unique_fd client = connect_to(local_address(listener.get(), ec));
+  reset(accept_stream(listener.get(), nullptr, ec), ec);
+  CHECK(!ec);
+  char byte;
+  CHECK(::recv(client.get(), &byte, 1, 0) == -1);
+  CHECK(errno == ECONNRESET);
+  reset(unique_fd(), ec);
+  CHECK(ec == std::errc::bad_file_descriptor);
+}
+
 TEST_CASE("what is passed in can be looked at")
 {
   std::error_code ec;
