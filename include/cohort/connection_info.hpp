@@ -31,7 +31,7 @@ public:
   bytes peer_address() const noexcept { return peer_.address(); }
   /// 0 for a unix socket.
   std::uint16_t peer_port() const noexcept { return peer_.port; }
-  /// When the primary accepted it.
+  /// When the primary accepted it, and had looked at its first bytes if the policy has `peek`.
   clock::time_point arrival() const noexcept { return arrival_; }
 
   /// The number of the listener it came to: no other one of the same cluster ever has it.

@@ -8,8 +8,8 @@ namespace cohort {
 
 /// What has happened to connections, counted by the primary since it began.
 ///
-/// Every accepted connection ends in exactly one of `taken`, `closed` or is still queued or
-/// offered. A connection may be offered several times.
+/// Every accepted connection ends in exactly one of `taken`, `closed`, `overflowed`, or is still
+/// queued or offered. A connection may be offered several times.
 struct connection_counters {
   /// Accepted by the primary.
   std::uint64_t accepted = 0;
@@ -25,6 +25,8 @@ struct connection_counters {
   std::uint64_t lost = 0;
   /// Closed by the primary without a worker: none was left, or no worker could use it.
   std::uint64_t closed = 0;
+  /// Answered by the primary as `overflow` says, because no worker had room.
+  std::uint64_t overflowed = 0;
 };
 
 } // namespace cohort

@@ -17,6 +17,7 @@ TEST_CASE("counters begin at zero")
   CHECK(counters.redispatched == 0);
   CHECK(counters.lost == 0);
   CHECK(counters.closed == 0);
+  CHECK(counters.overflowed == 0);
 }
 
 } // namespace counters_test

@@ -5,6 +5,7 @@
 #include <cohort/candidate.hpp>
 #include <cohort/connection_info.hpp>
 #include <cohort/detail/lifecycle/policy_calls.hpp>
+#include <cohort/overflow.hpp>
 #include <cohort/scheduling/policy.hpp>
 #include <cohort/scheduling/round_robin.hpp>
 
@@ -59,6 +60,7 @@ public:
   connection_info::clock::duration patience() const noexcept { return held_->patience(); }
   cohort::distribution distribution() const noexcept { return held_->distribution(); }
   bool own_sockets() const noexcept { return held_->own_sockets(); }
+  overflow on_overflow() const { return held_->on_overflow(); }
 
 private:
   struct concept_type {
@@ -73,6 +75,7 @@ private:
     virtual connection_info::clock::duration patience() const noexcept = 0;
     virtual cohort::distribution distribution() const noexcept = 0;
     virtual bool own_sockets() const noexcept = 0;
+    virtual overflow on_overflow() const = 0;
   };
 
   template <class Policy>
@@ -99,6 +102,7 @@ private:
       return detail::distribution_of(calls.get());
     }
     bool own_sockets() const noexcept override { return detail::wants_own_sockets(calls.get()); }
+    overflow on_overflow() const override { return calls.on_overflow(); }
 
     detail::policy_calls<Policy> calls;
   };

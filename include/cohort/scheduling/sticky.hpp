@@ -129,8 +129,8 @@ private:
 /// By the peer's address.
 using sticky = sticky_by<peer_key>;
 
-/// By the client that a PROXY protocol header names. Not supported yet: a cluster with a policy
-/// that has `peek` does not compile.
+/// By the client that a PROXY protocol header names. It is only looked at: the worker has to read
+/// it as well.
 using sticky_by_proxy = sticky_by<proxy_key>;
 
 // Implementation

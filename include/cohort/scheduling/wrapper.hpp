@@ -66,6 +66,14 @@ public:
   {
     return inner().distribution();
   }
+  auto peek_time() const noexcept requires requires(const Policy& policy) { policy.peek_time(); }
+  {
+    return inner().peek_time();
+  }
+  auto on_overflow() const requires requires(const Policy& policy) { policy.on_overflow(); }
+  {
+    return inner().on_overflow();
+  }
   bool enough(std::span<const std::byte> first_bytes) const noexcept requires
       requires(const Policy& policy)
   {

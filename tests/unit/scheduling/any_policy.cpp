@@ -7,6 +7,7 @@
 #include <cohort/scheduling/reuse_port.hpp>
 #include <cohort/scheduling/shared.hpp>
 #include <cohort/scheduling/sticky.hpp>
+#include <cohort/scheduling/when_full.hpp>
 
 #include <doctest/doctest.h>
 
@@ -98,6 +99,13 @@ TEST_CASE("patience and who accepts are those of the policy that is held")
   const any_policy reuse_port((cohort::reuse_port()));
   CHECK(reuse_port.distribution() == cohort::distribution::by_kernel);
   CHECK(reuse_port.own_sockets());
+}
+
+TEST_CASE("what becomes of connections without room is as the policy says that is held")
+{
+  CHECK(any_policy().on_overflow().how() == cohort::overflow::answer::queue);
+  const any_policy told(cohort::when_full<cohort::round_robin>(cohort::overflow::refuse("busy")));
+  CHECK(told.on_overflow().bytes() == "busy");
 }
 
 TEST_CASE("where the kernel chooses, what it gave to nobody goes to who was offered least")

@@ -47,6 +47,8 @@ struct noting {
   std::chrono::milliseconds patience() const { return 70ms; }
   cohort::distribution distribution() const { return cohort::distribution::by_kernel; }
   bool enough(std::span<const std::byte> first_bytes) const { return first_bytes.size() == 3; }
+  std::chrono::milliseconds peek_time() const { return 80ms; }
+  cohort::overflow on_overflow() const { return cohort::overflow::reset(); }
 
   void note(const std::string& what, const candidate& member)
   {
@@ -139,6 +141,8 @@ TEST_CASE("policy_wrapper passes on every call")
   const std::byte some[3] = {};
   CHECK(policy.enough(some));
   CHECK_FALSE(policy.enough({}));
+  CHECK(policy.peek_time() == 80ms);
+  CHECK(policy.on_overflow().how() == cohort::overflow::answer::reset);
 }
 
 TEST_CASE("what the inner policy does not want to hear is not said")

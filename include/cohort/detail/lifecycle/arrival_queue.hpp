@@ -37,6 +37,11 @@ public:
   template <class GoOn, class Take>
   void take_if(GoOn go_on, Take take) noexcept;
 
+  /// Gives the first ones to `give(Connection)`, as long as `bool is_next(const connection_info&)`
+  /// says so. Returns how many.
+  template <class IsNext, class Give>
+  std::size_t take_front(IsNext is_next, Give&& give) noexcept;
+
 private:
   fifo<offer_type> queue_;
   std::uint64_t tickets_ = 0;
@@ -73,6 +78,17 @@ void arrival_queue<Connection>::take_if(GoOn go_on, Take take) noexcept
     ++kept;
   }
   queue_.erase(kept, i - kept);
+}
+
+template <class Connection>
+template <class IsNext, class Give>
+std::size_t arrival_queue<Connection>::take_front(IsNext is_next, Give&& give) noexcept
+{
+  std::size_t count = 0;
+  while (count != queue_.size() && is_next(queue_[count].info))
+    give(Connection(std::move(queue_[count++].connection)));
+  queue_.erase(0, count);
+  return count;
 }
 
 } // namespace cohort::detail

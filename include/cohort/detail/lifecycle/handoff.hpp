@@ -8,6 +8,7 @@
 #include <cohort/detail/lifecycle/fifo.hpp>
 #include <cohort/detail/lifecycle/offer_book.hpp>
 #include <cohort/detail/lifecycle/scheduled_members.hpp>
+#include <cohort/detail/lifecycle/waiting_limits.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/worker_id.hpp>
 
@@ -49,10 +50,14 @@ public:
 
   /// A connection that is older than the policy's patience, or this one, goes to any member, even
   /// if the policy says wait.
-  explicit handoff(Policy policy) : members_(std::move(policy)), patience_(members_.patience()) {}
+  explicit handoff(Policy policy)
+      : members_(std::move(policy)),
+        limits_(members_.calls().patience(), members_.calls().on_overflow())
+  {
+  }
   handoff(Policy policy, clock::duration patience)
       : members_(std::move(policy)),
-        patience_(patience)
+        limits_(patience, members_.calls().on_overflow())
   {
   }
 
@@ -92,7 +97,8 @@ public:
 
   // Connections.
 
-  /// How many more connections to accept now: the members' room less what is queued.
+  /// How many more connections to accept now: the members' room, and what may wait for room by the
+  /// policy's `overflow`, less what is queued.
   std::size_t capacity() const noexcept;
 
   void enqueue(Connection connection, const connection_info& info);
@@ -104,8 +110,12 @@ public:
   template <class Send>
   std::size_t dispatch(clock::time_point now, Send&& send) noexcept;
 
-  /// When to dispatch again though nothing has happened: a connection waits by the policy's wish
-  /// while members are ready, and then its patience ends.
+  /// While no member has room, passes those that have waited for it for too long, by the policy's
+  /// `overflow`, to `answer(Connection)`.
+  template <class Answer>
+  std::size_t overflowed(clock::time_point now, Answer&& answer) noexcept;
+  /// When to dispatch again, or to ask who has overflowed, though nothing has happened: a
+  /// connection's patience ends, or its wait for room.
   std::optional<clock::time_point> next_deadline() const noexcept;
 
   /// The member owns `count` connections from `first` on, each passed to `close(Connection)`, and
@@ -131,7 +141,12 @@ public:
   template <class Close>
   std::size_t close_queue(Close&& close) noexcept;
 
-  // Observers.
+  /// So many were accepted and closed that never were here.
+  void count_closed(std::size_t count) noexcept
+  {
+    counters_.accepted += count;
+    counters_.closed += count;
+  }
 
   std::span<const candidate> members() const noexcept { return members_.candidates(); }
   bool is_member(worker_id worker) const noexcept { return members_.find(worker) != none; }
@@ -142,6 +157,7 @@ public:
   /// What a worker has been offered and has not answered.
   std::span<const offer_type> open_offers(worker_id worker) const noexcept;
   const connection_counters& counters() const noexcept { return counters_; }
+  const policy_calls<Policy>& calls() const noexcept { return members_.calls(); }
   const Policy& policy() const noexcept { return members_.policy(); }
 
 private:
@@ -156,7 +172,7 @@ private:
   void put_back(std::size_t index, std::size_t position, std::size_t count) noexcept;
 
   scheduled_members<Connection, Policy> members_;
-  clock::duration patience_;
+  waiting_limits limits_;
   arrival_queue<Connection> queue_;
   std::vector<std::size_t> assigned_; // within `dispatch`: the members with something unsent
   connection_counters counters_;
@@ -187,7 +203,9 @@ std::size_t handoff<Connection, Policy>::gone(worker_id worker) noexcept
 template <class Connection, class Policy>
 std::size_t handoff<Connection, Policy>::capacity() const noexcept
 {
-  return members_.room() - std::min(members_.room(), queue_.size());
+  std::size_t limit = members_.room();
+  if (active() != 0) limit += limits_.without_room();
+  return limit - std::min(limit, queue_.size());
 }
 
 template <class Connection, class Policy>
@@ -214,8 +232,19 @@ std::size_t handoff<Connection, Policy>::dispatch(clock::time_point now, Send&& 
 template <class Connection, class Policy>
 auto handoff<Connection, Policy>::next_deadline() const noexcept -> std::optional<clock::time_point>
 {
-  if (queue_.empty() || members_.room() == 0) return std::nullopt;
-  return queue_.front().info.arrival() + patience_;
+  if (queue_.empty()) return std::nullopt;
+  return limits_.deadline(queue_.front().info, members_.room() != 0);
+}
+
+template <class Connection, class Policy>
+template <class Answer>
+std::size_t handoff<Connection, Policy>::overflowed(clock::time_point now, Answer&& answer) noexcept
+{
+  if (members_.room() != 0) return 0;
+  const std::size_t count = queue_.take_front(
+      [&](const connection_info& waiting) { return limits_.has_overflowed(waiting, now); }, answer);
+  counters_.overflowed += count;
+  return count;
 }
 
 template <class Connection, class Policy>
@@ -300,12 +329,7 @@ template <class Connection, class Policy>
 template <class Close>
 std::size_t handoff<Connection, Policy>::close_queue(Close&& close) noexcept
 {
-  const std::size_t count = queue_.size();
-  queue_.take_if([] { return true; },
-      [&](offer_type& waiting) {
-        close(Connection(std::move(waiting.connection)));
-        return true;
-      });
+  const std::size_t count = queue_.take_front([](const connection_info&) { return true; }, close);
   counters_.closed += count;
   return count;
 }
@@ -321,8 +345,10 @@ std::span<const offer<Connection>> handoff<Connection, Policy>::open_offers(
 template <class Connection, class Policy>
 std::size_t handoff<Connection, Policy>::choose(offer_type& waiting, clock::time_point now) noexcept
 {
-  const bool overdue = now >= waiting.info.arrival() + patience_;
+  const bool overdue = limits_.is_overdue(waiting.info, now);
   waiting.info.set_overdue(overdue);
+  if constexpr (requires { waiting.connection.first_bytes(); })
+    waiting.info.set_first_bytes(waiting.connection.first_bytes());
   const std::size_t chosen = members_.choose(waiting.info);
   return chosen == none && overdue ? members_.any() : chosen;
 }

@@ -4,6 +4,7 @@
 
 #include <cohort/candidate.hpp>
 #include <cohort/connection_info.hpp>
+#include <cohort/overflow.hpp>
 
 #include <cassert>
 #include <chrono>
@@ -60,6 +61,27 @@ public:
                   })
       return policy_.patience();
     else return std::chrono::seconds(5);
+  }
+
+  /// Whether a connection may be scheduled that begins with these bytes, of which more may come.
+  bool enough(std::span<const std::byte> first_bytes) const noexcept
+  {
+    if constexpr (requires { policy_.enough(first_bytes); }) return policy_.enough(first_bytes);
+    else return !first_bytes.empty();
+  }
+
+  /// How long its first bytes are waited for.
+  clock::duration peek_time() const noexcept
+  {
+    if constexpr (requires { policy_.peek_time(); }) return policy_.peek_time();
+    else return std::chrono::seconds(1);
+  }
+
+  /// What becomes of connections that nobody has room for.
+  overflow on_overflow() const
+  {
+    if constexpr (requires { policy_.on_overflow(); }) return policy_.on_overflow();
+    else return overflow();
   }
 
   void joined(const candidate& member) noexcept

@@ -30,8 +30,8 @@ public:
 
   explicit scheduled_members(Policy policy) : policy_(std::move(policy)) {}
 
+  const policy_calls<Policy>& calls() const noexcept { return policy_; }
   const Policy& policy() const noexcept { return policy_.get(); }
-  auto patience() const noexcept { return policy_.patience(); }
 
   std::span<const candidate> candidates() const noexcept { return table_.candidates(); }
   const candidate& operator[](std::size_t i) const noexcept { return table_[i]; }

@@ -54,6 +54,20 @@ TEST_CASE("connections wait in order of arrival, also those that are left behind
   CHECK(test.queue.size() == 3);
 }
 
+TEST_CASE("the first ones can be taken up to the first that stays")
+{
+  fixture test(5);
+  std::vector<int> given;
+  int asked = 0;
+  const auto first_two = [&](const cohort::connection_info&) { return ++asked != 3; };
+  CHECK(test.queue.take_front(first_two, [&](int i) { given.push_back(i); }) == 2);
+  CHECK(given == std::vector<int>{1, 2});
+  CHECK(test.order() == std::vector<int>{3, 4, 5});
+  const auto all = [](const cohort::connection_info&) { return true; };
+  CHECK(test.queue.take_front(all, [&](int i) { given.push_back(i); }) == 3);
+  CHECK(test.queue.take_front(all, [](int) {}) == 0);
+}
+
 TEST_CASE("what comes back has its old place")
 {
   fixture test(5);

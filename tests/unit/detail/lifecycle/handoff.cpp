@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cohort/scheduling/round_robin.hpp>
+#include <cohort/scheduling/when_full.hpp>
 
 #include <chrono>
 #include <memory>
@@ -405,6 +406,48 @@ TEST_CASE("a connection that waits does not hold up the others, and not for ever
     CHECK(b.machine.set_open(2, true));
     CHECK(b.dispatch(start + 1h) == runs{{2, 3, {3}}});
   }
+}
+
+TEST_CASE("who has waited for room for too long has overflowed")
+{
+  using busy = cohort::when_full<cohort::round_robin>;
+  bench<busy> b(busy(cohort::overflow::reset().after(2s).limit(3)), 5s);
+  const clock::time_point start = clock::time_point() + 1h;
+  const auto overflowed = [&](clock::time_point now) {
+    return b.machine.overflowed(now, [&](counted c) { b.out.push_back(c.id()); });
+  };
+  CHECK(b.machine.capacity() == 0);
+  b.member(1, 1);
+  CHECK(b.machine.capacity() == 4);
+  b.accept(3, start);
+  b.accept(1, start + 1s);
+  CHECK(b.machine.capacity() == 0);
+  // As long as somebody is ready, it is the policy that lets wait.
+  CHECK(overflowed(start + 2s) == 0);
+  CHECK(b.machine.next_deadline() == start + 5s);
+  CHECK(b.dispatch(start) == runs{{1, 1, {1}}});
+  CHECK(b.machine.next_deadline() == start + 2s);
+  CHECK(overflowed(start + 2s - 1ns) == 0);
+  CHECK(overflowed(start + 2s) == 2);
+  CHECK(b.out == ids{2, 3});
+  CHECK(b.machine.next_deadline() == start + 3s);
+  CHECK(b.machine.capacity() == 2);
+  // What comes back has its place, and its time is over.
+  CHECK(b.refused(1, 1));
+  CHECK(b.queued() == ids{1, 4});
+  CHECK(overflowed(start + 2s) == 1);
+  CHECK(b.machine.retire(1));
+  CHECK(b.machine.capacity() == 0);
+  CHECK(b.machine.counters().overflowed == 3);
+}
+
+TEST_CASE("without a word about overflow everybody waits")
+{
+  bench b;
+  b.member(1, 0);
+  b.accept(1);
+  CHECK(b.machine.overflowed(clock::time_point::max(), [](counted) {}) == 0);
+  CHECK_FALSE(b.machine.next_deadline());
 }
 
 TEST_CASE("the policy hears who joins, takes, releases and leaves")

@@ -33,6 +33,9 @@ struct hooked : bare {
     note("change", members[index]);
   }
   std::chrono::milliseconds patience() const { return 7ms; }
+  std::chrono::milliseconds peek_time() const { return 8ms; }
+  bool enough(std::span<const std::byte> first_bytes) const { return first_bytes.size() == 2; }
+  cohort::overflow on_overflow() const { return cohort::overflow::refuse("no"); }
 
   void note(const std::string& what, const candidate& member)
   {
@@ -78,6 +81,26 @@ TEST_CASE("a connection may wait for five seconds, or as long as the policy says
 {
   CHECK(policy_calls<bare>(bare()).patience() == 5s);
   CHECK(policy_calls<hooked>(hooked()).patience() == 7ms);
+}
+
+TEST_CASE("first bytes are waited for until there are any, or enough, and not for ever")
+{
+  const std::byte some[2] = {};
+  const std::span<const std::byte> two = some;
+  const policy_calls<bare> without((bare()));
+  CHECK(without.peek_time() == 1s);
+  CHECK_FALSE(without.enough({}));
+  CHECK(without.enough(two.first(1)));
+  const policy_calls<hooked> with((hooked()));
+  CHECK(with.peek_time() == 8ms);
+  CHECK_FALSE(with.enough(two.first(1)));
+  CHECK(with.enough(two));
+}
+
+TEST_CASE("who has no room is queued for, unless the policy says otherwise")
+{
+  CHECK(policy_calls<bare>(bare()).on_overflow().how() == cohort::overflow::answer::queue);
+  CHECK(policy_calls<hooked>(hooked()).on_overflow().bytes() == "no");
 }
 
 TEST_CASE("what the policy selects is a member that is ready, or wait")

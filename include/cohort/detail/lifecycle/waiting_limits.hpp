@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/connection_info.hpp>
+#include <cohort/overflow.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+namespace cohort::detail {
+
+/// For how long a connection waits in the primary: by the policy's wish while a member is ready, or
+/// for a member to have room.
+class waiting_limits {
+public:
+  using clock = connection_info::clock;
+
+  waiting_limits(clock::duration patience, overflow when_full)
+      : patience_(patience),
+        overflow_(std::move(when_full))
+  {
+  }
+
+  /// How many may wait for room. Unless something becomes of them then, the kernel keeps them.
+  std::size_t without_room() const noexcept { return answers() ? overflow_.limit() : 0; }
+
+  /// Whether the policy has let it wait for long enough.
+  bool is_overdue(const connection_info& connection, clock::time_point now) const noexcept
+  {
+    return now >= connection.arrival() + patience_;
+  }
+  /// Whether it has waited for room for too long.
+  bool has_overflowed(const connection_info& connection, clock::time_point now) const noexcept
+  {
+    return answers() && now >= connection.arrival() + overflow_.after();
+  }
+  /// When that will be, if anything will.
+  std::optional<clock::time_point> deadline(
+      const connection_info& connection, bool is_there_room) const noexcept
+  {
+    if (is_there_room) return connection.arrival() + patience_;
+    if (answers()) return connection.arrival() + overflow_.after();
+    return std::nullopt;
+  }
+
+private:
+  bool answers() const noexcept { return overflow_.how() != overflow::answer::queue; }
+
+  clock::duration patience_;
+  overflow overflow_;
+};
+
+} // namespace cohort::detail

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/lifecycle/waiting_limits.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+namespace waiting_limits_test {
+
+using namespace std::chrono_literals;
+using cohort::connection_info;
+using cohort::overflow;
+using cohort::detail::waiting_limits;
+
+namespace {
+
+const connection_info::clock::time_point start(1h);
+const connection_info connection({}, 0, start);
+
+} // namespace
+
+TEST_CASE("a connection is overdue when the policy's patience is over")
+{
+  const waiting_limits limits(5s, overflow());
+  CHECK_FALSE(limits.is_overdue(connection, start + 5s - 1ns));
+  CHECK(limits.is_overdue(connection, start + 5s));
+  CHECK(limits.deadline(connection, true) == start + 5s);
+}
+
+TEST_CASE("unless something is said of it, the kernel keeps who has no room, for ever")
+{
+  const waiting_limits limits(5s, overflow());
+  CHECK(limits.without_room() == 0);
+  CHECK_FALSE(limits.deadline(connection, false));
+  CHECK_FALSE(limits.has_overflowed(connection, start + 1000h));
+}
+
+TEST_CASE("otherwise so many wait for room, for a time of their own")
+{
+  const waiting_limits limits(5s, overflow::reset().after(2s).limit(7));
+  CHECK(limits.without_room() == 7);
+  CHECK(limits.deadline(connection, false) == start + 2s);
+  CHECK(limits.deadline(connection, true) == start + 5s);
+  CHECK_FALSE(limits.has_overflowed(connection, start + 2s - 1ns));
+  CHECK(limits.has_overflowed(connection, start + 2s));
+}
+
+} // namespace waiting_limits_test
