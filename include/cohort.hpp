@@ -3,6 +3,7 @@
 #pragma once
 
 // What a program meets first
+#include <cohort/overflow.hpp>
 #include <cohort/run.hpp>
 
 // In the primary
@@ -40,6 +41,7 @@
 #include <cohort/scheduling/slow_start.hpp>
 #include <cohort/scheduling/sticky.hpp>
 #include <cohort/scheduling/weighted.hpp>
+#include <cohort/scheduling/when_full.hpp>
 #include <cohort/scheduling/wrapper.hpp>
 
 // Vocabulary

@@ -53,7 +53,6 @@ class cluster {
       "the policy of a cohort::cluster must be a cohort::scheduling_policy: copyable, with "
       "std::size_t select(std::span<const cohort::candidate>, const cohort::connection_info&)");
   static_assert(detail::check_hooks<Policy>());
-  static_assert(peek_of<Policy> == 0, "a policy with peek is not supported yet");
 
 public:
   using executor_type = asio::any_io_executor;

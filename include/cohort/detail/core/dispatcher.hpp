@@ -140,6 +140,7 @@ inline connection_counters& operator+=(
   sum.redispatched += more.redispatched;
   sum.lost += more.lost;
   sum.closed += more.closed;
+  sum.overflowed += more.overflowed;
   return sum;
 }
 
@@ -205,7 +206,8 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message,
   listening_sockets sockets(executor_, std::move(socket), bound, settings, how, error);
   if (error) return nullptr;
   auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
-      (message.flags & wire::listen_hold_when_empty) != 0, policy_);
+      (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);
+  if (error) return nullptr;
   entries_.push_back(entry{asked, message.index, created});
   return created;
 }

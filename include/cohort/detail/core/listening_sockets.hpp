@@ -31,6 +31,8 @@ namespace cohort::detail {
 /// open, and accepts from those that nobody else serves. Handlers have to keep the owner alive.
 class listening_sockets {
 public:
+  using connection_type = posix::unique_fd;
+
   /// With an error, because Asio cannot watch the first socket, it is not open.
   /// @param how `own_socket`: more are made as workers join, with the same settings.
   listening_sockets(const asio::any_io_executor& executor, posix::unique_fd first,
@@ -72,7 +74,8 @@ public:
   /// Whether it waits wherever it could.
   bool is_waiting() const noexcept;
   void interrupt() noexcept;
-  void close() noexcept;
+  /// @return how many connections were closed that had been accepted and not been given to anybody.
+  std::size_t close() noexcept;
 
 private:
   struct entry {
@@ -209,9 +212,10 @@ inline void listening_sockets::interrupt() noexcept
   for (entry& each : sockets_) each.socket->interrupt();
 }
 
-inline void listening_sockets::close() noexcept
+inline std::size_t listening_sockets::close() noexcept
 {
   for (entry& each : sockets_) each.socket->close();
+  return 0;
 }
 
 } // namespace cohort::detail

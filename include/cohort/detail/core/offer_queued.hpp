@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cohort/detail/lifecycle/handoff.hpp>
-#include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/worker_id.hpp>
 
@@ -17,13 +16,13 @@ namespace cohort::detail {
 /// Offers what is queued to the members, each run with one call of
 /// `bool host.send_offer(worker_id, const wire::offer&, std::span<const int> descriptors)`. False
 /// when some could not be sent.
-template <class Policy, class Host>
+template <class Connection, class Policy, class Host>
 bool offer_queued(
-    handoff<posix::unique_fd, Policy>& connections, Host& host, std::uint32_t listener) noexcept
+    handoff<Connection, Policy>& connections, Host& host, std::uint32_t listener) noexcept
 {
   bool all_sent = true;
   connections.dispatch(std::chrono::steady_clock::now(), [&](worker_id worker, auto run) noexcept {
-    std::array<int, handoff<posix::unique_fd, Policy>::max_run> descriptors;
+    std::array<int, handoff<Connection, Policy>::max_run> descriptors;
     for (std::size_t i = 0; i != run.size(); ++i) descriptors[i] = run[i].connection.get();
     wire::offer message;
     message.listener = listener;

@@ -41,7 +41,7 @@ struct listener_test {
         posix::listen_settings(), wire::sharing::offers, error);
     REQUIRE_FALSE(error);
     listener = std::make_shared<listener_type>(
-        host, 1, std::move(sockets), hold_when_empty, cohort::round_robin());
+        host, 1, std::move(sockets), hold_when_empty, cohort::round_robin(), error);
   }
 
   ~listener_test() { CHECK_FALSE(host.wrong); }

@@ -1,0 +1,232 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/connection_info.hpp>
+#include <cohort/counters.hpp>
+#include <cohort/detail/core/listening_sockets.hpp>
+#include <cohort/detail/core/offer_queued.hpp>
+#include <cohort/detail/core/peeked_connections.hpp>
+#include <cohort/detail/io/alarm.hpp>
+#include <cohort/detail/io/refusals.hpp>
+#include <cohort/detail/lifecycle/handoff.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// Accepts the connections of one listener against the credit of its members, and hands each to the
+/// member that the policy names; or answers them, when nobody has room.
+///
+/// `Host` is as that of `shared_listener`, which says who the members are.
+template <class Policy, class Host>
+class connection_pump : public std::enable_shared_from_this<connection_pump<Policy, Host>> {
+public:
+  using clock = std::chrono::steady_clock;
+
+  std::uint32_t id() const noexcept { return id_; }
+  const posix::socket_address& bound() const noexcept { return sockets_.bound(); }
+  /// Whether the socket is open, so that workers may join.
+  bool is_open() const noexcept { return sockets_.is_open(); }
+  wire::sharing how() const noexcept { return sockets_.how(); }
+  const connection_counters& counters() const noexcept { return handoff_.counters(); }
+
+protected:
+  using sockets = sockets_for<Policy>;
+  using connection = typename sockets::connection_type;
+
+  /// @param error with one it must not be used.
+  connection_pump(Host& host, std::uint32_t id, listening_sockets bare, const Policy& policy,
+      std::error_code& error)
+      : host_(host),
+        id_(id),
+        handoff_(policy),
+        sockets_(add_peek<Policy>(std::move(bare), handoff_.calls(), error)),
+        patience_(sockets_.get_executor()),
+        send_again_(sockets_.get_executor())
+  {
+    const overflow wanted = handoff_.calls().on_overflow();
+    if (!error && wanted.how() != overflow::answer::queue)
+      refusals_.emplace(sockets_.get_executor(), wanted, error);
+  }
+  ~connection_pump() = default;
+
+  /// Does what can be done now: offers, answers, accepts.
+  void pump();
+  /// The same in a moment, once for many calls.
+  void pump_soon();
+  virtual void pumped() = 0;
+
+  /// Whether nobody is to come any more after those who are there: each of them is awaited.
+  bool is_last_call() const noexcept { return last_call_; }
+  void set_last_call(bool value) noexcept { last_call_ = value; }
+  void accept_more();
+  /// Whether some client may still need a member: what is on offer may come back.
+  bool is_awaited() const noexcept;
+
+  /// After a change of the members.
+  void update_sockets();
+  /// Accepts nobody before the next `pump`; until then this is no work of the context.
+  void pause() noexcept;
+  void close() noexcept;
+
+  Host& host() noexcept { return host_; }
+  const Host& host() const noexcept { return host_; }
+  handoff<connection, Policy>& members() noexcept { return handoff_; }
+  const handoff<connection, Policy>& members() const noexcept { return handoff_; }
+  sockets& socket() noexcept { return sockets_; }
+
+private:
+  // One wakeup accepts so many connections at most, then others have their turn.
+  static constexpr std::size_t budget_ = 256;
+  // Who could not be sent to is tried again after it, if nothing tells that it can be.
+  static constexpr std::chrono::milliseconds send_pause_{100};
+
+  auto self() { return this->shared_from_this(); }
+  void dispatch();
+  void send_again();
+  void answer_overflow();
+  void wait_for_time();
+
+  Host& host_;
+  std::uint32_t id_;
+  handoff<connection, Policy> handoff_;
+  sockets sockets_;
+  std::optional<io::refusals> refusals_;
+  io::alarm patience_;
+  io::alarm send_again_;
+  bool pump_posted_ = false;
+  bool last_call_ = false;
+};
+
+// Implementation
+
+template <class Policy, class Host>
+bool connection_pump<Policy, Host>::is_awaited() const noexcept
+{
+  const auto has_offers = [](const candidate& member) { return member.offers != 0; };
+  return handoff_.queue_size() != 0 || (is_open() && !sockets_.is_empty()) ||
+         std::ranges::any_of(handoff_.members(), has_offers);
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::update_sockets()
+{
+  std::error_code error;
+  if (is_open()) sockets_.update(handoff_.members(), last_call_, error);
+  if (error) host_.accept_failed(error);
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::pause() noexcept
+{
+  sockets_.interrupt();
+  patience_.call_off();
+  send_again_.call_off();
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::close() noexcept
+{
+  handoff_.close_queue([](connection) noexcept {});
+  patience_.call_off();
+  send_again_.call_off();
+  handoff_.count_closed(sockets_.close());
+  if (refusals_) refusals_->clear();
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::pump()
+{
+  if (handoff_.queue_size() != 0) dispatch();
+  accept_more();
+  answer_overflow();
+  wait_for_time();
+  pumped();
+}
+
+// Answers come many at a time; what they make room for is accepted and sent in one go.
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::pump_soon()
+{
+  const bool idle = sockets_.is_waiting() && handoff_.queue_size() == 0 && !last_call_;
+  if (idle || std::exchange(pump_posted_, true)) return;
+  asio::post(sockets_.get_executor(), [self = self()] {
+    self->pump_posted_ = false;
+    self->pump();
+  });
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::dispatch()
+{
+  // `writable` follows when it was for lack of room; after any other error nothing would.
+  if (!offer_queued(handoff_, host_, id_) && !send_again_.is_set())
+    send_again_.set_after(send_pause_, [self = self()] { self->send_again(); });
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::send_again()
+{
+  for (const candidate& each : handoff_.members()) handoff_.set_open(each.id, true);
+  pump();
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::accept_more()
+{
+  if (!is_open() || sockets_.is_waiting()) return;
+  const std::uint64_t enough = handoff_.counters().accepted + budget_;
+  while (handoff_.counters().accepted < enough) {
+    // Without credit the kernel's queue holds what comes. Only a last call looks what is there.
+    std::size_t room = handoff_.capacity();
+    if (room == 0 && last_call_ && handoff_.queue_size() == 0) room = 1;
+    if (room == 0) return;
+    const std::error_code error = sockets_.accept(
+        room, last_call_, [this](connection accepted, const posix::socket_address& peer) {
+          connection_info info(peer.host(), peer.port(), clock::now());
+          info.set_listener(id_, bound().host(), bound().port());
+          handoff_.enqueue(std::move(accepted), info);
+        });
+    if (handoff_.queue_size() != 0) dispatch();
+    if (!error) continue;
+    // All who came before a last call are in; it does not wait for those who come now.
+    if (posix::would_block(error) && last_call_) return void(sockets_.close());
+    if (posix::would_block(error)) break;
+    host_.accept_failed(error);
+    return sockets_.back_off([self = self()] { self->pump(); });
+  }
+  sockets_.wait([self = self()] { self->pump(); });
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::answer_overflow()
+{
+  if (!refusals_ || handoff_.queue_size() == 0) return;
+  const auto refuse = [this](posix::unique_fd late) { refusals_->refuse(std::move(late)); };
+  if (handoff_.overflowed(clock::now(), refuse) == 0) return;
+  refusals_->attend(self());
+  // Others may wait in their places.
+  pump_soon();
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::wait_for_time()
+{
+  // For connections that the policy lets wait though a member is ready, or for which none has room.
+  const auto deadline = handoff_.next_deadline();
+  if (deadline) patience_.set(*deadline, [self = self()] { self->pump(); });
+}
+
+} // namespace cohort::detail
