@@ -50,11 +50,7 @@ public:
 
   /// A connection that is older than the policy's patience, or this one, goes to any member, even
   /// if the policy says wait.
-  explicit handoff(Policy policy)
-      : members_(std::move(policy)),
-        limits_(members_.calls().patience(), members_.calls().on_overflow())
-  {
-  }
+  explicit handoff(Policy policy) : members_(std::move(policy)), limits_(members_.calls()) {}
   handoff(Policy policy, clock::duration patience)
       : members_(std::move(policy)),
         limits_(patience, members_.calls().on_overflow())

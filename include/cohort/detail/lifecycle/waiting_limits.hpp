@@ -17,6 +17,12 @@ class waiting_limits {
 public:
   using clock = connection_info::clock;
 
+  /// @param policy the `policy_calls` of one.
+  template <class Calls>
+  explicit waiting_limits(const Calls& policy)
+      : waiting_limits(policy.patience(), policy.on_overflow())
+  {
+  }
   waiting_limits(clock::duration patience, overflow when_full)
       : patience_(patience),
         overflow_(std::move(when_full))
