@@ -8,7 +8,7 @@
 namespace cohort {
 
 /// How a worker listens. The first worker that listens on an address creates the socket with its
-/// options; `credit` and `exclusive` are each worker's own.
+/// options; `credit`, `adaptive_credit` and `exclusive` are each worker's own.
 ///
 /// Source: Node's `server.listen(options)`; credit and holding are cohort's.
 class listen_options {
@@ -23,6 +23,11 @@ public:
   /// at most 128.
   listen_options& credit(unsigned value) &;
   listen_options credit(unsigned value) && { return credit(value); }
+
+  /// Whether fewer than `credit` are offered to this worker while they have to wait for it: 5 ms or
+  /// more, for a worker that is often busy. Default: false.
+  listen_options& adaptive_credit(bool value) & { return set(adaptive_credit_, value); }
+  listen_options adaptive_credit(bool value) && { return adaptive_credit(value); }
 
   /// Whether an IPv6 socket leaves IPv4 alone. Default: false.
   listen_options& ipv6_only(bool value) & { return set(ipv6_only_, value); }
@@ -43,6 +48,7 @@ public:
 
   int backlog() const noexcept { return backlog_; }
   unsigned credit() const noexcept { return credit_; }
+  bool adaptive_credit() const noexcept { return adaptive_credit_; }
   bool ipv6_only() const noexcept { return ipv6_only_; }
   bool exclusive() const noexcept { return exclusive_; }
   bool hold_when_empty() const noexcept { return hold_when_empty_; }
@@ -65,6 +71,7 @@ private:
   int backlog_ = 511;
   unsigned credit_ = 16;
   unsigned mode_ = 0600;
+  bool adaptive_credit_ = false;
   bool ipv6_only_ = false;
   bool exclusive_ = false;
   bool hold_when_empty_ = false;

@@ -12,7 +12,7 @@
 namespace cohort_test {
 
 /// "127.0.0.1:0", "[::1]:80" or "unix:PATH", and any of accept=N (so many, then no more), max=N,
-/// credit=N, mode=OCTAL, hold, exclusive, ipv6_only.
+/// credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only.
 struct listen_spec {
   std::string host;
   std::uint16_t port = 0;
@@ -49,6 +49,7 @@ struct listen_spec {
     if (name == "accept") accept = value;
     if (name == "max") max = value;
     if (name == "credit") options.credit(value);
+    if (name == "adaptive") options.adaptive_credit(true);
     if (name == "mode") options.mode(value);
     if (name == "backlog") options.backlog(static_cast<int>(value));
     if (name == "hold") options.hold_when_empty(true);

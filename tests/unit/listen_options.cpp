@@ -20,6 +20,7 @@ TEST_CASE("listening has the documented defaults")
   CHECK_FALSE(options.ipv6_only());
   CHECK_FALSE(options.exclusive());
   CHECK_FALSE(options.hold_when_empty());
+  CHECK_FALSE(options.adaptive_credit());
 }
 
 TEST_CASE("every option sets its own field, chained on an object")
@@ -32,6 +33,7 @@ TEST_CASE("every option sets its own field, chained on an object")
   CHECK(options.ipv6_only());
   CHECK(options.exclusive());
   CHECK(options.hold_when_empty());
+  CHECK(options.adaptive_credit(true).adaptive_credit());
 }
 
 TEST_CASE("every option works on a temporary")
@@ -44,6 +46,7 @@ TEST_CASE("every option works on a temporary")
   CHECK(options.ipv6_only());
   CHECK(options.exclusive());
   CHECK(listen_options().hold_when_empty(true).hold_when_empty());
+  CHECK(listen_options().adaptive_credit(true).adaptive_credit());
 }
 
 TEST_CASE("credit is 1 to 128")

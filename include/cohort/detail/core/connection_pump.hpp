@@ -67,6 +67,8 @@ protected:
   /// The same in a moment, once for many calls.
   void pump_soon();
   virtual void pumped() = 0;
+  /// Connections wait, or would have to, because there is no room at members.
+  virtual void starved() noexcept = 0;
 
   /// Whether nobody is to come any more after those who are there: each of them is awaited.
   bool is_last_call() const noexcept { return last_call_; }
@@ -174,6 +176,7 @@ void connection_pump<Policy, Host>::dispatch()
   // `writable` follows when it was for lack of room; after any other error nothing would.
   if (!offer_queued(handoff_, host_, id_) && !send_again_.is_set())
     send_again_.set_after(send_pause_, [self = self()] { self->send_again(); });
+  if (handoff_.queue_size() != 0) starved();
 }
 
 template <class Policy, class Host>
@@ -192,7 +195,7 @@ void connection_pump<Policy, Host>::accept_more()
     // Without credit the kernel's queue holds what comes. Only a last call looks what is there.
     std::size_t room = handoff_.capacity();
     if (room == 0 && last_call_ && handoff_.queue_size() == 0) room = 1;
-    if (room == 0) return;
+    if (room == 0) return starved();
     const std::error_code error = sockets_.accept(
         room, last_call_, [this](connection accepted, const posix::socket_address& peer) {
           connection_info info(peer.host(), peer.port(), clock::now());

@@ -162,7 +162,7 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   if (!error && found->is_member(worker.id))
     error = std::make_error_code(std::errc::address_in_use);
   if (!error) reply.socket = found->share(worker, error);
-  if (!error) found->join(worker);
+  if (!error) found->join(worker, (message.flags & wire::listen_paced) != 0);
   if (error) {
     reply.category = wire::error_kind::system;
     reply.value = error.value();

@@ -227,6 +227,7 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
   message.kind = kind;
   if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
   if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
+  if (options.adaptive_credit()) message.flags |= wire::listen_paced;
   message.index = pending->index;
   message.backlog = static_cast<std::uint32_t>(options.backlog());
   message.mode = options.mode();

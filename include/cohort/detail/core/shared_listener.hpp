@@ -63,7 +63,8 @@ public:
   {
     return this->socket().share(worker, error);
   }
-  bool join(candidate worker);
+  /// @param paced whether its credit is to be adapted to how fast it takes its offers.
+  bool join(candidate worker, bool paced = false);
   bool accepted(worker_id worker, const wire::accepted& message)
   {
     return this->members().accepted(worker, message.count);
@@ -122,6 +123,7 @@ private:
     this->update_sockets();
     this->pump();
   }
+  void starved() noexcept override { credit_.starved(); }
   void pumped() override
   {
     if (leaving_ && !this->is_awaited()) finish_last_call();
@@ -152,11 +154,11 @@ bool shared_listener<Policy, Host>::is_finished() const noexcept
 }
 
 template <class Policy, class Host>
-bool shared_listener<Policy, Host>::join(candidate worker)
+bool shared_listener<Policy, Host>::join(candidate worker, bool paced)
 {
   worker.since = clock::now();
   if (!this->members().join(worker)) return false;
-  credit_.open(worker.id);
+  credit_.open(worker.id, paced);
   closed_.erase(worker.id);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (leaving_) finish_last_call();
@@ -166,11 +168,17 @@ bool shared_listener<Policy, Host>::join(candidate worker)
 template <class Policy, class Host>
 bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& message)
 {
+  const bool paced = credit_.is_paced(worker);
+  const auto open = this->members().open_offers(worker);
+  const auto offered = open.empty() ? clock::time_point() : open.front().sent;
   // The worker alone owns it now: our copy is closed at once, so that the worker's close is seen.
-  const bool fits = this->members().taken(
-      worker, message.first, message.count, message.released, [](connection) noexcept {});
-  if (fits) this->pump_soon();
-  return fits;
+  if (!this->members().taken(
+          worker, message.first, message.count, message.released, [](connection) noexcept {}))
+    return false;
+  if (paced)
+    this->members().grant(worker, credit_.taken(worker, message.count, clock::now() - offered));
+  this->pump_soon();
+  return true;
 }
 
 template <class Policy, class Host>

@@ -54,7 +54,7 @@ void arrival_queue<Connection>::arrive(
     Connection connection, const connection_info& info, std::size_t others)
 {
   queue_.reserve(queue_.size() + others + 1);
-  queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info, 0});
+  queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info});
 }
 
 template <class Connection>

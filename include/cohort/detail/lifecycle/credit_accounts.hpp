@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/lifecycle/credit_pace.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/worker_id.hpp>
 
@@ -12,26 +13,44 @@
 
 namespace cohort::detail {
 
-/// The credit of one listener's members: what each asks for, and what it may have of that, since a
-/// worker's credit is spread over all its listeners.
+/// The credit of one listener's members: what each asks for, and what it may have of that. A
+/// worker's credit is spread over all its listeners, and it may want it to be paced.
 class credit_accounts {
 public:
   bool contains(worker_id worker) const noexcept { return accounts_.contains(worker); }
 
-  /// Asks for nothing at first, and may have all.
-  void open(worker_id worker) { accounts_[worker] = account(); }
+  /// Asks for nothing at first, and may have all, or what its pace allows.
+  void open(worker_id worker, bool paced = false)
+  {
+    accounts_[worker] = account();
+    if (paced) accounts_[worker].pace.emplace();
+  }
   void close(worker_id worker) noexcept { accounts_.erase(worker); }
 
   // The window that is in force now; nothing when there is no such account.
   std::optional<std::uint32_t> ask(worker_id worker, std::uint32_t window) noexcept;
   std::optional<std::uint32_t> limit(worker_id worker, std::uint32_t limit) noexcept;
 
+  bool is_paced(worker_id worker) const noexcept
+  {
+    const auto found = accounts_.find(worker);
+    return found != accounts_.end() && found->second.pace;
+  }
+  /// So many of its offers were taken after so long: the window from now on, for a paced account.
+  std::uint32_t taken(worker_id worker, std::uint32_t count, credit_pace::duration waited) noexcept;
+  /// A connection waits because nobody has room.
+  void starved() noexcept;
+
 private:
   struct account {
-    std::uint32_t window() const noexcept { return std::min(asked, limit); }
+    std::uint32_t window() const noexcept
+    {
+      return std::min({asked, limit, pace ? pace->window() : asked});
+    }
 
     std::uint32_t asked = 0;
     std::uint32_t limit = wire::max_outstanding;
+    std::optional<credit_pace> pace;
   };
 
   std::map<worker_id, account> accounts_;
@@ -55,6 +74,20 @@ inline std::optional<std::uint32_t> credit_accounts::limit(
   if (found == accounts_.end()) return std::nullopt;
   found->second.limit = limit;
   return found->second.window();
+}
+
+inline std::uint32_t credit_accounts::taken(
+    worker_id worker, std::uint32_t count, credit_pace::duration waited) noexcept
+{
+  account& paced = accounts_.find(worker)->second;
+  paced.pace->taken(count, waited);
+  return paced.window();
+}
+
+inline void credit_accounts::starved() noexcept
+{
+  for (auto& [worker, each] : accounts_)
+    if (each.pace) each.pace->starved();
 }
 
 } // namespace cohort::detail

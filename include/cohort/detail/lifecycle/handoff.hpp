@@ -162,7 +162,7 @@ private:
   std::size_t choose(offer_type& waiting, clock::time_point now) noexcept;
   void assign_queued(clock::time_point now) noexcept;
   template <class Send>
-  std::size_t send_assigned(Send& send, bool& blocked) noexcept;
+  std::size_t send_assigned(clock::time_point now, Send& send, bool& blocked) noexcept;
   template <class Close>
   void fail(std::size_t index, std::size_t position, std::size_t count, Close& close) noexcept;
   void put_back(std::size_t index, std::size_t position, std::size_t count) noexcept;
@@ -220,7 +220,7 @@ std::size_t handoff<Connection, Policy>::dispatch(clock::time_point now, Send&& 
   // Each further round has one member fewer that is ready.
   for (bool blocked = true; std::exchange(blocked, false);) {
     assign_queued(now);
-    sent += send_assigned(send, blocked);
+    sent += send_assigned(now, send, blocked);
   }
   return sent;
 }
@@ -364,13 +364,14 @@ void handoff<Connection, Policy>::assign_queued(clock::time_point now) noexcept
 
 template <class Connection, class Policy>
 template <class Send>
-std::size_t handoff<Connection, Policy>::send_assigned(Send& send, bool& blocked) noexcept
+std::size_t handoff<Connection, Policy>::send_assigned(
+    clock::time_point now, Send& send, bool& blocked) noexcept
 {
   std::size_t sent = 0;
   for (const std::size_t i : assigned_) {
     auto& offers = members_.offers(i);
     while (offers.unsent() != 0) {
-      const std::span<const offer_type> run = offers.run(max_run);
+      const std::span<const offer_type> run = offers.run(max_run, now);
       if (!send(members_[i].id, run)) {
         blocked = true;
         members_.close_channel(i);

@@ -24,6 +24,8 @@ struct offer {
   connection_info info;
   /// How many workers have found it unusable.
   unsigned tries = 0;
+  /// When it was offered.
+  connection_info::clock::time_point sent{};
 };
 
 /// What one worker has been offered and has not answered, in order of sequence. What was assigned
@@ -45,7 +47,8 @@ public:
 
   void assign(offer<Connection> o);
   /// The next run to send, numbered.
-  std::span<const offer<Connection>> run(std::size_t limit) noexcept;
+  std::span<const offer<Connection>> run(
+      std::size_t limit, connection_info::clock::time_point now) noexcept;
   void run_sent(std::size_t count) noexcept;
 
   /// The position of `count` sent offers from `first` on, npos when one of them is not open.
@@ -69,11 +72,15 @@ void offer_book<Connection>::assign(offer<Connection> o)
 }
 
 template <class Connection>
-std::span<const offer<Connection>> offer_book<Connection>::run(std::size_t limit) noexcept
+std::span<const offer<Connection>> offer_book<Connection>::run(
+    std::size_t limit, connection_info::clock::time_point now) noexcept
 {
   const auto offers = offers_.all().last(unsent_).first(std::min(limit, unsent_));
   std::uint64_t sequence = next_sequence_;
-  for (auto& o : offers) o.sequence = sequence++;
+  for (auto& o : offers) {
+    o.sequence = sequence++;
+    o.sent = now;
+  }
   return offers;
 }
 

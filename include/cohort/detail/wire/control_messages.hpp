@@ -60,6 +60,7 @@ enum class error_kind : std::uint8_t {
 /// Bits of `listen::flags`.
 inline constexpr std::uint8_t listen_ipv6_only = 1;
 inline constexpr std::uint8_t listen_hold_when_empty = 2;
+inline constexpr std::uint8_t listen_paced = 4;
 
 /// A socket address as the kernel lays it out.
 class address_bytes {
@@ -116,7 +117,8 @@ struct listen {
   bool valid() const noexcept
   {
     return kind <= listen_kind::unix_stream &&
-           (flags & ~(listen_ipv6_only | listen_hold_when_empty)) == 0 && mode <= 07777;
+           (flags & ~(listen_ipv6_only | listen_hold_when_empty | listen_paced)) == 0 &&
+           mode <= 07777;
   }
   friend bool operator==(const listen&, const listen&) = default;
 };

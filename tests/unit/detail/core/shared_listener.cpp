@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <asio/steady_timer.hpp>
+
 #include "support/noted_host.hpp"
 #include "support/scratch.hpp"
 
@@ -112,6 +114,24 @@ TEST_CASE("nothing is accepted without credit")
   test.run();
   CHECK(test.listener->counters().accepted == 0);
   CHECK(test.host.offers.empty());
+}
+
+TEST_CASE("a member that wants it is offered less when its offers have waited")
+{
+  listener_test test;
+  CHECK(test.listener->join(candidate(1), true));
+  CHECK(test.listener->credit(1, 100));
+  test.connect(30);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 16; }));
+  // Longer than it may be busy.
+  asio::steady_timer busy(test.context, std::chrono::milliseconds(6));
+  bool over = false;
+  busy.async_wait([&](std::error_code) { over = true; });
+  CHECK(test.run_until([&] { return over; }));
+  CHECK(test.take(1, 1, 16));
+  CHECK(test.run_until([&] { return test.host.offered(1) == 24; }));
+  test.run();
+  CHECK(test.host.offered(1) == 24);
 }
 
 TEST_CASE("no more is accepted than there is credit for, and goes out as one offer")

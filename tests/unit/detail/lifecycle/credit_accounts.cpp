@@ -5,8 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+
 namespace credit_accounts_test {
 
+using namespace std::chrono_literals;
 using cohort::detail::credit_accounts;
 
 TEST_CASE("an account has what was asked for within its limit")
@@ -37,6 +40,25 @@ TEST_CASE("nobody has credit without an account, and a new one begins anew")
   CHECK_FALSE(credit.contains(1));
   credit.open(1);
   CHECK(credit.ask(1, 5) == 5);
+}
+
+TEST_CASE("a paced account has less when its offers wait, and never more than it asked for")
+{
+  credit_accounts credit;
+  credit.open(1, true);
+  credit.open(2);
+  CHECK(credit.is_paced(1));
+  CHECK_FALSE(credit.is_paced(2));
+  CHECK_FALSE(credit.is_paced(3));
+  CHECK(credit.ask(1, 128) == 16);
+  CHECK(credit.ask(2, 128) == 128);
+  CHECK(credit.taken(1, 1, 1s) == 8);
+  CHECK(credit.limit(1, 3) == 3);
+  CHECK(credit.limit(1, 128) == 8);
+  credit.starved();
+  CHECK(credit.taken(1, 8, 1us) == 9);
+  CHECK(credit.ask(1, 4) == 4);
+  CHECK(credit.ask(2, 100) == 100);
 }
 
 } // namespace credit_accounts_test

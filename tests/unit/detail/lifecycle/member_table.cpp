@@ -102,7 +102,7 @@ TEST_CASE("an answer meant for a former member fits no later one")
 {
   three_members test;
   test.offer(0, 2);
-  test.table.offers(0).run_sent(test.table.offers(0).run(64).size());
+  test.table.offers(0).run_sent(test.table.offers(0).run(64, {}).size());
   const auto next = test.table.offers(0).next_sequence();
   test.table.erase_offers(0, 0, 2);
   test.table.erase(0);

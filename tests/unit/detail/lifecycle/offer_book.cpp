@@ -27,7 +27,7 @@ book_type sent(int count)
 {
   book_type book(10);
   assign(book, count);
-  book.run_sent(book.run(64).size());
+  book.run_sent(book.run(64, {}).size());
   return book;
 }
 
@@ -38,12 +38,12 @@ TEST_CASE("what is assigned is sent in runs, with consecutive numbers from run t
   book_type book(10);
   assign(book, 5);
   CHECK(book.unsent() == 5);
-  const auto first = book.run(3);
+  const auto first = book.run(3, {});
   REQUIRE(first.size() == 3);
   CHECK(first[0].sequence == 10);
   CHECK(first[2].sequence == 12);
   book.run_sent(3);
-  const auto second = book.run(3);
+  const auto second = book.run(3, {});
   REQUIRE(second.size() == 2);
   CHECK(second[0].sequence == 13);
   CHECK(second[0].connection == 3);
@@ -57,8 +57,8 @@ TEST_CASE("numbers of a run that was not sent are used again")
 {
   book_type book(10);
   assign(book, 2);
-  CHECK(book.run(64).front().sequence == 10);
-  CHECK(book.run(64).front().sequence == 10);
+  CHECK(book.run(64, {}).front().sequence == 10);
+  CHECK(book.run(64, {}).front().sequence == 10);
   CHECK(book.next_sequence() == 10);
 }
 

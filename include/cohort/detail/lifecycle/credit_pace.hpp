@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/wire/control_messages.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+namespace cohort::detail {
+
+/// How many offers one worker should have at a time, as it turns out.
+///
+/// An offer that waits at a worker for long could have been taken by another one: then there are
+/// too many. When connections wait because all workers have as many as they may, and this one takes
+/// its offers at once, there are too few: it waits for the primary.
+class credit_pace {
+public:
+  using duration = std::chrono::steady_clock::duration;
+
+  std::uint32_t window() const noexcept { return window_; }
+
+  /// So many offers were taken, after having waited for so long.
+  void taken(std::uint32_t count, duration waited) noexcept;
+
+  /// A connection waits because nobody has room.
+  void starved() noexcept { starved_ = true; }
+
+private:
+  static constexpr std::chrono::milliseconds too_long_{5};
+  static constexpr std::chrono::milliseconds at_once_{1};
+
+  void begin_round(std::uint32_t window) noexcept
+  {
+    window_ = left_ = window;
+    worst_ = duration(0);
+    starved_ = false;
+  }
+
+  std::uint32_t window_ = 16;
+  // A round is a window of offers; so many are left of it.
+  std::uint32_t left_ = window_;
+  duration worst_{0};
+  bool starved_ = false;
+};
+
+// Implementation
+
+inline void credit_pace::taken(std::uint32_t count, duration waited) noexcept
+{
+  worst_ = std::max(worst_, waited);
+  left_ -= std::min(left_, count);
+  // What waits too long is heeded before the round is over: others must not wait as well.
+  if (worst_ > too_long_) return begin_round(std::max(window_ / 2, 1U));
+  if (left_ != 0) return;
+  const bool more = starved_ && worst_ < at_once_;
+  begin_round(more ? std::min<std::uint32_t>(window_ + 1, wire::max_outstanding) : window_);
+}
+
+} // namespace cohort::detail
