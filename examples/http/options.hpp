@@ -22,8 +22,8 @@ inline constexpr char usage[] = R"(usage: http_server [OPTION...]
   --port N           port to listen on, 0 for any that is free (8000)
   --workers N        how many worker processes (one for each processor)
   --policy NAME      who gets a connection: round_robin (the default), least_connections,
-                     power_of_two, weighted, random, sticky, slow_start; shared and reuse_port
-                     leave it to the kernel
+                     least_load, power_of_two, weighted, random, sticky, slow_start; shared and
+                     reuse_port leave it to the kernel; environment asks as Node does
   --timeout SECONDS  how long a client may be idle, or take for a request (30)
   --help             shows this
 )";
@@ -67,6 +67,7 @@ inline cohort::any_policy parse_policy(const std::string& name)
 {
   if (name == "round_robin") return cohort::round_robin();
   if (name == "least_connections") return cohort::least_connections();
+  if (name == "least_load") return cohort::least_load();
   if (name == "power_of_two") return cohort::power_of_two();
   if (name == "weighted") return cohort::weighted();
   if (name == "random") return cohort::random();
@@ -74,6 +75,7 @@ inline cohort::any_policy parse_policy(const std::string& name)
   if (name == "slow_start") return cohort::slow_start<cohort::least_connections>();
   if (name == "shared") return cohort::shared();
   if (name == "reuse_port") return cohort::reuse_port();
+  if (name == "environment") return cohort::policy_from_environment();
   throw std::invalid_argument("--policy does not know '" + name + "', see --help");
 }
 

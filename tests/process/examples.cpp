@@ -36,6 +36,40 @@ TEST_CASE("02_existing_server greets from all workers and ends by itself")
   }
 }
 
+TEST_CASE("03_policies serves all it asks for, whichever policy it is told")
+{
+  for (const char* name : {"round_robin", "weighted", "least_connections", "power_of_two", "random",
+           "sticky", "slow_start", "when_full", "shared", "reuse_port", "environment"}) {
+    CAPTURE(name);
+    program server({example("03_policies"), name, "--requests", "40"});
+    int total = 0;
+    for (std::string said = server.line(); !said.empty(); said = server.line())
+      total += std::stoi(said);
+    CHECK(total == 40);
+    CHECK(server.wait() == 0);
+    CHECK(server.errors() == "");
+  }
+  program server({example("03_policies"), "nonsense"});
+  CHECK(server.wait() == 2);
+  CHECK(server.errors().starts_with("03_policies does not know 'nonsense'; it knows: environment"));
+}
+
+TEST_CASE("04_own_scheduler keeps each tenant at one worker")
+{
+  program server({example("04_own_scheduler"), "--requests", "12"});
+  std::map<std::string, std::string> homes;
+  for (int i = 0; i != 12; ++i) {
+    const std::string said = server.line();
+    const std::string tenant = said.substr(0, said.find(':'));
+    CHECK(said.starts_with(tenant + ": visit " + std::to_string(i / 3 + 1) + ", worker "));
+    const auto [home, is_new] = homes.emplace(tenant, said.substr(said.find(',')));
+    CHECK(home->second == said.substr(said.find(',')));
+  }
+  CHECK(homes.size() == 3);
+  CHECK(server.wait() == 0);
+  CHECK(server.errors() == "");
+}
+
 TEST_CASE("05_request_counter counts what it asked its workers")
 {
   program counter({example("05_request_counter"), "--requests", "20"});
