@@ -97,8 +97,8 @@ asio::awaitable<void> answer(
   std::string tenant(tenant_of(request));
   if (tenant.empty()) tenant = "nobody";
   const std::string reply = "HTTP/1.0 200 OK\r\n\r\n" + tenant + ": visit " +
-                            std::to_string(++(*visits)[tenant]) + ", worker " + std::to_string(self) +
-                            '\n';
+                            std::to_string(++(*visits)[tenant]) + ", worker " +
+                            std::to_string(self) + '\n';
   co_await asio::async_write(client, asio::buffer(reply), asio::use_awaitable);
 }
 

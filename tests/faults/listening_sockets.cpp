@@ -305,7 +305,7 @@ TEST_CASE("what the primary cannot accept for a worker that is gone it accepts l
   }
 }
 
-TEST_CASE("a listener is closed when its only worker could not join" * doctest::should_fail())
+TEST_CASE("a listener is closed when its only worker could not join")
 {
   for (const any_policy& policy :
       {any_policy(cohort::shared()), any_policy(cohort::reuse_port())}) {
@@ -318,7 +318,7 @@ TEST_CASE("a listener is closed when its only worker could not join" * doctest::
   }
 }
 
-TEST_CASE("nobody waits at the socket of a worker that could not join" * doctest::should_fail())
+TEST_CASE("nobody waits at the socket of a worker that could not join")
 {
   listening_test test{cohort::reuse_port()};
   const listen_answer first = test.joined(1, loopback(), 100);
@@ -337,7 +337,7 @@ TEST_CASE("nobody waits at the socket of a worker that could not join" * doctest
   }));
 }
 
-TEST_CASE("no path stays of a socket that could not be listened on" * doctest::should_fail())
+TEST_CASE("no path stays of a socket that could not be listened on")
 {
   const cohort_test::scratch_directory folder;
   std::error_code error;

@@ -158,12 +158,18 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   if (!error) found = find(asked, message.index);
   if (!error && !(found && found->knows(worker.id)) && !has_room(worker.id))
     error = std::make_error_code(std::errc::too_many_files_open);
-  if (!error && !found) found = create(message, asked, error);
+  const bool creates = !error && !found;
+  if (creates) found = create(message, asked, error);
   if (!error && found->is_member(worker.id))
     error = std::make_error_code(std::errc::address_in_use);
   if (!error) reply.socket = found->share(worker, error);
   if (!error) found->join(worker, (message.flags & wire::listen_paced) != 0);
   if (error) {
+    // Nobody may wait where no worker has ever come.
+    if (creates && found) {
+      found->shut();
+      forget_finished();
+    }
     reply.category = wire::error_kind::system;
     reply.value = error.value();
     return reply;
@@ -201,7 +207,10 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message,
   posix::unique_fd socket = posix::listen_stream(asked, settings, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
-  if (error) return nullptr;
+  if (error) {
+    posix::unlink_path(asked, posix::file_of(asked));
+    return nullptr;
+  }
   settings.first_of_port = false;
   listening_sockets sockets(executor_, std::move(socket), bound, settings, how, error);
   if (error) return nullptr;

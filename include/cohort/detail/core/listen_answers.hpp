@@ -41,9 +41,10 @@ public:
   bool too_many() const noexcept { return waiting_.size() > most_; }
 
   /// Sends what there is room for now; the channel tells when there is more. What the kernel
-  /// refuses is an error for the worker, and given to `refused(listener)` first.
-  template <class Channel, class Refused>
-  void send(Channel& channel, Refused refused);
+  /// refuses is an error for the worker, and given to `refused(listener)` first. `sent(reply)` is
+  /// called for each that is on its way.
+  template <class Channel, class Sent, class Refused>
+  void send(Channel& channel, Sent sent, Refused refused);
 
 private:
   static constexpr std::size_t most_ = 256;
@@ -53,22 +54,27 @@ private:
 
 // Implementation
 
-template <class Channel, class Refused>
-void listen_answers::send(Channel& channel, Refused refused)
+template <class Channel, class Sent, class Refused>
+void listen_answers::send(Channel& channel, Sent sent, Refused refused)
 {
-  for (; !waiting_.empty(); waiting_.pop_front()) {
+  while (!waiting_.empty()) {
     wire::listen_reply& reply = waiting_.front();
     const std::array<int, 1> socket = {waiting_.front().socket.get()};
     std::error_code error;
     if (channel.try_send(wire::control_frame(reply).bytes(),
-            std::span(socket).first(reply.descriptors()), error))
+            std::span(socket).first(reply.descriptors()), error)) {
+      const wire::listen_reply told = reply;
+      waiting_.pop_front();
+      sent(told);
       continue;
+    }
     if (!error) return;
-    refused(reply.listener);
     wire::listen_reply failure;
     failure.request = reply.request;
+    refused(reply.listener);
     failure.category = wire::error_kind::system;
     failure.value = error.value();
+    waiting_.pop_front();
     channel.send(wire::control_frame(failure).bytes());
   }
 }

@@ -88,6 +88,7 @@ private:
   void send(const Message& message);
   void send_drain();
   void send_answers();
+  void answer_sent(const wire::listen_reply& told);
 
   void apply(const worker_actions& actions);
   void apply(worker_action action);
@@ -240,16 +241,19 @@ bool managed_worker<Cluster>::received(const wire::listen& message)
                             : listen_answer::draining(message.request);
   if (reply.category == wire::error_kind::system)
     report("listen", std::error_code(reply.value, std::system_category()));
-  const wire::listen_reply told = reply;
   answers_.add(std::move(reply));
   send_answers();
-  if (told.category != wire::error_kind::none || state_.listen_succeeded().empty()) return true;
+  return true;
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::answer_sent(const wire::listen_reply& told)
+{
+  if (told.category != wire::error_kind::none || state_.listen_succeeded().empty()) return;
   std::error_code ignored;
   const auto bound = posix::socket_address::from_bytes(told.address.bytes(), ignored);
-  const listening_event event = about(describe_listening(bound));
-  listening_.set(std::error_code(), event);
-  cluster_->publish(event);
-  return true;
+  listening_.set(std::error_code(), about(describe_listening(bound)));
+  cluster_->publish(about(describe_listening(bound)));
 }
 
 template <class Cluster>
@@ -300,7 +304,8 @@ void managed_worker<Cluster>::send_drain()
 template <class Cluster>
 void managed_worker<Cluster>::send_answers()
 {
-  answers_.send(control_, [this](std::uint32_t listener) {
+  const auto sent = [this](const wire::listen_reply& told) { answer_sent(told); };
+  answers_.send(control_, sent, [this](std::uint32_t listener) {
     wire::close unheard;
     unheard.listener = listener;
     cluster_->connections().received(id(), unheard);
@@ -331,9 +336,7 @@ void managed_worker<Cluster>::end_channel()
   // What it had sent before its end still comes, before anybody learns of the end.
   messages_->read_to_end();
   apply(state_.channel_ended());
-  online_.set(error::worker_gone);
-  listening_.set(error::worker_gone, listening_event());
-  disconnected_.set(std::error_code());
+  set_gone();
 }
 
 template <class Cluster>
@@ -372,10 +375,9 @@ void managed_worker<Cluster>::process_exited(exit_status status)
 template <class Cluster>
 void managed_worker<Cluster>::publish_exit()
 {
-  exit_event event;
+  exit_event event = about(exit_event());
   event.status = *state_.status();
   event.voluntary = state_.exited_after_disconnect();
-  event = about(event);
   cluster_->publish(event);
   cluster_->ended(event);
 }

@@ -284,6 +284,8 @@ inline void self_core::received(
   wire::close unwanted;
   unwanted.listener = reply.listener;
   const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
+  // After our `bye` nothing may follow; the primary knows that we have left.
+  if (bye_sent_) return;
   if (!found || error) return send_message(unwanted);
   const auto source = make_source(
       reply, descriptors, executor_, shared_from_this(), *this, address, found->credit, error);

@@ -61,7 +61,10 @@ public:
   /// The socket that a worker accepts from itself, if it does so: before it joins.
   posix::unique_fd share(const candidate& worker, std::error_code& error)
   {
-    return this->socket().share(worker, error);
+    posix::unique_fd shared = this->socket().share(worker, error);
+    // Whom the kernel sends to a socket that was opened in vain, the primary accepts.
+    if (error) members_changed();
+    return shared;
   }
   /// @param paced whether its credit is to be adapted to how fast it takes its offers.
   bool join(candidate worker, bool paced = false);

@@ -8,6 +8,7 @@
 #include <cohort/detail/io/process.hpp>
 #include <cohort/detail/lifecycle/worker_state.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/error.hpp>
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
 #include <cohort/worker_id.hpp>
@@ -68,6 +69,14 @@ protected:
     event.worker = id();
     event.pid = pid();
     return event;
+  }
+
+  /// Nothing more will be heard of it; who waits for it learns that.
+  void set_gone()
+  {
+    online_.set(error::worker_gone);
+    listening_.set(error::worker_gone, listening_event());
+    disconnected_.set(std::error_code());
   }
 
   asio::any_io_executor executor_;

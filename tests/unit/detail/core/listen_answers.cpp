@@ -66,15 +66,19 @@ TEST_CASE("answers wait for room, in order, and keep their sockets")
   noted_channel channel;
   listen_answers answers;
   const auto nobody = [](std::uint32_t) { FAIL("nothing was refused"); };
+  std::vector<std::uint32_t> told;
+  const auto tell = [&](const wire::listen_reply& reply) { told.push_back(reply.request); };
   channel.room = 1;
   answers.add(answer_to(1, true));
   answers.add(answer_to(2, false));
   answers.add(answer_to(3, true));
-  answers.send(channel, nobody);
+  answers.send(channel, tell, nobody);
   CHECK(channel.sent == std::vector<std::string>{"1 0 1"});
+  CHECK(told == std::vector<std::uint32_t>{1});
   channel.room = 100;
-  answers.send(channel, nobody);
-  answers.send(channel, nobody);
+  answers.send(channel, tell, nobody);
+  answers.send(channel, tell, nobody);
+  CHECK(told == std::vector<std::uint32_t>{1, 2, 3});
   CHECK(channel.sent == std::vector<std::string>{"1 0 1", "2 0 0", "3 0 1"});
 }
 
@@ -85,7 +89,8 @@ TEST_CASE("what the kernel does not pass on is an error for the worker, and a li
   std::vector<std::uint32_t> refused;
   channel.failure = std::make_error_code(std::errc::operation_not_permitted);
   answers.add(answer_to(4, true));
-  answers.send(channel, [&](std::uint32_t listener) { refused.push_back(listener); });
+  const auto nobody = [](const wire::listen_reply&) { FAIL("nothing was sent"); };
+  answers.send(channel, nobody, [&](std::uint32_t listener) { refused.push_back(listener); });
   CHECK(refused == std::vector<std::uint32_t>{40});
   CHECK(channel.sent == std::vector<std::string>{"4 1 0"});
 }
@@ -99,7 +104,8 @@ TEST_CASE("there is an end to how many answers wait")
   for (; count != 1000 && !answers.too_many(); ++count) answers.add(answer_to(count, false));
   CHECK(count == 257);
   channel.room = 1;
-  answers.send(channel, [](std::uint32_t) {});
+  const auto ignore = [](const auto&) {};
+  answers.send(channel, ignore, ignore);
   CHECK_FALSE(answers.too_many());
 }
 

@@ -529,6 +529,8 @@ TEST_CASE("what a primary had sent before it went away can still be received")
   std::vector<int> got;
   while (messages->take(received)) got.push_back(std::get<int>(received.message));
   CHECK(got == std::vector{1, 2});
+  // Before the context.
+  messages.reset();
 }
 
 TEST_CASE("without a primary nothing is listened on")
@@ -573,6 +575,7 @@ TEST_CASE("bytes that are no message are a violation as well")
   CHECK(test.run_until([&] { return left.seen.has_value(); }));
   CHECK_FALSE(test.self->is_connected());
   CHECK(test.self->draining());
+  messages.reset();
 }
 
 TEST_CASE("an answer to a listen that nobody asked for is left at once")
