@@ -36,6 +36,38 @@ std::vector<client> occupy(const address& where, std::size_t count)
 
 } // namespace
 
+TEST_CASE("a worker that stalls is offered less the next time, if it wants that")
+{
+  basic_cluster_fixture<cohort::least_connections> primary;
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker only = co_await primary.start(server("127.0.0.1:0 credit=128 adaptive"));
+    const address where = co_await primary.address_of(only);
+    auto one_client = [&] { CHECK(ask(where).result == outcome::ok); };
+    co_await primary.in_thread(one_client);
+    for (const bool has_stalled : {false, true}) {
+      const std::uint64_t before = primary.cluster().counters().offered;
+      const auto on_offer = [&] { return primary.cluster().counters().offered - before; };
+      only.kill(SIGSTOP);
+      std::vector<client> waiting(40);
+      for (client& each : waiting) CHECK(each.connect(where) == outcome::ok);
+      for (client& each : waiting) CHECK(each.request("get") == outcome::ok);
+      const auto has_offered = [&] { return on_offer() != 0; };
+      const bool offered = co_await primary.eventually(has_offered);
+      CHECK(offered);
+      // Longer than an offer may wait.
+      asio::steady_timer stalled(primary.context, 10ms);
+      co_await stalled.async_wait(asio::use_awaitable);
+      CHECK((has_stalled ? on_offer() < 16 : on_offer() == 16));
+      only.kill(SIGCONT);
+      auto clients = [&] {
+        for (client& each : waiting) CHECK(each.receive_answer().result == outcome::ok);
+      };
+      co_await primary.in_thread(clients);
+    }
+    co_await primary.end();
+  });
+}
+
 TEST_CASE("when every worker has as many connections as it wants, the next client is told so")
 {
   // Long enough for a worker to make room, or to say for the first time that it has.

@@ -179,7 +179,7 @@ bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& m
           worker, message.first, message.count, message.released, [](connection) noexcept {}))
     return false;
   if (paced)
-    this->members().grant(worker, credit_.taken(worker, message.count, clock::now() - offered));
+    this->members().grant(worker, credit_.taken(worker, message.count, offered, clock::now()));
   this->pump_soon();
   return true;
 }

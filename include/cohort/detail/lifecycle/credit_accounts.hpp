@@ -36,8 +36,9 @@ public:
     const auto found = accounts_.find(worker);
     return found != accounts_.end() && found->second.pace;
   }
-  /// So many of its offers were taken after so long: the window from now on, for a paced account.
-  std::uint32_t taken(worker_id worker, std::uint32_t count, credit_pace::duration waited) noexcept;
+  /// As `credit_pace::taken`, for a paced account: the window from now on.
+  std::uint32_t taken(worker_id worker, std::uint32_t count, credit_pace::clock::time_point sent,
+      credit_pace::clock::time_point now) noexcept;
   /// A connection waits because nobody has room.
   void starved() noexcept;
 
@@ -76,11 +77,11 @@ inline std::optional<std::uint32_t> credit_accounts::limit(
   return found->second.window();
 }
 
-inline std::uint32_t credit_accounts::taken(
-    worker_id worker, std::uint32_t count, credit_pace::duration waited) noexcept
+inline std::uint32_t credit_accounts::taken(worker_id worker, std::uint32_t count,
+    credit_pace::clock::time_point sent, credit_pace::clock::time_point now) noexcept
 {
   account& paced = accounts_.find(worker)->second;
-  paced.pace->taken(count, waited);
+  paced.pace->taken(count, sent, now);
   return paced.window();
 }
 

@@ -17,12 +17,12 @@ namespace cohort::detail {
 /// its offers at once, there are too few: it waits for the primary.
 class credit_pace {
 public:
-  using duration = std::chrono::steady_clock::duration;
+  using clock = std::chrono::steady_clock;
 
   std::uint32_t window() const noexcept { return window_; }
 
-  /// So many offers were taken, after having waited for so long.
-  void taken(std::uint32_t count, duration waited) noexcept;
+  /// So many offers were taken, of which the first was sent at that time.
+  void taken(std::uint32_t count, clock::time_point sent, clock::time_point now) noexcept;
 
   /// A connection waits because nobody has room.
   void starved() noexcept { starved_ = true; }
@@ -34,25 +34,32 @@ private:
   void begin_round(std::uint32_t window) noexcept
   {
     window_ = left_ = window;
-    worst_ = duration(0);
+    worst_ = clock::duration(0);
     starved_ = false;
   }
 
   std::uint32_t window_ = 16;
   // A round is a window of offers; so many are left of it.
   std::uint32_t left_ = window_;
-  duration worst_{0};
+  clock::duration worst_{0};
   bool starved_ = false;
+  // What was sent before has had its effect: one stall of a worker keeps many waiting.
+  clock::time_point halved_{};
 };
 
 // Implementation
 
-inline void credit_pace::taken(std::uint32_t count, duration waited) noexcept
+inline void credit_pace::taken(
+    std::uint32_t count, clock::time_point sent, clock::time_point now) noexcept
 {
-  worst_ = std::max(worst_, waited);
+  if (sent < halved_) return;
+  worst_ = std::max(worst_, now - sent);
   left_ -= std::min(left_, count);
-  // What waits too long is heeded before the round is over: others must not wait as well.
-  if (worst_ > too_long_) return begin_round(std::max(window_ / 2, 1U));
+  // Before the round is over: others must not wait as well.
+  if (worst_ > too_long_) {
+    halved_ = now;
+    return begin_round(std::max(window_ / 2, 1U));
+  }
   if (left_ != 0) return;
   const bool more = starved_ && worst_ < at_once_;
   begin_round(more ? std::min<std::uint32_t>(window_ + 1, wire::max_outstanding) : window_);

@@ -52,11 +52,12 @@ TEST_CASE("a paced account has less when its offers wait, and never more than it
   CHECK_FALSE(credit.is_paced(3));
   CHECK(credit.ask(1, 128) == 16);
   CHECK(credit.ask(2, 128) == 128);
-  CHECK(credit.taken(1, 1, 1s) == 8);
+  const cohort::detail::credit_pace::clock::time_point start(1h);
+  CHECK(credit.taken(1, 1, start, start + 1s) == 8);
   CHECK(credit.limit(1, 3) == 3);
   CHECK(credit.limit(1, 128) == 8);
   credit.starved();
-  CHECK(credit.taken(1, 8, 1us) == 9);
+  CHECK(credit.taken(1, 8, start + 2s, start + 2s) == 9);
   CHECK(credit.ask(1, 4) == 4);
   CHECK(credit.ask(2, 100) == 100);
 }

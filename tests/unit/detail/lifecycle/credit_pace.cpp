@@ -12,50 +12,77 @@ namespace credit_pace_test {
 using namespace std::chrono_literals;
 using cohort::detail::credit_pace;
 
+namespace {
+
+// A worker that takes its offers after a time.
+struct paced_worker {
+  void take(std::uint32_t count, credit_pace::clock::duration waited)
+  {
+    pace.taken(count, now, now + waited);
+    now += waited;
+  }
+
+  credit_pace pace;
+  credit_pace::clock::time_point now{1h};
+};
+
+} // namespace
+
 TEST_CASE("it begins in the middle, and stays there while nothing is wrong")
 {
-  credit_pace pace;
-  CHECK(pace.window() == 16);
-  for (int i = 0; i != 100; ++i) pace.taken(1, 100us);
-  CHECK(pace.window() == 16);
-  for (int i = 0; i != 100; ++i) pace.taken(1, 4ms);
-  CHECK(pace.window() == 16);
+  paced_worker worker;
+  CHECK(worker.pace.window() == 16);
+  for (int i = 0; i != 100; ++i) worker.take(1, 100us);
+  CHECK(worker.pace.window() == 16);
+  for (int i = 0; i != 100; ++i) worker.take(1, 4ms);
+  CHECK(worker.pace.window() == 16);
 }
 
 TEST_CASE("an offer that waits for long halves it at once, down to one")
 {
-  credit_pace pace;
+  paced_worker worker;
   for (const std::uint32_t left : {8U, 4U, 2U, 1U, 1U}) {
-    pace.taken(1, 6ms);
-    CHECK(pace.window() == left);
+    worker.take(1, 6ms);
+    CHECK(worker.pace.window() == left);
   }
+}
+
+TEST_CASE("of all that waited together the first halves it")
+{
+  paced_worker worker;
+  const auto sent = worker.now;
+  worker.take(1, 6ms);
+  for (int i = 0; i != 15; ++i) worker.pace.taken(1, sent, worker.now + 1s);
+  CHECK(worker.pace.window() == 8);
+  worker.take(1, 6ms);
+  CHECK(worker.pace.window() == 4);
 }
 
 TEST_CASE("it grows by one in a round in which connections waited and offers did not")
 {
-  credit_pace pace;
-  pace.starved();
-  pace.taken(15, 100us);
-  CHECK(pace.window() == 16);
-  pace.taken(1, 100us);
-  CHECK(pace.window() == 17);
+  paced_worker worker;
+  worker.pace.starved();
+  worker.take(15, 100us);
+  CHECK(worker.pace.window() == 16);
+  worker.take(1, 100us);
+  CHECK(worker.pace.window() == 17);
   // Each round has to be a reason of its own.
-  pace.taken(17, 100us);
-  CHECK(pace.window() == 17);
+  worker.take(17, 100us);
+  CHECK(worker.pace.window() == 17);
   for (int round = 0; round != 1000; ++round) {
-    pace.starved();
-    pace.taken(128, 0us);
+    worker.pace.starved();
+    worker.take(128, 0us);
   }
-  CHECK(pace.window() == 128);
+  CHECK(worker.pace.window() == 128);
 }
 
 TEST_CASE("a worker that is busy gets no more, though connections wait")
 {
-  credit_pace pace;
-  pace.starved();
-  pace.taken(1, 2ms);
-  pace.taken(15, 100us);
-  CHECK(pace.window() == 16);
+  paced_worker worker;
+  worker.pace.starved();
+  worker.take(1, 2ms);
+  worker.take(15, 100us);
+  CHECK(worker.pace.window() == 16);
 }
 
 } // namespace credit_pace_test
