@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+// First: compilers begin what they say of a wrong policy with their way to its checks.
+#include <cohort/scheduling/policy.hpp>
+
 #include <cohort/config.hpp>
 #include <cohort/counters.hpp>
 #include <cohort/detail/async/complete_later.hpp>

@@ -107,7 +107,7 @@ public:
     const std::size_t found = members_.choose(connection);
     if (found != members_.none) {
       members_.add_offer(found, cohort::detail::offer<int>());
-      members_.offers(found).run(1);
+      members_.offers(found).run(1, {});
       members_.offers(found).run_sent(1);
     }
     return members_.policy().chosen;

@@ -4,6 +4,7 @@
 
 #include <cohort/candidate.hpp>
 #include <cohort/connection_info.hpp>
+#include <cohort/overflow.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -97,6 +98,8 @@ concept leaves_to_kernel = requires
 ///   the client sends always do.
 /// - `duration peek_time() const`: for how long they are waited for, asked once; 1 second without
 ///   it. Then `select` sees what there is.
+/// - `overflow on_overflow() const`: what becomes of connections that no member has room for, asked
+///   once; `when_full` has it.
 ///
 /// @code
 /// struct fewest_connections {
@@ -190,6 +193,15 @@ consteval bool check_hooks()
           } -> std::convertible_to<clock_duration>;
       });
   static_assert(peeks_for, "the policy's peek_time() must be const and return a duration");
+  constexpr bool overflows = (
+      !requires { &Policy::on_overflow; } ||
+      requires(const Policy& policy) {
+        {
+          policy.on_overflow()
+          } -> std::convertible_to<overflow>;
+      });
+  static_assert(
+      overflows, "the policy's on_overflow() must be const and return a cohort::overflow");
   return true;
 }
 

@@ -73,14 +73,24 @@ public:
   /// How long its first bytes are waited for.
   clock::duration peek_time() const noexcept
   {
-    if constexpr (requires { policy_.peek_time(); }) return policy_.peek_time();
+    if constexpr (requires {
+                    {
+                      policy_.peek_time()
+                      } -> std::convertible_to<clock::duration>;
+                  })
+      return policy_.peek_time();
     else return std::chrono::seconds(1);
   }
 
   /// What becomes of connections that nobody has room for.
   overflow on_overflow() const
   {
-    if constexpr (requires { policy_.on_overflow(); }) return policy_.on_overflow();
+    if constexpr (requires {
+                    {
+                      policy_.on_overflow()
+                      } -> std::convertible_to<overflow>;
+                  })
+      return policy_.on_overflow();
     else return overflow();
   }
 
