@@ -32,8 +32,6 @@ namespace {
 using namespace cohort_benchmark;
 using namespace std::chrono_literals;
 
-const unsigned default_credit = cohort::listen_options().credit();
-
 constexpr std::array policies{"round_robin", "weighted", "least_connections", "power_of_two",
     "random", "sticky", "shared", "reuse_port"};
 
@@ -106,13 +104,14 @@ struct server_kind {
   std::string policy;
   unsigned workers;
   weights shares = weights::equal;
-  unsigned credit = default_credit;
+  // A number, "adaptive", or nothing for the usual one.
+  std::string credit;
 };
 
 server_process start(const server_kind& kind)
 {
   return server_process({"/proc/self/exe", "serve", kind.policy, std::to_string(kind.workers),
-      kind.shares == weights::equal ? "equal" : "weights", std::to_string(kind.credit)});
+      kind.shares == weights::equal ? "equal" : "weights", kind.credit});
 }
 
 // How many of 2,000 connections each of eight workers gets, in percent of its fair share.
@@ -200,17 +199,16 @@ constexpr std::uint16_t clients = 1000;
 constexpr std::size_t at_once = 512;
 
 struct contender {
-  // The policy, and the credit unless it is the usual one.
+  // The policy, and the credit if it is said.
   std::string name;
   server_process server;
   // In milliseconds.
   std::vector<double> all, ordinary_ones, p99_of_rounds;
 };
 
-contender enter(const std::string& policy, unsigned credit = default_credit)
+contender enter(const std::string& policy, const std::string& credit = "")
 {
-  const std::string name =
-      credit == default_credit ? policy : policy + " credit " + std::to_string(credit);
+  const std::string name = credit.empty() ? policy : policy + " credit " + credit;
   return {name, start({policy, workers, weights::equal, credit}), {}, {}, {}};
 }
 
@@ -275,9 +273,11 @@ void run(figures& all)
   std::vector<contender> contenders;
   for (const char* const policy : policies) contenders.push_back(enter(policy));
   // How long a worker may be occupied before the primary passes it over: at once, or hardly ever.
-  contenders.push_back(enter("least_connections", 1));
-  contenders.push_back(enter("round_robin", 1));
-  contenders.push_back(enter("round_robin", 128));
+  contenders.push_back(enter("least_connections", "1"));
+  contenders.push_back(enter("least_connections", "adaptive"));
+  contenders.push_back(enter("round_robin", "1"));
+  contenders.push_back(enter("round_robin", "adaptive"));
+  contenders.push_back(enter("round_robin", "128"));
   for (std::size_t round = 0; round != rounds; ++round) {
     const auto requests = arrivals(unsigned(round + 1));
     for (contender& each : contenders) play(each, requests);
@@ -447,7 +447,7 @@ int serve(int argc, char** argv)
   const auto workers = unsigned(std::atoi(argv[3]));
   const weights shares =
       std::string_view(argv[4]) == "weights" ? weights::one_and_two : weights::equal;
-  const auto credit = unsigned(std::atoi(argv[5]));
+  const std::string credit = argv[5];
   const auto supervise = [=](cohort::cluster<cohort::any_policy>& cluster) {
     return policy_server::supervise(cluster, workers, shares);
   };

@@ -68,10 +68,13 @@ inline std::uint32_t weight_of(cohort::worker_id worker, weights how) noexcept
 /// nothing else meanwhile, as if it computed, and leaves the processors to the others.
 class policy_server {
 public:
-  static asio::awaitable<void> serve(cohort::this_worker& self, unsigned credit)
+  /// @param credit a number, "adaptive", or nothing for the usual one.
+  static asio::awaitable<void> serve(cohort::this_worker& self, std::string credit)
   {
     const asio::ip::tcp::endpoint anywhere(asio::ip::address_v4::loopback(), 0);
-    const auto options = cohort::listen_options().credit(credit);
+    cohort::listen_options options;
+    if (credit == "adaptive") options.credit(128).adaptive_credit(true);
+    else if (!credit.empty()) options.credit(unsigned(std::stoul(credit)));
     auto acceptor = co_await self.listen(anywhere, options);
     for (;;) {
       auto client = co_await acceptor.async_accept();
