@@ -24,8 +24,9 @@ private:
   std::size_t turn(std::span<const candidate> members) const noexcept;
 
   // Behind the member chosen last, where it was then, and that member's place in the order of
-  // joining: the index alone goes wrong when somebody before it leaves.
-  std::size_t next_ = 0;
+  // joining: the index alone goes wrong when somebody before it leaves. They differ in size for g++
+  // to store them one by one: stored as one vector, each choice waits for the last one's to arrive.
+  std::uint32_t next_ = 0;
   std::uint64_t last_ = 0;
 };
 
@@ -38,7 +39,7 @@ inline std::size_t round_robin::select(
   for (std::size_t n = 0, i = first; n != members.size(); ++n, ++i) {
     if (i >= members.size()) i = 0;
     if (members[i].ready()) {
-      next_ = i + 1;
+      next_ = static_cast<std::uint32_t>(i + 1);
       last_ = members[i].joined;
       return i;
     }
