@@ -146,7 +146,7 @@ def main():
         figures = Figures(data)
         plt.rcParams.update({"font.size": 12, "axes.titlesize": 12.5, "axes.titleweight": "bold"})
         drawn = plt.figure(figsize=(12, 8), dpi=100)
-        above = drawn.add_gridspec(1, 1, left=0.2, right=0.89, top=0.95, bottom=0.53)
+        above = drawn.add_gridspec(1, 1, left=0.25, right=0.89, top=0.95, bottom=0.53)
         below = drawn.add_gridspec(1, 2, left=0.14, right=0.98, top=0.4, bottom=0.075, wspace=0.42)
         draw_tail(drawn.add_subplot(above[0]), figures)
         draw_spread(drawn.add_subplot(below[0]), figures)

@@ -9,8 +9,8 @@ namespace cohort {
 /// All workers accept from one socket, and the kernel gives each connection to one that waits: no
 /// hand-over, no choice. A busy worker takes none, so that it costs nothing to have many.
 ///
-/// Of workers that are idle each gets about the same number. All of them are woken for a
-/// connection, so that it is for a few workers, not for hundreds.
+/// All that are idle are woken for a connection, so that it is for a few workers, not for hundreds.
+/// They take turns of sixteen: each gets about the same number where there are processors for all.
 ///
 /// Source: Node's `cluster.SCHED_NONE`, of which one worker got most; nginx's `accept_mutex off`.
 struct shared {
