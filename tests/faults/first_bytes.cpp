@@ -5,8 +5,11 @@
 // once: none is lost, and no descriptor.
 
 #include "support/failing_system_calls.hpp"
+
+#include "support/failing_allocations.hpp"
 #include "support/noted_host.hpp"
 #include "support/scratch.hpp"
+#include "support/socket_pairs.hpp"
 
 #include <cohort/detail/core/shared_listener.hpp>
 #include <cohort/scheduling/round_robin.hpp>
@@ -93,6 +96,66 @@ TEST_CASE("a connection is offered whichever call fails while it waits for its f
     }
   }
   CHECK(cohort_test::count_descriptors() == before);
+}
+
+TEST_CASE("without memory for its place a connection stays the caller's")
+{
+  asio::io_context context;
+  std::error_code error;
+  io::waiting_room<posix::unique_fd> room(context.get_executor(), 1h, error);
+  cohort_test::socket_pair pair;
+  cohort_test::with_failing(1, [&] { room.enter(std::move(pair.server), error); });
+  CHECK(error == std::errc::not_enough_memory);
+  CHECK(pair.server);
+  CHECK(room.empty());
+  CHECK_FALSE(pair.ended());
+}
+
+TEST_CASE("a wait for which there was no memory can be tried again")
+{
+  bool enough = false;
+  for (unsigned n = 1; !enough; ++n) {
+    asio::io_context context;
+    std::error_code error;
+    io::waiting_room<posix::unique_fd> room(context.get_executor(), 1h, error);
+    cohort_test::socket_pair pair;
+    room.enter(std::move(pair.server), error);
+    bool called = false;
+    enough = !cohort_test::with_failing(n, [&] {
+      try {
+        room.wait([&] { called = true; });
+      } catch (const std::bad_alloc&) {
+      }
+    });
+    room.wait([&] { called = true; });
+    pair.send("a");
+    CHECK(cohort_test::run_bounded(context, [&] { return called; }));
+  }
+}
+
+TEST_CASE("clients that say nothing make room when there are no descriptors for others")
+{
+  asio::io_context context;
+  tolerant_host host;
+  std::error_code error;
+  struct patient : peeking {
+    std::chrono::hours peek_time() const { return 1h; }
+  };
+  const auto listener = listen(context, host, patient(), error);
+  REQUIRE(listener);
+  listener->join(cohort::candidate(1));
+  listener->credit(1, 64);
+  cohort_test::test_clients clients(context);
+  clients.connect(listener->bound(), 8);
+  context.poll();
+  CHECK(host.offered(1) == 0);
+  faults faulty;
+  faulty.fail(call::accept4, 1, EMFILE);
+  clients.connect(listener->bound());
+  asio::write(clients.sockets.back(), asio::buffer("ab", 2));
+  CHECK(cohort_test::run_bounded(context, [&] { return host.offered(1) >= 3; }));
+  CHECK(host.failures == 1);
+  listener->shut();
 }
 
 TEST_CASE("a connection that is refused ends whichever call fails meanwhile")

@@ -60,6 +60,7 @@ enum class call {
   kill,
   pidfd_open,
   pidfd_send_signal,
+  getrlimit,
   sched_getaffinity,
   child_fcntl,
   child_dup3,
@@ -214,6 +215,7 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(kill)
   COHORT_TEST_CALL(pidfd_open)
   COHORT_TEST_CALL(pidfd_send_signal)
+  COHORT_TEST_CALL(getrlimit)
   COHORT_TEST_CALL(sched_getaffinity)
 
 #undef COHORT_TEST_CALL

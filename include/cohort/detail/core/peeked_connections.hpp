@@ -6,10 +6,12 @@
 #include <cohort/detail/core/peeked_connection.hpp>
 #include <cohort/detail/io/waiting_room.hpp>
 #include <cohort/detail/lifecycle/policy_calls.hpp>
+#include <cohort/detail/posix/machine.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/scheduling/policy.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <system_error>
 #include <type_traits>
@@ -27,13 +29,17 @@ class peeked_connections : private listening_sockets {
 public:
   using connection_type = peeked_connection;
 
-  static constexpr std::size_t max_waiting = 1024;
+  /// A client that says nothing has a descriptor of this process: most are for others.
+  static std::size_t max_waiting() noexcept
+  {
+    return std::min<std::size_t>(1024, posix::descriptor_limit() / 4);
+  }
 
   /// @param policy the owner's, which outlives this object.
   /// @param error with one it must not be used.
   /// @param most how many wait at most.
   peeked_connections(listening_sockets sockets, const policy_calls<Policy>& policy,
-      std::error_code& error, std::size_t most = max_waiting);
+      std::error_code& error, std::size_t most = max_waiting());
 
   using listening_sockets::back_off;
   using listening_sockets::bound;
@@ -119,7 +125,8 @@ std::error_code peeked_connections<Policy>::accept(std::size_t limit, bool thoro
   const std::error_code error = listening_sockets::accept(
       limit, thorough, [&](posix::unique_fd socket, const posix::socket_address& peer) {
         arrival next{peeked_connection(std::move(socket)), peer};
-        if (thorough || has_enough(next.connection, false)) return give(std::move(next));
+        // Looked at in any case: the policy sees what there is.
+        if (has_enough(next.connection, false) || thorough) return give(std::move(next));
         if (room_.size() >= most_) give(room_.leave());
         std::error_code failed;
         room_.enter(std::move(next), failed);
@@ -127,6 +134,10 @@ std::error_code peeked_connections<Policy>::accept(std::size_t limit, bool thoro
         not_waiting = failed;
         give(std::move(next));
       });
+  // Who says nothing takes no descriptor from who would.
+  if (posix::out_of_resources(error))
+    for (std::size_t n = room_.size() / 8 + 1; n != 0 && limit != 0 && !room_.empty(); --n)
+      give(room_.leave());
   return not_waiting ? not_waiting : error;
 }
 

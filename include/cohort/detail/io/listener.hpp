@@ -142,7 +142,6 @@ std::error_code listener::accept(std::size_t limit, bool thorough, Take&& take)
 template <class Handler>
 auto listener::guarded(Handler handler)
 {
-  waiting_ = true;
   return [this, number = ++wait_number_, handler = std::move(handler)](std::error_code) mutable {
     // The handler holds the owner of this object, which is alive as long as it exists.
     if (!waiting_ || number != wait_number_) return;
@@ -157,6 +156,7 @@ void listener::wait(Handler handler)
   if (whose_ == owner::others_too) go_behind_others();
   if (unwatched_) return back_off(std::move(handler));
   socket_.async_wait(socket_.wait_read, guarded(std::move(handler)));
+  waiting_ = true;
 }
 
 // Processes that wait on one socket are woken in the order in which they began to watch it, and the
@@ -178,6 +178,7 @@ void listener::back_off(Handler handler)
 {
   timer_.expires_after(pause_);
   timer_.async_wait(guarded(std::move(handler)));
+  waiting_ = true;
 }
 
 inline void listener::interrupt() noexcept

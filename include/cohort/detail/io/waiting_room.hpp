@@ -9,6 +9,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -87,7 +88,7 @@ private:
 template <class Entry>
 waiting_room<Entry>::waiting_room(
     const asio::any_io_executor& executor, clock::duration limit, std::error_code& error)
-    : limit_(limit),
+    : limit_(std::clamp<clock::duration>(limit, clock::duration(0), std::chrono::hours(24 * 365))),
       set_(executor),
       alarm_(executor)
 {
@@ -105,8 +106,10 @@ void waiting_room<Entry>::enter(Entry&& entry, std::error_code& error)
   if (error) return;
   const int socket = entry.get();
   try {
-    // `entry` is moved from only when there is memory for its place.
-    entries_.try_emplace(number).first->second = place{std::move(entry), clock::now() + limit_};
+    // `entry` is moved from only when there is memory for its place: what is right of a `=` comes
+    // first, so that this has to be two statements.
+    place& mine = entries_.try_emplace(number).first->second;
+    mine = place{std::move(entry), clock::now() + limit_};
   } catch (const std::bad_alloc&) {
     posix::unwatch(set_.native_handle(), socket);
     error = std::make_error_code(std::errc::not_enough_memory);
@@ -156,8 +159,14 @@ void waiting_room<Entry>::wait(Handler handler)
     interrupt();
     handler();
   };
-  set_.async_wait(set_.wait_read, [once](std::error_code) mutable { once(); });
-  alarm_.set(entries_.begin()->second.until, std::move(once));
+  try {
+    set_.async_wait(set_.wait_read, [once](std::error_code) mutable { once(); });
+    alarm_.set(entries_.begin()->second.until, std::move(once));
+  } catch (...) {
+    // It waits for nothing, and can be asked to again.
+    interrupt();
+    throw;
+  }
 }
 
 template <class Entry>

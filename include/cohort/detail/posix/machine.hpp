@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -27,6 +28,9 @@ unsigned available_cpus();
 
 /// How many processors the calling thread may run on, at least 1.
 unsigned affinity_cpus();
+
+/// How many descriptors this process may have, at least 1.
+std::size_t descriptor_limit() noexcept;
 
 /// The quota of this process's control groups of either version in processors, the tightest of all
 /// levels; nothing when there is none.
@@ -156,6 +160,13 @@ inline unsigned affinity_cpus()
     if (errno != EINVAL) break;
   }
   return 1;
+}
+
+inline std::size_t descriptor_limit() noexcept
+{
+  rlimit limit{};
+  if (sys::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  return std::max<std::size_t>(limit.rlim_cur, 1);
 }
 
 inline unsigned available_cpus()

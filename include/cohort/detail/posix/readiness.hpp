@@ -27,7 +27,7 @@ void watch(int set, int fd, std::uint64_t key, std::error_code& ec) noexcept;
 void unwatch(int set, int fd) noexcept;
 
 /// Calls `told(key, ended)` for each socket to which something has come since it was last told of;
-/// `ended` when nothing more will.
+/// `ended` when nothing more will. What comes meanwhile may be left for the next time.
 template <class Told>
 void take_news(int set, Told told);
 
@@ -62,8 +62,10 @@ inline void unwatch(int set, int fd) noexcept
 template <class Told>
 void take_news(int set, Told told)
 {
+  constexpr int rounds = 16;
   epoll_event events[64];
-  for (int count = 64; count == 64;) {
+  // An end, also when clients go on sending.
+  for (int round = 0, count = 64; count == 64 && round != rounds; ++round) {
     count = sys::epoll_wait(set, events, 64, 0);
     for (int i = 0; i < count; ++i)
       told(std::uint64_t(events[i].data.u64),

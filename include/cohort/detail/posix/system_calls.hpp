@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -143,6 +144,10 @@ struct system_calls {
   static int pidfd_send_signal(int pidfd, int signal)
   {
     return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U));
+  }
+  static int getrlimit(int resource, rlimit* limit)
+  {
+    return ::getrlimit(static_cast<__rlimit_resource_t>(resource), limit);
   }
   static int sched_getaffinity(size_t size, cpu_set_t* set)
   {

@@ -193,6 +193,14 @@ TEST_CASE("at a last call nobody is waited for")
   CHECK(test.sockets->is_empty());
 }
 
+TEST_CASE("what has come is looked at, also at a last call")
+{
+  fixture test;
+  test.connect();
+  test.send(0, "a");
+  CHECK(test.accept(10, true) == texts{"a"});
+}
+
 TEST_CASE("when too many wait, the first goes on")
 {
   fixture test(by_line(), 3);

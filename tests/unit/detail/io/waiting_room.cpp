@@ -192,6 +192,23 @@ TEST_CASE("those who are left are closed, and watched no more")
   CHECK_FALSE(test.room.has_leaving());
 }
 
+TEST_CASE("one look ends although clients go on sending")
+{
+  fixture test;
+  std::vector<socket_pair> pairs(128);
+  for (socket_pair& each : pairs) test.enter(each);
+  for (const socket_pair& each : pairs) each.send("a");
+  std::size_t asked = 0;
+  test.room.look([&](const posix::unique_fd&, bool) {
+    pairs[asked++ % pairs.size()].send("a");
+    return false;
+  });
+  CHECK(asked >= 128);
+  CHECK(asked <= 1024);
+  test.wait();
+  CHECK(test.is_called(1));
+}
+
 TEST_CASE("who cannot be watched stays the caller's")
 {
   fixture test;
