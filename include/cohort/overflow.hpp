@@ -15,15 +15,20 @@ namespace cohort {
 /// not taken what it was offered.
 ///
 /// It is about listeners whose connections the primary accepts. While there is no worker at all,
-/// connections wait in the kernel, whatever is said here.
+/// connections wait, whatever is said here.
+///
+/// Source: node-cluster's answer `gone`; Node's `server.dropMaxConnection`.
 class overflow {
 public:
   using duration = std::chrono::steady_clock::duration;
 
+  /// What a client gets: a place in the queue, some bytes and the end, or a reset.
   enum class answer { queue, refuse, reset };
 
   /// The longest answer.
   static constexpr std::size_t max_bytes = 16384;
+  /// The longest `after`.
+  static constexpr std::chrono::hours longest{24 * 365};
 
   /// They wait, in order: as many in the kernel as the listener's backlog says, and a client beyond
   /// it tries again.
@@ -37,15 +42,19 @@ public:
   /// They are reset.
   static overflow reset() { return overflow(answer::reset, std::string()); }
 
-  /// For how long a connection waits for room before that. A burst of connections is no overflow:
-  /// workers that are not full need a moment for it. Default: one second.
+  /// For how long a connection waits for room before that, anew when it comes back from a worker
+  /// that has died or not taken it. A burst of connections is no overflow: workers that are not
+  /// full need a moment for it, and one that has just joined until it accepts for the first time.
+  /// Default: one second; at most a year, a negative time is none.
   overflow& after(duration value) &;
   overflow after(duration value) && { return after(value); }
 
-  /// How many of them wait in the primary; more wait in the kernel meanwhile. Default: 1,024.
+  /// How many of them wait in the primary, each with a descriptor; more wait in the kernel
+  /// meanwhile. Default: 256; 0 is taken for 1.
   overflow& limit(std::size_t value) &;
   overflow limit(std::size_t value) && { return limit(value); }
 
+  /// What has been said.
   answer how() const noexcept { return how_; }
   const std::string& bytes() const noexcept { return bytes_; }
   duration after() const noexcept { return after_; }
@@ -57,7 +66,7 @@ private:
   answer how_ = answer::queue;
   std::string bytes_;
   duration after_ = std::chrono::seconds(1);
-  std::size_t limit_ = 1024;
+  std::size_t limit_ = 256;
 };
 
 // Implementation
@@ -70,7 +79,8 @@ inline overflow overflow::refuse(std::string bytes)
 
 inline overflow& overflow::after(duration value) &
 {
-  after_ = std::max(value, duration(0));
+  // Longer than anybody waits, short enough to be added to any time.
+  after_ = std::clamp<duration>(value, duration(0), longest);
   return *this;
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("an answer has its bytes, and a moment before it")
   overflow reset = overflow::reset();
   CHECK(reset.how() == overflow::answer::reset);
   CHECK(reset.after() == 1s);
-  CHECK(reset.limit() == 1024);
+  CHECK(reset.limit() == 256);
   reset.after(2s).limit(3);
   CHECK(reset.after() == 2s);
   CHECK(reset.limit() == 3);
@@ -39,6 +39,7 @@ TEST_CASE("an answer has its bytes, and a moment before it")
 TEST_CASE("what makes no sense is the nearest thing that does, or an exception")
 {
   CHECK(overflow::reset().after(-1s).after() == 0s);
+  CHECK(overflow::reset().after(overflow::duration::max()).after() == overflow::longest);
   CHECK(overflow::reset().limit(0).limit() == 1);
   CHECK_NOTHROW(overflow::refuse(std::string(overflow::max_bytes, 'x')));
   CHECK_THROWS_AS(overflow::refuse(std::string(overflow::max_bytes + 1, 'x')), std::length_error);

@@ -56,9 +56,8 @@ protected:
         patience_(sockets_.get_executor()),
         send_again_(sockets_.get_executor())
   {
-    const overflow wanted = handoff_.calls().on_overflow();
-    if (!error && wanted.how() != overflow::answer::queue)
-      refusals_.emplace(sockets_.get_executor(), wanted, error);
+    if (!error && handoff_.on_overflow().how() != overflow::answer::queue)
+      refusals_.emplace(sockets_.get_executor(), handoff_.on_overflow(), error);
   }
   ~connection_pump() = default;
 

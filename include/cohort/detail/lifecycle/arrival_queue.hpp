@@ -29,15 +29,24 @@ public:
   /// back.
   void arrive(Connection connection, const connection_info& info, std::size_t others);
 
-  /// Puts one back where it was.
+  /// Puts one back where it was. It waits anew from the next `wait_since` on.
   void come_back(offer_type returned) noexcept;
+
+  /// All wait anew.
+  void restart() noexcept
+  {
+    for (offer_type& each : queue_.all()) each.waits_since.reset();
+    restarted_ = true;
+  }
+  /// Those who wait anew do so from now on.
+  void wait_since(connection_info::clock::time_point now) noexcept;
 
   /// Calls `bool take(offer_type&)` for each while `bool go_on()` says so; those are gone for which
   /// it returns true, and it has moved them away.
   template <class GoOn, class Take>
   void take_if(GoOn go_on, Take take) noexcept;
 
-  /// Gives the first ones to `give(Connection)`, as long as `bool is_next(const connection_info&)`
+  /// Gives the first ones to `give(Connection)`, as long as `bool is_next(const offer_type&)`
   /// says so. Returns how many.
   template <class IsNext, class Give>
   std::size_t take_front(IsNext is_next, Give&& give) noexcept;
@@ -45,6 +54,7 @@ public:
 private:
   fifo<offer_type> queue_;
   std::uint64_t tickets_ = 0;
+  bool restarted_ = false;
 };
 
 // Implementation
@@ -54,7 +64,7 @@ void arrival_queue<Connection>::arrive(
     Connection connection, const connection_info& info, std::size_t others)
 {
   queue_.reserve(queue_.size() + others + 1);
-  queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info});
+  queue_.push_back(offer_type{0, ++tickets_, std::move(connection), info, 0, info.arrival()});
 }
 
 template <class Connection>
@@ -63,7 +73,17 @@ void arrival_queue<Connection>::come_back(offer_type returned) noexcept
   const auto queue = queue_.all();
   const auto behind = std::partition_point(queue.begin(), queue.end(),
       [&](const offer_type& waiting) { return waiting.ticket < returned.ticket; });
+  returned.waits_since.reset();
+  restarted_ = true;
   queue_.insert(static_cast<std::size_t>(behind - queue.begin()), std::move(returned));
+}
+
+template <class Connection>
+void arrival_queue<Connection>::wait_since(connection_info::clock::time_point now) noexcept
+{
+  if (!std::exchange(restarted_, false)) return;
+  for (offer_type& each : queue_.all())
+    if (!each.waits_since) each.waits_since = now;
 }
 
 template <class Connection>
@@ -85,7 +105,7 @@ template <class IsNext, class Give>
 std::size_t arrival_queue<Connection>::take_front(IsNext is_next, Give&& give) noexcept
 {
   std::size_t count = 0;
-  while (count != queue_.size() && is_next(queue_[count].info))
+  while (count != queue_.size() && is_next(queue_[count]))
     give(Connection(std::move(queue_[count++].connection)));
   queue_.erase(0, count);
   return count;

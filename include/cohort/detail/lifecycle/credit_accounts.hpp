@@ -81,7 +81,9 @@ inline std::uint32_t credit_accounts::taken(worker_id worker, std::uint32_t coun
     credit_pace::clock::time_point sent, credit_pace::clock::time_point now) noexcept
 {
   account& paced = accounts_.find(worker)->second;
-  paced.pace->taken(count, sent, now);
+  // While it asks for nothing, for it is full, that says nothing of its pace.
+  const std::uint32_t most = paced.asked != 0 ? std::min(paced.asked, paced.limit) : paced.limit;
+  paced.pace->taken(count, sent, now, std::max(most, 1U));
   return paced.window();
 }
 

@@ -22,7 +22,9 @@ public:
   std::uint32_t window() const noexcept { return window_; }
 
   /// So many offers were taken, of which the first was sent at that time.
-  void taken(std::uint32_t count, clock::time_point sent, clock::time_point now) noexcept;
+  /// @param most what it may have in any case.
+  void taken(std::uint32_t count, clock::time_point sent, clock::time_point now,
+      std::uint32_t most = wire::max_outstanding) noexcept;
 
   /// A connection waits because nobody has room.
   void starved() noexcept { starved_ = true; }
@@ -50,8 +52,11 @@ private:
 // Implementation
 
 inline void credit_pace::taken(
-    std::uint32_t count, clock::time_point sent, clock::time_point now) noexcept
+    std::uint32_t count, clock::time_point sent, clock::time_point now, std::uint32_t most) noexcept
 {
+  // What it never had is not what it comes down from.
+  window_ = std::min(window_, most);
+
   if (sent < halved_) return;
   worst_ = std::max(worst_, now - sent);
   left_ -= std::min(left_, count);
@@ -62,7 +67,7 @@ inline void credit_pace::taken(
   }
   if (left_ != 0) return;
   const bool more = starved_ && worst_ < at_once_;
-  begin_round(more ? std::min<std::uint32_t>(window_ + 1, wire::max_outstanding) : window_);
+  begin_round(more ? std::min(window_ + 1, most) : window_);
 }
 
 } // namespace cohort::detail

@@ -154,12 +154,12 @@ public:
   std::span<const offer_type> open_offers(worker_id worker) const noexcept;
   const connection_counters& counters() const noexcept { return counters_; }
   const policy_calls<Policy>& calls() const noexcept { return members_.calls(); }
+  const overflow& on_overflow() const noexcept { return limits_.on_overflow(); }
   const Policy& policy() const noexcept { return members_.policy(); }
 
 private:
   static constexpr std::size_t none = scheduled_members<Connection, Policy>::none;
 
-  std::size_t choose(offer_type& waiting, clock::time_point now) noexcept;
   void assign_queued(clock::time_point now) noexcept;
   template <class Send>
   std::size_t send_assigned(clock::time_point now, Send& send, bool& blocked) noexcept;
@@ -180,6 +180,8 @@ template <class Connection, class Policy>
 bool handoff<Connection, Policy>::join(const candidate& worker)
 {
   assigned_.reserve(members().size() + 1);
+  // Until now there was nobody to have room.
+  if (active() == 0) queue_.restart();
   return members_.join(worker);
 }
 
@@ -228,17 +230,21 @@ std::size_t handoff<Connection, Policy>::dispatch(clock::time_point now, Send&& 
 template <class Connection, class Policy>
 auto handoff<Connection, Policy>::next_deadline() const noexcept -> std::optional<clock::time_point>
 {
-  if (queue_.empty()) return std::nullopt;
-  return limits_.deadline(queue_.front().info, members_.room() != 0);
+  if (queue_.empty() || active() == 0) return std::nullopt;
+  const offer_type& first = queue_.front();
+  if (members_.room() != 0) return limits_.overdue_at(first.info);
+  return first.waits_since ? limits_.overflows_at(*first.waits_since) : std::nullopt;
 }
 
 template <class Connection, class Policy>
 template <class Answer>
 std::size_t handoff<Connection, Policy>::overflowed(clock::time_point now, Answer&& answer) noexcept
 {
-  if (members_.room() != 0) return 0;
+  if (members_.room() != 0 || active() == 0) return 0;
+  queue_.wait_since(now);
   const std::size_t count = queue_.take_front(
-      [&](const connection_info& waiting) { return limits_.has_overflowed(waiting, now); }, answer);
+      [&](const offer_type& each) { return limits_.has_overflowed(*each.waits_since, now); },
+      answer);
   counters_.overflowed += count;
   return count;
 }
@@ -325,7 +331,7 @@ template <class Connection, class Policy>
 template <class Close>
 std::size_t handoff<Connection, Policy>::close_queue(Close&& close) noexcept
 {
-  const std::size_t count = queue_.take_front([](const connection_info&) { return true; }, close);
+  const std::size_t count = queue_.take_front([](const offer_type&) { return true; }, close);
   counters_.closed += count;
   return count;
 }
@@ -339,22 +345,12 @@ std::span<const offer<Connection>> handoff<Connection, Policy>::open_offers(
 }
 
 template <class Connection, class Policy>
-std::size_t handoff<Connection, Policy>::choose(offer_type& waiting, clock::time_point now) noexcept
-{
-  const bool overdue = limits_.is_overdue(waiting.info, now);
-  waiting.info.set_overdue(overdue);
-  if constexpr (requires { waiting.connection.first_bytes(); })
-    waiting.info.set_first_bytes(waiting.connection.first_bytes());
-  const std::size_t chosen = members_.choose(waiting.info);
-  return chosen == none && overdue ? members_.any() : chosen;
-}
-
-template <class Connection, class Policy>
 void handoff<Connection, Policy>::assign_queued(clock::time_point now) noexcept
 {
   queue_.take_if([this] { return members_.room() != 0; },
       [&](offer_type& waiting) {
-        const std::size_t chosen = choose(waiting, now);
+        const bool overdue = limits_.is_overdue(waiting.info, now);
+        const std::size_t chosen = members_.choose(waiting, overdue);
         if (chosen == none) return false;
         if (members_.offers(chosen).unsent() == 0) assigned_.push_back(chosen);
         members_.add_offer(chosen, std::move(waiting));

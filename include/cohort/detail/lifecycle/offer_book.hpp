@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -24,6 +25,8 @@ struct offer {
   connection_info info;
   /// How many workers have found it unusable.
   unsigned tries = 0;
+  /// Since when it waits for room at any member; nothing when it has just come back.
+  std::optional<connection_info::clock::time_point> waits_since;
   /// When it was offered.
   connection_info::clock::time_point sent{};
 };

@@ -70,6 +70,8 @@ public:
 
   /// Whom the policy chooses: a member that is ready, or `none`.
   std::size_t choose(const connection_info& connection) noexcept;
+  /// The same for one of a queue: any that is ready, if it has waited for long enough.
+  std::size_t choose(offer<Connection>& waiting, bool overdue) noexcept;
   /// Any member that is ready, or `none`.
   std::size_t any() const noexcept;
 
@@ -128,6 +130,17 @@ std::size_t scheduled_members<Connection, Policy>::choose(
 {
   const std::size_t chosen = policy_.select(candidates(), connection);
   return chosen == wait ? none : chosen;
+}
+
+template <class Connection, class Policy>
+std::size_t scheduled_members<Connection, Policy>::choose(
+    offer<Connection>& waiting, bool overdue) noexcept
+{
+  waiting.info.set_overdue(overdue);
+  if constexpr (requires { waiting.connection.first_bytes(); })
+    waiting.info.set_first_bytes(waiting.connection.first_bytes());
+  const std::size_t chosen = choose(waiting.info);
+  return chosen == none && overdue ? any() : chosen;
 }
 
 template <class Connection, class Policy>

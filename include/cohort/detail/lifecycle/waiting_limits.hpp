@@ -5,6 +5,7 @@
 #include <cohort/connection_info.hpp>
 #include <cohort/overflow.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -24,7 +25,7 @@ public:
   {
   }
   waiting_limits(clock::duration patience, overflow when_full)
-      : patience_(patience),
+      : patience_(std::clamp<clock::duration>(patience, clock::duration(0), overflow::longest)),
         overflow_(std::move(when_full))
   {
   }
@@ -35,21 +36,25 @@ public:
   /// Whether the policy has let it wait for long enough.
   bool is_overdue(const connection_info& connection, clock::time_point now) const noexcept
   {
-    return now >= connection.arrival() + patience_;
+    return now >= overdue_at(connection);
   }
-  /// Whether it has waited for room for too long.
-  bool has_overflowed(const connection_info& connection, clock::time_point now) const noexcept
+  /// Whether one has waited for room for too long.
+  bool has_overflowed(clock::time_point waits_since, clock::time_point now) const noexcept
   {
-    return answers() && now >= connection.arrival() + overflow_.after();
+    return answers() && now >= waits_since + overflow_.after();
   }
-  /// When that will be, if anything will.
-  std::optional<clock::time_point> deadline(
-      const connection_info& connection, bool is_there_room) const noexcept
+
+  /// When the first of these two will be.
+  clock::time_point overdue_at(const connection_info& connection) const noexcept
   {
-    if (is_there_room) return connection.arrival() + patience_;
-    if (answers()) return connection.arrival() + overflow_.after();
-    return std::nullopt;
+    return connection.arrival() + patience_;
   }
+  std::optional<clock::time_point> overflows_at(clock::time_point waits_since) const noexcept
+  {
+    return answers() ? std::optional(waits_since + overflow_.after()) : std::nullopt;
+  }
+
+  const overflow& on_overflow() const noexcept { return overflow_; }
 
 private:
   bool answers() const noexcept { return overflow_.how() != overflow::answer::queue; }

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <utility>
 #include <vector>
 
 namespace arrival_queue_test {
@@ -59,13 +61,37 @@ TEST_CASE("the first ones can be taken up to the first that stays")
   fixture test(5);
   std::vector<int> given;
   int asked = 0;
-  const auto first_two = [&](const cohort::connection_info&) { return ++asked != 3; };
+  const auto first_two = [&](const auto&) { return ++asked != 3; };
   CHECK(test.queue.take_front(first_two, [&](int i) { given.push_back(i); }) == 2);
   CHECK(given == std::vector<int>{1, 2});
   CHECK(test.order() == std::vector<int>{3, 4, 5});
-  const auto all = [](const cohort::connection_info&) { return true; };
+  const auto all = [](const auto&) { return true; };
   CHECK(test.queue.take_front(all, [&](int i) { given.push_back(i); }) == 3);
   CHECK(test.queue.take_front(all, [](int) {}) == 0);
+}
+
+TEST_CASE("one that comes back waits anew, and so do all when they are told to")
+{
+  using clock = cohort::connection_info::clock;
+  const clock::time_point start(std::chrono::hours(1)), later = start + std::chrono::hours(1);
+  queue_type queue;
+  queue.arrive(1, cohort::connection_info({}, 0, start), 0);
+  queue.arrive(2, cohort::connection_info({}, 0, start), 0);
+  CHECK(queue.front().waits_since == start);
+  cohort::detail::offer<int> taken;
+  queue.take_if([&] { return taken.connection == 0; },
+      [&](auto& each) {
+        taken = std::move(each);
+        return true;
+      });
+  queue.come_back(std::move(taken));
+  CHECK_FALSE(queue.front().waits_since);
+  queue.wait_since(later);
+  CHECK(queue.all()[0].waits_since == later);
+  CHECK(queue.all()[1].waits_since == start);
+  queue.restart();
+  queue.wait_since(later + std::chrono::hours(1));
+  CHECK(queue.all()[1].waits_since == later + std::chrono::hours(1));
 }
 
 TEST_CASE("what comes back has its old place")

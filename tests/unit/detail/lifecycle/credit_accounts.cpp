@@ -62,4 +62,22 @@ TEST_CASE("a paced account has less when its offers wait, and never more than it
   CHECK(credit.ask(2, 100) == 100);
 }
 
+TEST_CASE("a pace does not grow beyond what is asked for, to come down from nowhere")
+{
+  credit_accounts credit;
+  credit.open(1, true);
+  credit.ask(1, 20);
+  cohort::detail::credit_pace::clock::time_point now(1h);
+  for (int i = 0; i != 10'000; ++i, now += 10us) {
+    credit.starved();
+    credit.taken(1, 1, now, now);
+  }
+  CHECK(credit.taken(1, 1, now, now) == 20);
+  CHECK(credit.taken(1, 1, now, now + 1s) == 10);
+  // That it is full says nothing of its pace.
+  credit.ask(1, 0);
+  CHECK(credit.taken(1, 1, now + 2s, now + 2s) == 0);
+  CHECK(credit.ask(1, 20) == 10);
+}
+
 } // namespace credit_accounts_test

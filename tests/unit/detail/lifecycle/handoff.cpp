@@ -432,13 +432,35 @@ TEST_CASE("who has waited for room for too long has overflowed")
   CHECK(b.out == ids{2, 3});
   CHECK(b.machine.next_deadline() == start + 3s);
   CHECK(b.machine.capacity() == 2);
-  // What comes back has its place, and its time is over.
+  // What comes back has its place, and waits anew.
   CHECK(b.refused(1, 1));
   CHECK(b.queued() == ids{1, 4});
-  CHECK(overflowed(start + 2s) == 1);
+  CHECK(overflowed(start + 3s) == 0);
+  CHECK(b.machine.next_deadline() == start + 5s);
+  CHECK(overflowed(start + 5s) == 2);
   CHECK(b.machine.retire(1));
   CHECK(b.machine.capacity() == 0);
-  CHECK(b.machine.counters().overflowed == 3);
+  CHECK(b.machine.counters().overflowed == 4);
+}
+
+TEST_CASE("without any member nobody overflows, and with the first one all wait anew")
+{
+  using busy = cohort::when_full<cohort::round_robin>;
+  bench<busy> b(busy(cohort::overflow::reset().after(2s)), 5s);
+  const clock::time_point start = clock::time_point() + 1h;
+  const auto overflowed = [&](clock::time_point now) {
+    return b.machine.overflowed(now, [&](counted c) { b.out.push_back(c.id()); });
+  };
+  b.member(1, 1);
+  b.accept(2, start);
+  CHECK(b.dispatch(start).size() == 1);
+  b.machine.gone(1);
+  CHECK(overflowed(start + 1h) == 0);
+  CHECK_FALSE(b.machine.next_deadline());
+  b.member(2, 0);
+  CHECK(overflowed(start + 1h) == 0);
+  CHECK(b.machine.next_deadline() == start + 1h + 2s);
+  CHECK(overflowed(start + 1h + 2s) == 2);
 }
 
 TEST_CASE("without a word about overflow everybody waits")

@@ -26,25 +26,34 @@ TEST_CASE("a connection is overdue when the policy's patience is over")
   const waiting_limits limits(5s, overflow());
   CHECK_FALSE(limits.is_overdue(connection, start + 5s - 1ns));
   CHECK(limits.is_overdue(connection, start + 5s));
-  CHECK(limits.deadline(connection, true) == start + 5s);
+  CHECK(limits.overdue_at(connection) == start + 5s);
+}
+
+TEST_CASE("a patience without end, or less than none, can be reckoned with")
+{
+  using clock = waiting_limits::clock;
+  CHECK(waiting_limits(clock::duration::max(), overflow()).overdue_at(connection) > start + 1h);
+  CHECK(waiting_limits(-1s, overflow()).overdue_at(connection) == start);
+  const waiting_limits never(5s, overflow::reset().after(clock::duration::max()));
+  CHECK_FALSE(never.has_overflowed(start, start + 1000h));
 }
 
 TEST_CASE("unless something is said of it, the kernel keeps who has no room, for ever")
 {
   const waiting_limits limits(5s, overflow());
   CHECK(limits.without_room() == 0);
-  CHECK_FALSE(limits.deadline(connection, false));
-  CHECK_FALSE(limits.has_overflowed(connection, start + 1000h));
+  CHECK_FALSE(limits.overflows_at(start));
+  CHECK_FALSE(limits.has_overflowed(start, start + 1000h));
 }
 
 TEST_CASE("otherwise so many wait for room, for a time of their own")
 {
   const waiting_limits limits(5s, overflow::reset().after(2s).limit(7));
   CHECK(limits.without_room() == 7);
-  CHECK(limits.deadline(connection, false) == start + 2s);
-  CHECK(limits.deadline(connection, true) == start + 5s);
-  CHECK_FALSE(limits.has_overflowed(connection, start + 2s - 1ns));
-  CHECK(limits.has_overflowed(connection, start + 2s));
+  CHECK(limits.on_overflow().how() == overflow::answer::reset);
+  CHECK(limits.overflows_at(start) == start + 2s);
+  CHECK_FALSE(limits.has_overflowed(start, start + 2s - 1ns));
+  CHECK(limits.has_overflowed(start, start + 2s));
 }
 
 } // namespace waiting_limits_test
