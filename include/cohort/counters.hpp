@@ -11,7 +11,8 @@ namespace cohort {
 /// Every accepted connection ends in exactly one of `taken`, `closed`, `overflowed`, or is still
 /// queued or offered. A connection may be offered several times.
 struct connection_counters {
-  /// Accepted by the primary.
+  /// Accepted by the primary, and ready to be scheduled: without those whose first bytes a policy
+  /// still waits for.
   std::uint64_t accepted = 0;
   /// Sent to a worker, each time counted.
   std::uint64_t offered = 0;

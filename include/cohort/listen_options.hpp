@@ -25,7 +25,8 @@ public:
   listen_options credit(unsigned value) && { return credit(value); }
 
   /// Whether fewer than `credit` are offered to this worker while they have to wait for it: 5 ms or
-  /// more, for a worker that is often busy. Default: false.
+  /// more, for a worker that is often busy. It begins with 16, or fewer when `credit` is. Without
+  /// effect where workers accept themselves. Default: false.
   listen_options& adaptive_credit(bool value) & { return set(adaptive_credit_, value); }
   listen_options adaptive_credit(bool value) && { return adaptive_credit(value); }
 

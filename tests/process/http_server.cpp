@@ -265,8 +265,9 @@ TEST_CASE("http_server replaces a worker that crashes, and refuses nobody meanwh
 
 TEST_CASE("http_server serves with every policy that it names, and drains")
 {
-  for (const char* const policy : {"round_robin", "least_connections", "power_of_two", "weighted",
-           "random", "sticky", "slow_start", "shared", "reuse_port", "least_load", "environment"}) {
+  for (const char* const policy :
+      {"round_robin", "least_connections", "power_of_two", "weighted", "random", "sticky",
+          "slow_start", "shared", "reuse_port", "least_load", "when_full", "environment"}) {
     CAPTURE(policy);
     http_server server(2, {"--policy", policy});
     for (int i = 0; i != 20; ++i) CHECK(status_of(server.ask(get("/"))) == "200");

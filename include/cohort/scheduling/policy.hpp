@@ -80,9 +80,8 @@ concept leaves_to_kernel = requires
 /// - `void on_taken(const candidate&)`: it took a connection, once for each.
 /// - `void on_released(const candidate&)`: one of its connections ended, once for each, except for
 ///   those that end with the worker.
-/// - `void on_change(std::span<const candidate> members, std::size_t index)`: anything of that
-/// member
-///   has changed, after `on_join` and before `on_leave`; also once after several calls of
+/// - `void on_change(std::span<const candidate> members, std::size_t index)`: something of that
+///   member has changed, after `on_join` and before `on_leave`; also once after several calls of
 ///   `on_taken` or `on_released`. For a policy that keeps an index of its own.
 /// - `duration patience() const`: for how long a connection may wait because `select` says so,
 ///   asked once; 5 seconds without it.

@@ -12,14 +12,14 @@
 namespace cohort {
 
 /// Chooses as the inner policy does, and says what becomes of connections that no worker has room
-/// for.
+/// for. The inner policy has to choose: where the kernel does, nobody is there to answer.
 ///
 /// @code
 /// cohort::when_full busy(cohort::overflow::refuse("HTTP/1.1 503 Service Unavailable\r\n"
 ///                                                 "Connection: close\r\n\r\n"),
 ///     cohort::least_connections());
 /// @endcode
-template <scheduling_policy Policy>
+template <selects_member Policy>
 class when_full : public policy_wrapper<Policy> {
 public:
   when_full() requires std::default_initializable<Policy>

@@ -41,7 +41,8 @@ public:
   constexpr Policy& inner() noexcept { return calls_.get(); }
   constexpr const Policy& inner() const noexcept { return calls_.get(); }
 
-  std::size_t select(std::span<const candidate> members, const connection_info& connection) noexcept
+  std::size_t select(std::span<const candidate> members,
+      const connection_info& connection) noexcept requires selects_member<Policy>
   {
     return inner().select(members, connection);
   }
