@@ -15,6 +15,7 @@
 #include <asio/experimental/awaitable_operators.hpp>
 #include <cohort.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -26,18 +27,30 @@ using namespace asio::experimental::awaitable_operators;
 using namespace std::chrono_literals;
 using cohort::overflow;
 
-const std::map<std::string, cohort::any_policy> policies = {
-    {"round_robin", cohort::round_robin()},
-    {"weighted", cohort::weighted()},
-    {"least_connections", cohort::least_connections()},
-    {"power_of_two", cohort::power_of_two()},
-    {"random", cohort::random()},
-    {"sticky", cohort::sticky().max_load(1.5)},
-    {"slow_start", cohort::slow_start(cohort::least_connections(), 10s)},
-    {"when_full", cohort::when_full(overflow::refuse("come back later\n"), cohort::round_robin())},
-    {"shared", cohort::shared()},
-    {"reuse_port", cohort::reuse_port()},
-    {"environment", cohort::policy_from_environment()},
+template <class Policy>
+cohort::any_policy make()
+{
+  return Policy();
+}
+
+cohort::any_policy make_when_full()
+{
+  return cohort::when_full(overflow::refuse("come back later\n"), cohort::round_robin());
+}
+
+// How each is made when it is chosen.
+const std::map<std::string, cohort::any_policy (*)()> policies = {
+    {"round_robin", make<cohort::round_robin>},
+    {"weighted", make<cohort::weighted>},
+    {"least_connections", make<cohort::least_connections>},
+    {"power_of_two", make<cohort::power_of_two>},
+    {"random", make<cohort::random>},
+    {"sticky", make<cohort::sticky>},
+    {"slow_start", make<cohort::slow_start<cohort::least_connections>>},
+    {"when_full", make_when_full},
+    {"shared", make<cohort::shared>},
+    {"reuse_port", make<cohort::reuse_port>},
+    {"environment", make<cohort::policy_from_environment>},
 };
 
 int requests = 0; // requests to make, none: serve for others
@@ -104,9 +117,9 @@ asio::awaitable<void> supervise(cohort::cluster<cohort::any_policy>& cluster)
 int main(int argc, char** argv)
 {
   const std::string name = argc > 1 ? argv[1] : "round_robin";
-  if (argc == 4 && std::string(argv[2]) == "--requests") requests = std::atoi(argv[3]);
+  if (argc == 4 && std::string(argv[2]) == "--requests") requests = std::max(std::atoi(argv[3]), 0);
   if (const auto policy = policies.find(name); policy != policies.end())
-    return cohort::run(argc, argv, supervise, serve, cohort::run_options(), policy->second);
+    return cohort::run(argc, argv, supervise, serve, cohort::run_options(), policy->second());
   std::cerr << "03_policies does not know '" << name << "'; it knows:";
   for (const auto& [known, policy] : policies) std::cerr << ' ' << known;
   std::cerr << std::endl;

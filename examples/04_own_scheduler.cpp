@@ -16,6 +16,7 @@
 #include <asio.hpp>
 #include <cohort.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -58,7 +59,7 @@ public:
     // tenants of its own, all others stay where they are. A replacement has its predecessor's slot.
     std::size_t home = cohort::wait, ready = cohort::wait;
     for (std::size_t i = 0; i != members.size(); ++i) {
-      if (members[i].leaving) continue;
+      if (members[i].leaving || members[i].weight == 0) continue;
       if (home == cohort::wait || score(key, members[i]) > score(key, members[home])) home = i;
       if (members[i].ready()) ready = i;
     }
@@ -75,9 +76,13 @@ private:
 
   static std::uint64_t score(std::string_view key, const cohort::candidate& member) noexcept
   {
-    std::uint64_t hash = 0xcbf29ce484222325U + member.slot;
+    std::uint64_t hash = 0xcbf29ce484222325U;
     for (const char each : key) hash = (hash ^ static_cast<unsigned char>(each)) * 0x100000001b3U;
-    return hash ^ (hash >> 29);
+    // Who is highest must be by chance: each slot has to change every bit.
+    hash += (member.slot + 1) * 0x9e3779b97f4a7c15U;
+    hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9U;
+    hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebU;
+    return hash ^ (hash >> 31);
   }
 };
 static_assert(cohort::scheduling_policy<by_tenant>);
@@ -93,7 +98,7 @@ asio::awaitable<void> answer(
 {
   std::string request;
   co_await asio::async_read_until(
-      client, asio::dynamic_buffer(request), "\r\n\r\n", asio::use_awaitable);
+      client, asio::dynamic_buffer(request, 8192), "\r\n\r\n", asio::use_awaitable);
   std::string tenant(tenant_of(request));
   if (tenant.empty()) tenant = "nobody";
   const std::string reply = "HTTP/1.0 200 OK\r\n\r\n" + tenant + ": visit " +
@@ -147,6 +152,6 @@ asio::awaitable<void> supervise(cohort::cluster<by_tenant>& cluster)
 
 int main(int argc, char** argv)
 {
-  if (argc == 3 && std::string(argv[1]) == "--requests") requests = std::atoi(argv[2]);
+  if (argc == 3 && std::string(argv[1]) == "--requests") requests = std::max(std::atoi(argv[2]), 0);
   return cohort::run(argc, argv, supervise, serve);
 }

@@ -22,8 +22,9 @@ inline constexpr char usage[] = R"(usage: http_server [OPTION...]
   --port N           port to listen on, 0 for any that is free (8000)
   --workers N        how many worker processes (one for each processor)
   --policy NAME      who gets a connection: round_robin (the default), least_connections,
-                     least_load, power_of_two, weighted, random, sticky, slow_start; shared and
-                     reuse_port leave it to the kernel; environment asks as Node does
+                     least_load, power_of_two, weighted, random, sticky, slow_start, when_full (with
+                     503 for who finds no room); shared and reuse_port leave it to the kernel,
+                     environment asks as Node does
   --timeout SECONDS  how long a client may be idle, or take for a request (30)
   --help             shows this
 )";
@@ -63,6 +64,9 @@ inline unsigned parse_number(
   return value;
 }
 
+inline constexpr char no_room[] =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 inline cohort::any_policy parse_policy(const std::string& name)
 {
   if (name == "round_robin") return cohort::round_robin();
@@ -73,6 +77,8 @@ inline cohort::any_policy parse_policy(const std::string& name)
   if (name == "random") return cohort::random();
   if (name == "sticky") return cohort::sticky();
   if (name == "slow_start") return cohort::slow_start<cohort::least_connections>();
+  if (name == "when_full")
+    return cohort::when_full(cohort::overflow::refuse(no_room), cohort::least_connections());
   if (name == "shared") return cohort::shared();
   if (name == "reuse_port") return cohort::reuse_port();
   if (name == "environment") return cohort::policy_from_environment();
