@@ -116,7 +116,8 @@ public:
   }
 
 private:
-  Policy policy_;
+  // Most policies have a state, but nobody pays for one that has none.
+  [[no_unique_address]] Policy policy_;
 };
 
 } // namespace cohort::detail

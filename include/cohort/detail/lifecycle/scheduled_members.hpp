@@ -97,7 +97,7 @@ private:
   void changed(std::size_t i) noexcept { policy_.changed(candidates(), i); }
 
   member_table<Connection> table_;
-  policy_calls<Policy> policy_;
+  [[no_unique_address]] policy_calls<Policy> policy_;
 };
 
 // Implementation

@@ -3,10 +3,13 @@
 
 #include <cohort/detail/lifecycle/policy_calls.hpp>
 
+#include <cohort/detail/lifecycle/scheduled_members.hpp>
+
 #include <doctest/doctest.h>
 
 #include <chrono>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace policy_calls_test {
@@ -66,6 +69,16 @@ void call_all(policy_calls<Policy>& policy)
 }
 
 } // namespace
+
+TEST_CASE("a policy without a state costs nothing")
+{
+  struct stateless {
+    std::size_t select(std::span<const candidate>, const connection_info&) noexcept { return 0; }
+  };
+  CHECK(std::is_empty_v<policy_calls<stateless>>);
+  CHECK(sizeof(cohort::detail::scheduled_members<int, stateless>) ==
+        sizeof(cohort::detail::member_table<int>));
+}
 
 TEST_CASE("hooks that are there are called, and none need be there")
 {
