@@ -55,8 +55,9 @@ struct worker_channels {
 /// role from the environment; `not_a_worker` when there are none or they were taken before.
 worker_channels adopt_channels(std::error_code& ec);
 
-/// The arguments this process was started with, its own name left out.
-std::vector<std::string> program_arguments();
+/// The arguments this process was started with, its own name left out. They are read by the first
+/// call: a program may write something else over them, for `ps` to show.
+const std::vector<std::string>& program_arguments();
 
 /// This process's environment, "NAME=value" each.
 std::vector<std::string_view> environment_entries();
@@ -116,13 +117,16 @@ inline worker_channels adopt_channels(std::error_code& ec)
   return channels;
 }
 
-inline std::vector<std::string> program_arguments()
+inline const std::vector<std::string>& program_arguments()
 {
-  std::vector<std::string> all;
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  for (std::string each; std::getline(file, each, '\0');) all.push_back(each);
-  if (!all.empty()) all.erase(all.begin());
-  return all;
+  static const std::vector<std::string> arguments = [] {
+    std::vector<std::string> all;
+    std::ifstream file("/proc/self/cmdline", std::ios::binary);
+    for (std::string each; std::getline(file, each, '\0');) all.push_back(each);
+    if (!all.empty()) all.erase(all.begin());
+    return all;
+  }();
+  return arguments;
 }
 
 inline std::vector<std::string_view> environment_entries()

@@ -10,6 +10,8 @@
 
 #include "support/worker_roles.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -113,6 +115,11 @@ COHORT_TEST_WORKER_ROLE(role_of_worker_without_channels)
 COHORT_TEST_WORKER_ROLE(role_with_arguments)
 {
   const strings expected{"first", "", "third"};
+  EXPECT(program_arguments() == expected);
+  // As programs do that show in the list of processes what they are about.
+  char* const shown = ::program_invocation_name + std::strlen(::program_invocation_name) + 1;
+  EXPECT(std::string(shown) == "first");
+  shown[0] = 'F';
   EXPECT(program_arguments() == expected);
   bool found = false;
   for (const std::string_view each : environment_entries())
