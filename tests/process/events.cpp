@@ -100,6 +100,25 @@ void ask_without_answer(cohort::worker& worker, const char* verb)
 
 } // namespace
 
+TEST_CASE("who waits at a worker learns of its end before who waits at the cluster")
+{
+  cluster_fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker worker = co_await primary.start();
+    std::vector<std::string> told;
+    auto events = primary.cluster().subscribe<cohort::disconnect_event>();
+    events.next(
+        [&](std::error_code, const cohort::disconnect_event&) { told.push_back("cluster"); });
+    worker.disconnected([&](std::error_code) { told.push_back("worker"); });
+    worker.kill(SIGKILL);
+    co_await worker.exited();
+    const auto both = [&] { return told.size() == 2; };
+    const bool both_told = co_await primary.eventually(both);
+    CHECK(both_told);
+    CHECK(told == std::vector<std::string>{"worker", "cluster"});
+  });
+}
+
 TEST_CASE("a killed worker: fork, online, listening, disconnect and exit")
 {
   expect_life(server(), exit_status::signalled(SIGKILL), false,

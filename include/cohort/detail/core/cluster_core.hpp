@@ -177,6 +177,7 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
   if (error) return nullptr;
   last_id_ = id;
   workers_.emplace(id, worker);
+  publish(setup_event{settings_});
   worker->announce();
   return worker;
 }

@@ -333,10 +333,10 @@ template <class Cluster>
 void managed_worker<Cluster>::end_channel()
 {
   control_.close();
-  // What it had sent before its end still comes, before anybody learns of the end.
+  // What it had sent still comes, before who waits at it learns of the end, and then the cluster.
   messages_->read_to_end();
-  apply(state_.channel_ended());
   set_gone();
+  apply(state_.channel_ended());
 }
 
 template <class Cluster>

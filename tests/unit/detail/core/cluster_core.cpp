@@ -160,6 +160,24 @@ TEST_CASE("settings are laid over one another and published")
   CHECK(seen[0].settings.cwd() == "/tmp");
 }
 
+TEST_CASE("the settings of a worker are published before it is, and not for none")
+{
+  using either = std::variant<setup_event, fork_event>;
+  cluster_test test;
+  const auto events =
+      test.core->events().subscribe<setup_event, fork_event>(test.context.get_executor());
+  test.fork();
+  const auto seen = events_of<either>(test, *events);
+  REQUIRE(seen.size() == 2);
+  CHECK(std::get<setup_event>(seen[0]).settings.exec() == "/bin/sleep");
+  CHECK(std::holds_alternative<fork_event>(seen[1]));
+  test.core->setup(settings().exec("/does/not/exist"));
+  std::error_code error;
+  CHECK_FALSE(test.core->fork(environment(), error));
+  CHECK(error);
+  CHECK(events_of<either>(test, *events).size() == 1);
+}
+
 TEST_CASE("a fork is published before the worker is handed out")
 {
   cluster_test test;
