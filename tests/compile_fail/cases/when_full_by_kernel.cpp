@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
-// expect-error: template constraint failure for .*when_full|constraints not satisfied for class template .when_full
+// expect-error: constraint(s not satisfied| failure) for .*when_full
 // expect-lines: 15
 //
 // Workers that accept themselves leave nobody for the primary to answer.
