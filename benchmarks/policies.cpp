@@ -105,7 +105,7 @@ struct server_kind {
   unsigned workers;
   weights shares = weights::equal;
   // A number, "adaptive", or nothing for the usual one.
-  std::string credit;
+  std::string credit = "";
 };
 
 server_process start(const server_kind& kind)
