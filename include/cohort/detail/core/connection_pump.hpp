@@ -70,7 +70,6 @@ protected:
   virtual void starved() noexcept = 0;
 
   /// Whether nobody is to come any more after those who are there: each of them is awaited.
-  bool is_last_call() const noexcept { return last_call_; }
   void set_last_call(bool value) noexcept { last_call_ = value; }
   void accept_more();
   /// Whether some client may still need a member: what is on offer may come back.

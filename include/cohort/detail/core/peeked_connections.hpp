@@ -32,7 +32,7 @@ public:
   /// A client that says nothing has a descriptor of this process: most are for others.
   static std::size_t max_waiting() noexcept
   {
-    return std::min<std::size_t>(1024, posix::descriptor_limit() / 4);
+    return std::clamp<std::size_t>(posix::descriptor_limit() / 4, 1, 1024);
   }
 
   /// @param policy the owner's, which outlives this object.

@@ -172,8 +172,10 @@ template <class Policy, class Host>
 bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& message)
 {
   const bool paced = credit_.is_paced(worker);
-  const auto open = this->members().open_offers(worker);
-  const auto offered = open.empty() ? clock::time_point() : open.front().sent;
+  clock::time_point offered;
+  if (paced)
+    if (const auto open = this->members().open_offers(worker); !open.empty())
+      offered = open.front().sent;
   // The worker alone owns it now: our copy is closed at once, so that the worker's close is seen.
   if (!this->members().taken(
           worker, message.first, message.count, message.released, [](connection) noexcept {}))

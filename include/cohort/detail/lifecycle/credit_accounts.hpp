@@ -23,7 +23,7 @@ public:
   void open(worker_id worker, bool paced = false)
   {
     accounts_[worker] = account();
-    if (paced) accounts_[worker].pace.emplace();
+    if (paced) accounts_[worker].pace.emplace(starved_);
   }
   void close(worker_id worker) noexcept { accounts_.erase(worker); }
 
@@ -40,7 +40,7 @@ public:
   std::uint32_t taken(worker_id worker, std::uint32_t count, credit_pace::clock::time_point sent,
       credit_pace::clock::time_point now) noexcept;
   /// A connection waits because nobody has room.
-  void starved() noexcept;
+  void starved() noexcept { ++starved_; }
 
 private:
   struct account {
@@ -55,6 +55,7 @@ private:
   };
 
   std::map<worker_id, account> accounts_;
+  std::uint64_t starved_ = 0;
 };
 
 // Implementation
@@ -83,14 +84,8 @@ inline std::uint32_t credit_accounts::taken(worker_id worker, std::uint32_t coun
   account& paced = accounts_.find(worker)->second;
   // While it asks for nothing, for it is full, that says nothing of its pace.
   const std::uint32_t most = paced.asked != 0 ? std::min(paced.asked, paced.limit) : paced.limit;
-  paced.pace->taken(count, sent, now, std::max(most, 1U));
+  paced.pace->taken(count, sent, now, starved_, std::max(most, 1U));
   return paced.window();
-}
-
-inline void credit_accounts::starved() noexcept
-{
-  for (auto& [worker, each] : accounts_)
-    if (each.pace) each.pace->starved();
 }
 
 } // namespace cohort::detail

@@ -19,55 +19,55 @@ class credit_pace {
 public:
   using clock = std::chrono::steady_clock;
 
+  /// @param starved as that of `taken`.
+  explicit credit_pace(std::uint64_t starved = 0) noexcept : starved_before_(starved) {}
+
   std::uint32_t window() const noexcept { return window_; }
 
   /// So many offers were taken, of which the first was sent at that time.
+  /// @param starved how many times so far a connection had to wait because nobody had room.
   /// @param most what it may have in any case.
   void taken(std::uint32_t count, clock::time_point sent, clock::time_point now,
-      std::uint32_t most = wire::max_outstanding) noexcept;
-
-  /// A connection waits because nobody has room.
-  void starved() noexcept { starved_ = true; }
+      std::uint64_t starved, std::uint32_t most = wire::max_outstanding) noexcept;
 
 private:
   static constexpr std::chrono::milliseconds too_long_{5};
   static constexpr std::chrono::milliseconds at_once_{1};
 
-  void begin_round(std::uint32_t window) noexcept
+  void begin_round(std::uint32_t window, std::uint64_t starved) noexcept
   {
     window_ = left_ = window;
     worst_ = clock::duration(0);
-    starved_ = false;
+    starved_before_ = starved;
   }
 
   std::uint32_t window_ = 16;
   // A round is a window of offers; so many are left of it.
   std::uint32_t left_ = window_;
   clock::duration worst_{0};
-  bool starved_ = false;
+  std::uint64_t starved_before_;
   // What was sent before has had its effect: one stall of a worker keeps many waiting.
   clock::time_point halved_{};
 };
 
 // Implementation
 
-inline void credit_pace::taken(
-    std::uint32_t count, clock::time_point sent, clock::time_point now, std::uint32_t most) noexcept
+inline void credit_pace::taken(std::uint32_t count, clock::time_point sent, clock::time_point now,
+    std::uint64_t starved, std::uint32_t most) noexcept
 {
   // What it never had is not what it comes down from.
   window_ = std::min(window_, most);
-
   if (sent < halved_) return;
   worst_ = std::max(worst_, now - sent);
   left_ -= std::min(left_, count);
   // Before the round is over: others must not wait as well.
   if (worst_ > too_long_) {
     halved_ = now;
-    return begin_round(std::max(window_ / 2, 1U));
+    return begin_round(std::max(window_ / 2, 1U), starved);
   }
   if (left_ != 0) return;
-  const bool more = starved_ && worst_ < at_once_;
-  begin_round(more ? std::min(window_ + 1, most) : window_);
+  const bool more = starved != starved_before_ && worst_ < at_once_;
+  begin_round(more ? std::min(window_ + 1, most) : window_, starved);
 }
 
 } // namespace cohort::detail

@@ -62,6 +62,18 @@ TEST_CASE("a paced account has less when its offers wait, and never more than it
   CHECK(credit.ask(2, 100) == 100);
 }
 
+TEST_CASE("what others waited for before is no reason for a new account to grow")
+{
+  credit_accounts credit;
+  credit.starved();
+  credit.open(1, true);
+  credit.ask(1, 128);
+  const cohort::detail::credit_pace::clock::time_point now(1h);
+  CHECK(credit.taken(1, 16, now, now) == 16);
+  credit.starved();
+  CHECK(credit.taken(1, 16, now, now) == 17);
+}
+
 TEST_CASE("a pace does not grow beyond what is asked for, to come down from nowhere")
 {
   credit_accounts credit;
