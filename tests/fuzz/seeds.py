@@ -46,6 +46,7 @@ def wire():
         "released": frame(7, struct.pack("<II", 1, 9)),
         "load": frame(10, struct.pack("<I", 70000)),
         "accepted": frame(11, struct.pack("<II", 1, 3)),
+        "listening": frame(12, struct.pack("<I", 1)),
         "leaving": frame(8),
         "bye": frame(9),
         "listen_reply": frame(16, struct.pack("<IBiIB", 1, 0, 0, 4, 0) + address(ipv4)),

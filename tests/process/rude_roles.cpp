@@ -82,11 +82,12 @@ public:
         asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
     message.address = wire::address_bytes(where.bytes());
     send(message);
+    listener_ = wait_for_reply().listener;
+    send(wire::listening{listener_});
     wire::credit credit;
-    credit.listener = wait_for_reply().listener;
+    credit.listener = listener_;
     credit.window = 4;
     send(credit);
-    listener_ = credit.listener;
   }
 
   std::uint32_t listener() const { return listener_; }

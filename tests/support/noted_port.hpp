@@ -36,6 +36,8 @@ struct noted_port final : cohort::detail::control_port {
     sent.push_back(line);
     return true;
   }
+  void send(const wire::listen&) override { sent.push_back("listen"); }
+  void send(const wire::listening&) override { sent.push_back("listening"); }
   void send(const wire::credit& message) override
   {
     sent.push_back("credit " + std::to_string(message.window));

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -32,7 +34,8 @@ struct listen_answer : wire::listen_reply {
   posix::unique_fd socket;
 };
 
-/// Answers to listens, until the control channel has room for them.
+/// Answers to listens: until the control channel has room for them, and then until the worker says
+/// that it listens.
 class listen_answers {
 public:
   void add(listen_answer answer) { waiting_.push_back(std::move(answer)); }
@@ -41,21 +44,25 @@ public:
   bool too_many() const noexcept { return waiting_.size() > most_; }
 
   /// Sends what there is room for now; the channel tells when there is more. What the kernel
-  /// refuses is an error for the worker, and given to `refused(listener)` first. `sent(reply)` is
-  /// called for each that is on its way.
-  template <class Channel, class Sent, class Refused>
-  void send(Channel& channel, Sent sent, Refused refused);
+  /// refuses is an error for the worker, and given to `refused(listener)` first.
+  template <class Channel, class Refused>
+  void send(Channel& channel, Refused refused);
+
+  /// What the worker was told of this listener, once: it has answered that, one way or another.
+  std::optional<wire::listen_reply> confirmed(std::uint32_t listener);
 
 private:
   static constexpr std::size_t most_ = 256;
 
   std::deque<listen_answer> waiting_;
+  // By listener; no more than the worker may know.
+  std::map<std::uint32_t, wire::listen_reply> told_;
 };
 
 // Implementation
 
-template <class Channel, class Sent, class Refused>
-void listen_answers::send(Channel& channel, Sent sent, Refused refused)
+template <class Channel, class Refused>
+void listen_answers::send(Channel& channel, Refused refused)
 {
   while (!waiting_.empty()) {
     wire::listen_reply& reply = waiting_.front();
@@ -63,9 +70,8 @@ void listen_answers::send(Channel& channel, Sent sent, Refused refused)
     std::error_code error;
     if (channel.try_send(wire::control_frame(reply).bytes(),
             std::span(socket).first(reply.descriptors()), error)) {
-      const wire::listen_reply told = reply;
+      if (reply.category == wire::error_kind::none) told_.insert_or_assign(reply.listener, reply);
       waiting_.pop_front();
-      sent(told);
       continue;
     }
     if (!error) return;
@@ -77,6 +83,12 @@ void listen_answers::send(Channel& channel, Sent sent, Refused refused)
     waiting_.pop_front();
     channel.send(wire::control_frame(failure).bytes());
   }
+}
+
+inline std::optional<wire::listen_reply> listen_answers::confirmed(std::uint32_t listener)
+{
+  const auto found = told_.extract(listener);
+  return found ? std::optional(found.mapped()) : std::nullopt;
 }
 
 } // namespace cohort::detail

@@ -3,11 +3,9 @@
 #pragma once
 
 #include <cohort/config.hpp>
+#include <cohort/detail/core/announced_worker.hpp>
+#include <cohort/detail/core/control_link.hpp>
 #include <cohort/detail/core/escalation.hpp>
-#include <cohort/detail/core/listen_answers.hpp>
-#include <cohort/detail/core/worker_core.hpp>
-#include <cohort/detail/io/frame_channel.hpp>
-#include <cohort/detail/lifecycle/unanswered_offers.hpp>
 #include <cohort/detail/posix/child.hpp>
 #include <cohort/detail/wire/control.hpp>
 #include <cohort/error.hpp>
@@ -25,12 +23,19 @@ namespace cohort::detail {
 
 /// A worker as its primary sees it: process, control channel, and the way out with its deadlines.
 ///
-/// `Cluster` has: `connections()` (a `dispatcher`), `publish(event)`, `removed(worker_id)` (it
-/// belongs to `workers()` no more) and `ended(const exit_event&)` (all about its end was said).
+/// `Cluster` has, beside what an `announced_worker` needs: `connections()` (a `dispatcher`),
+/// `offer_failed(error_code)`, `message_fingerprint()` and `removed(worker_id)` (it belongs to
+/// `workers()` no more).
 template <class Cluster>
-class managed_worker final : public worker_core,
+class managed_worker final : public announced_worker<Cluster>,
                              public std::enable_shared_from_this<managed_worker<Cluster>> {
+  using base = announced_worker<Cluster>;
+
 public:
+  using base::id;
+  using base::kill;
+  using typename base::duration;
+
   managed_worker(const asio::any_io_executor& executor, const candidate& description,
       Cluster& cluster, posix::unique_fd control, std::shared_ptr<message_port> messages,
       const settings& how);
@@ -44,14 +49,14 @@ public:
   /// A listener needs this worker no more: see `dispatcher::leave`.
   void last_call_done()
   {
-    if (!cluster_->connections().is_member(id())) send_drain();
+    if (!cluster()->connections().is_member(id())) send_drain();
   }
 
   void disconnect(duration deadline) override;
   void set_weight(std::uint32_t weight) override
   {
     description_.weight = weight;
-    if (cluster_) cluster_->connections().set_weight(id(), weight);
+    if (cluster()) cluster()->connections().set_weight(id(), weight);
   }
 
   /// The cluster goes away: the channels close, which ends the worker.
@@ -63,12 +68,16 @@ public:
   void on_channel_writable();
 
 private:
-  // Far more than all that waits for one who is merely slow: answers to its own questions.
-  static constexpr std::size_t max_queued_bytes_ = 256 * 1024;
+  using base::cluster;
+  using base::description_;
+  using base::messages_;
+  using base::report;
+  using base::state_;
 
   // What a frame says. False: it contradicts what is known here.
   bool received(const wire::hello&);
   bool received(const wire::listen& message);
+  bool received(const wire::listening& message);
   bool received(const wire::leaving&)
   {
     apply(state_.leaving());
@@ -81,21 +90,26 @@ private:
   }
   template <class Message>
   bool received(const Message& message);
+  template <class Message>
+  bool handle(const Message& message);
 
   void count_taken(const wire::frame_view& frame);
 
   template <class Message>
   void send(const Message& message);
   void send_drain();
-  void send_answers();
-  void answer_sent(const wire::listen_reply& told);
+  /// Closes what the worker will not hear of.
+  auto unheard();
+  /// False: it lets wait too much of what it asked for.
+  void bounded(bool in_bounds)
+  {
+    if (!in_bounds) violated(std::make_error_code(std::errc::no_buffer_space));
+  }
 
   void apply(const worker_actions& actions);
   void apply(worker_action action);
   void end_channel();
   void condemn();
-  void publish_exit();
-  void report(const char* what, std::error_code error);
   void violated(std::error_code why)
   {
     violation_ = why;
@@ -105,12 +119,9 @@ private:
 
   auto self() { return this->shared_from_this(); }
 
-  Cluster* cluster_;
-  io::frame_channel<managed_worker> control_;
+  control_link<managed_worker> control_;
   settings how_;
   escalation end_;
-  unanswered_offers offers_;
-  listen_answers answers_;
   // Why it was condemned, if it was.
   std::error_code violation_ = error::protocol_violation;
   bool drain_written_ = false;
@@ -121,11 +132,10 @@ private:
 
 template <class Cluster>
 managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor,
-    const candidate& description, Cluster& cluster, posix::unique_fd control,
+    const candidate& description, Cluster& owner, posix::unique_fd control,
     std::shared_ptr<message_port> messages, const settings& how)
-    : worker_core(executor, description, std::move(messages)),
-      cluster_(&cluster),
-      control_(executor, std::move(control), wire::max_control_payload),
+    : base(executor, description, owner, std::move(messages)),
+      control_(executor, std::move(control)),
       how_(how),
       end_(executor)
 {
@@ -135,8 +145,8 @@ template <class Cluster>
 void managed_worker<Cluster>::start(const posix::child_options& options, std::error_code& error)
 {
   // Weak, or this and its process would hold each other for ever when the context ends first.
-  process_ = process::start(
-      executor_, options,
+  this->process_ = process::start(
+      this->executor_, options,
       [weak = this->weak_from_this()](exit_status status) {
         if (const auto self = weak.lock()) self->process_exited(status);
       },
@@ -155,14 +165,10 @@ template <class Cluster>
 bool managed_worker<Cluster>::send_offer(
     const wire::offer& message, std::span<const int> descriptors) noexcept
 {
-  if (!offers_.has_room(descriptors.size())) return false;
-  // A broken channel takes nothing either; its end is reported on its own.
   std::error_code error;
-  if (control_.try_send(wire::control_frame(message).bytes(), descriptors, error)) {
-    offers_.offered(descriptors.size());
-    return true;
-  }
-  if (error && error != condition::peer_gone) cluster_->offer_failed(error);
+  if (control_.send_offer(message, descriptors, error)) return true;
+  // A broken channel takes nothing either; its end is reported on its own.
+  if (error && error != condition::peer_gone) cluster()->offer_failed(error);
   return false;
 }
 
@@ -170,22 +176,33 @@ template <class Cluster>
 template <class Message>
 void managed_worker<Cluster>::send(const Message& message)
 {
-  control_.send(wire::control_frame(message).bytes());
-  if (control_.queued_bytes() > max_queued_bytes_)
-    violated(std::make_error_code(std::errc::no_buffer_space));
+  bounded(control_.send(message));
 }
 
 template <class Cluster>
 void managed_worker<Cluster>::on_frame(const wire::frame_view& frame, io::received_descriptors&)
 {
-  if (!cluster_) return;
+  if (!cluster()) return;
   if (!state_.reads_frames()) return count_taken(frame);
   std::error_code error;
   bool fits = true;
   wire::visit_from_worker(
-      frame, [&](const auto& message) { fits = received(message); }, error);
+      frame, [&](const auto& message) { fits = this->handle(message); }, error);
   if (error) violation_ = error;
   if (error || !fits) apply(state_.violated());
+}
+
+template <class Cluster>
+template <class Message>
+bool managed_worker<Cluster>::handle(const Message& message)
+{
+  using wire::message_type;
+  constexpr bool has_own_input = Message::type == message_type::hello ||
+                                 Message::type == message_type::leaving ||
+                                 Message::type == message_type::bye;
+  const worker_actions actions = has_own_input ? worker_actions() : state_.frame();
+  apply(actions);
+  return !actions.empty() || received(message);
 }
 
 // Of a condemned worker: whom it took before it died is not handed to another one.
@@ -197,7 +214,7 @@ void managed_worker<Cluster>::count_taken(const wire::frame_view& frame)
       frame,
       [this](const auto& message) {
         if constexpr (std::is_same_v<decltype(message), const wire::taken&>)
-          cluster_->connections().received(id(), message);
+          this->cluster()->connections().received(this->id(), message);
       },
       ignored);
 }
@@ -205,10 +222,10 @@ void managed_worker<Cluster>::count_taken(const wire::frame_view& frame)
 template <class Cluster>
 bool managed_worker<Cluster>::received(const wire::hello& hello)
 {
-  schemas_agree_ = hello.schema == cluster_->message_fingerprint();
+  schemas_agree_ = hello.schema == cluster()->message_fingerprint();
   wire::hello answer;
   answer.library = version;
-  answer.schema = cluster_->message_fingerprint();
+  answer.schema = cluster()->message_fingerprint();
   if (!state_.is_online()) send(answer);
   apply(state_.hello());
   return true;
@@ -218,42 +235,33 @@ template <class Cluster>
 template <class Message>
 bool managed_worker<Cluster>::received(const Message& message)
 {
-  if (const worker_actions actions = state_.frame(); !actions.empty()) {
-    apply(actions);
-    return true;
-  }
   if constexpr (std::is_same_v<Message, wire::load>) description_.load = message.value;
-  if (!cluster_->connections().received(id(), message)) return false;
+  if constexpr (std::is_same_v<Message, wire::close>) control_.closed(message.listener);
+  if (!cluster()->connections().received(id(), message)) return false;
   if constexpr (requires { message.first; })
-    if (offers_.answered(message.count)) cluster_->connections().writable(id());
+    if (control_.answered(message.count)) cluster()->connections().writable(id());
   return true;
 }
 
 template <class Cluster>
 bool managed_worker<Cluster>::received(const wire::listen& message)
 {
-  if (const worker_actions actions = state_.frame(); !actions.empty()) {
-    apply(actions);
-    return true;
-  }
   listen_answer reply = state_.takes_offers()
-                            ? cluster_->connections().listen(description_, message)
+                            ? cluster()->connections().listen(description_, message)
                             : listen_answer::draining(message.request);
   if (reply.category == wire::error_kind::system)
     report("listen", std::error_code(reply.value, std::system_category()));
-  answers_.add(std::move(reply));
-  send_answers();
+  bounded(control_.send_answer(std::move(reply), unheard()));
   return true;
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::answer_sent(const wire::listen_reply& told)
+bool managed_worker<Cluster>::received(const wire::listening& message)
 {
-  if (told.category != wire::error_kind::none || state_.listen_succeeded().empty()) return;
-  std::error_code ignored;
-  const auto bound = posix::socket_address::from_bytes(told.address.bytes(), ignored);
-  listening_.set(std::error_code(), about(describe_listening(bound)));
-  cluster_->publish(about(describe_listening(bound)));
+  const auto told = control_.confirmed(message.listener);
+  if (!told) return false;
+  if (!state_.listen_succeeded().empty()) this->publish_listening(*told);
+  return true;
 }
 
 template <class Cluster>
@@ -268,22 +276,20 @@ void managed_worker<Cluster>::apply(worker_action action)
   if (action == worker_action::fence) return end_.kill_in(self(), how_.fence_grace());
   if (action == worker_action::condemn) return condemn();
   // A worker that outlived its cluster has nobody to tell.
-  if (!cluster_) return;
+  if (!cluster()) return;
   switch (action) {
-  case worker_action::publish_fork: return cluster_->publish(about(fork_event()));
-  case worker_action::publish_online:
-    online_.set(std::error_code());
-    return cluster_->publish(about(online_event{{}, schemas_agree_}));
-  case worker_action::stop_offers: return cluster_->connections().retire(id());
+  case worker_action::publish_fork: return this->publish_fork();
+  case worker_action::publish_online: return this->publish_online(schemas_agree_);
+  case worker_action::stop_offers: return cluster()->connections().retire(id());
   case worker_action::let_leave:
     // As the last one of a listener it gets what waits there first; `last_call_done` follows.
-    if (cluster_->connections().leave(id())) send_drain();
+    if (cluster()->connections().leave(id())) send_drain();
     return;
   case worker_action::send_bye_ack: return send(wire::bye_ack());
-  case worker_action::take_back: return cluster_->connections().gone(id());
-  case worker_action::remove: return cluster_->removed(id());
-  case worker_action::publish_disconnect: return cluster_->publish(about(disconnect_event()));
-  case worker_action::publish_exit: return publish_exit();
+  case worker_action::take_back: return cluster()->connections().gone(id());
+  case worker_action::remove: return cluster()->removed(id());
+  case worker_action::publish_disconnect: return this->publish_disconnect();
+  case worker_action::publish_exit: return this->publish_exit();
   // `publish_listening` needs the address and is done where that is known.
   case worker_action::publish_listening:
   case worker_action::condemn:
@@ -302,23 +308,21 @@ void managed_worker<Cluster>::send_drain()
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::send_answers()
+auto managed_worker<Cluster>::unheard()
 {
-  const auto sent = [this](const wire::listen_reply& told) { answer_sent(told); };
-  answers_.send(control_, sent, [this](std::uint32_t listener) {
-    wire::close unheard;
-    unheard.listener = listener;
-    cluster_->connections().received(id(), unheard);
-  });
-  if (answers_.too_many()) violated(std::make_error_code(std::errc::no_buffer_space));
+  return [this](std::uint32_t listener) {
+    wire::close message;
+    message.listener = listener;
+    cluster()->connections().received(id(), message);
+  };
 }
 
 template <class Cluster>
 void managed_worker<Cluster>::on_channel_writable()
 {
-  if (!cluster_) return;
-  send_answers();
-  cluster_->connections().writable(id());
+  if (!cluster()) return;
+  bounded(control_.send_answers(unheard()));
+  cluster()->connections().writable(id());
 }
 
 template <class Cluster>
@@ -335,7 +339,7 @@ void managed_worker<Cluster>::end_channel()
   control_.close();
   // What it had sent still comes, before who waits at it learns of the end, and then the cluster.
   messages_->read_to_end();
-  set_gone();
+  this->set_gone();
   apply(state_.channel_ended());
 }
 
@@ -350,16 +354,6 @@ void managed_worker<Cluster>::condemn()
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::report(const char* what, std::error_code error)
-{
-  if (!cluster_) return;
-  error_event event;
-  event.code = error;
-  event.what = what;
-  cluster_->publish(about(event));
-}
-
-template <class Cluster>
 void managed_worker<Cluster>::process_exited(exit_status status)
 {
   const auto alive = self();
@@ -368,18 +362,8 @@ void managed_worker<Cluster>::process_exited(exit_status status)
   end_channel();
   end_.cancel();
   const worker_actions actions = state_.exited(status);
-  exited_.set(std::error_code(), status);
+  this->exited_.set(std::error_code(), status);
   apply(actions);
-}
-
-template <class Cluster>
-void managed_worker<Cluster>::publish_exit()
-{
-  exit_event event = about(exit_event());
-  event.status = *state_.status();
-  event.voluntary = state_.exited_after_disconnect();
-  cluster_->publish(event);
-  cluster_->ended(event);
 }
 
 template <class Cluster>
@@ -393,7 +377,7 @@ void managed_worker<Cluster>::disconnect(duration deadline)
 template <class Cluster>
 void managed_worker<Cluster>::orphan()
 {
-  cluster_ = nullptr;
+  this->leave_cluster();
   end_channel();
 }
 

@@ -18,9 +18,11 @@
 
 namespace cohort::detail {
 
-/// What an `offered_source` needs of the control channel.
+/// What a worker's listeners say to its primary.
 class control_port {
 public:
+  virtual void send(const wire::listen& message) = 0;
+  virtual void send(const wire::listening& message) = 0;
   /// All or nothing: false when the channel has no room now; `offered_source::writable` follows.
   virtual bool try_send(const wire::taken& message) = 0;
   virtual void send(const wire::credit& message) = 0;

@@ -7,13 +7,8 @@
 #include <cohort/detail/async/latch.hpp>
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/channel/problem_handler.hpp>
-#include <cohort/detail/core/bound_source.hpp>
-#include <cohort/detail/core/joined_listeners.hpp>
-#include <cohort/detail/core/kernel_source.hpp>
 #include <cohort/detail/core/message_farewell.hpp>
-#include <cohort/detail/core/offered_source.hpp>
-#include <cohort/detail/core/pending_listens.hpp>
-#include <cohort/detail/core/source_list.hpp>
+#include <cohort/detail/core/self_listens.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/wire/control.hpp>
@@ -44,7 +39,7 @@ class self_core final : public source_owner,
                         public std::enable_shared_from_this<self_core> {
 public:
   using duration = std::chrono::steady_clock::duration;
-  using source_pointer = std::shared_ptr<accept_source>;
+  using source_pointer = self_listens::source_pointer;
 
   self_core(const asio::any_io_executor& executor, posix::worker_channels channels,
       const message_side& side, const channel_options& options);
@@ -67,7 +62,10 @@ public:
 
   /// Completes such a handler with an error.
   template <class Handler>
-  void fail_listen(Handler&& handler, std::error_code error);
+  void fail_listen(Handler&& handler, std::error_code error)
+  {
+    listens_.fail(std::forward<Handler>(handler), error);
+  }
 
   /// Announces the end, and takes what is offered until the primary says that nothing follows; then
   /// (at once without a primary) it drains: no more connections, the live ones end, then `left`.
@@ -85,13 +83,12 @@ public:
   // The channel's owner.
   void on_frame(const wire::frame_view& frame, io::received_descriptors& descriptors);
   void on_channel_end(std::error_code error);
-  void on_channel_writable()
-  {
-    joined_.for_each([](offered_source& source) { source.writable(); });
-  }
+  void on_channel_writable() { listens_.writable(); }
 
 private:
   bool try_send(const wire::taken& message) override;
+  void send(const wire::listen& message) override { send_message(message); }
+  void send(const wire::listening& message) override { send_message(message); }
   void send(const wire::credit& message) override { send_message(message); }
   void send(const wire::refused& message) override { send_message(message); }
   void send(const wire::released& message) override { send_message(message); }
@@ -103,13 +100,18 @@ private:
   void send_message(const Message& message);
 
   void received(const wire::hello&) {}
-  void received(const wire::listen_reply& reply, io::received_descriptors& descriptors);
+  void received(const wire::listen_reply& reply, io::received_descriptors& descriptors)
+  {
+    // After our `bye` nothing may follow; the primary knows that we have left.
+    if (!bye_sent_) listens_.received(reply, descriptors, shared_from_this());
+  }
+  void received(const wire::offer& offer, io::received_descriptors& descriptors)
+  {
+    listens_.received(offer, descriptors);
+  }
   void received(const wire::drain&);
   void received(const wire::bye_ack&) { finish(); }
 
-  void received(const wire::offer& offer, io::received_descriptors& descriptors);
-  std::uint16_t free_index(const posix::socket_address& asked) const;
-  void close_sources(std::error_code reason);
   void drain();
   void leave_if_done();
   void finish();
@@ -128,9 +130,7 @@ private:
   message_farewell farewell_;
   latch<> draining_;
   latch<> left_;
-  pending_listens pending_;
-  joined_listeners joined_;
-  source_list sources_;
+  self_listens listens_;
   asio::steady_timer deadline_;
   std::optional<duration> drain_for_;
   std::uint32_t load_ = 0;
@@ -150,6 +150,7 @@ inline self_core::self_core(const asio::any_io_executor& executor, posix::worker
       fingerprint_(side.fingerprint),
       draining_(executor),
       left_(executor),
+      listens_(executor, *this),
       deadline_(executor)
 {
   if (channels.control)
@@ -188,16 +189,8 @@ inline bool self_core::try_send(const wire::taken& message)
 
 inline void self_core::send(const wire::close& message)
 {
-  joined_.remove(message.listener);
+  listens_.left(message.listener);
   send_message(message);
-}
-
-template <class Handler>
-void self_core::fail_listen(Handler&& handler, std::error_code error)
-{
-  wait_queue<source_pointer> waiting(executor_);
-  waiting.add(std::forward<Handler>(handler));
-  waiting.complete_one(error, nullptr);
 }
 
 template <class Handler>
@@ -205,43 +198,10 @@ void self_core::listen(Handler&& handler, wire::listen_kind kind,
     const posix::socket_address& address, const listen_options& options)
 {
   if (leaving_ || draining()) return fail_listen(std::forward<Handler>(handler), error::draining);
-  auto pending = std::make_unique<pending_listen>(executor_);
-  pending->waiting.add(std::forward<Handler>(handler));
-  if (standalone() || options.exclusive()) {
-    std::error_code error;
-    const auto source =
-        bound_source::listen(executor_, shared_from_this(), address, options, error);
-    if (source) sources_.add(source);
-    pending->waiting.complete_one(error, source);
-    return;
-  }
-  if (!is_connected()) {
-    pending->waiting.complete_one(error::disconnected, nullptr);
-    return;
-  }
-  pending->asked = address;
-  pending->index = kind == wire::listen_kind::tcp && address.port() == 0 ? free_index(address)
-                                                                         : std::uint16_t(0);
-  pending->credit = options.credit();
-  wire::listen message;
-  message.kind = kind;
-  if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
-  if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
-  if (options.adaptive_credit()) message.flags |= wire::listen_paced;
-  message.index = pending->index;
-  message.backlog = static_cast<std::uint32_t>(options.backlog());
-  message.mode = options.mode();
-  message.address = wire::address_bytes(address.bytes());
-  message.request = pending_.add(std::move(pending));
-  send_message(message);
-}
-
-inline std::uint16_t self_core::free_index(const posix::socket_address& asked) const
-{
-  // The n-th open listen on port 0 shares its port with every other worker's n-th.
-  std::uint16_t index = 0;
-  while (pending_.uses(asked, index) || joined_.uses(asked, index)) ++index;
-  return index;
+  if (standalone() || options.exclusive())
+    return listens_.bind(std::forward<Handler>(handler), shared_from_this(), address, options);
+  if (!is_connected()) return fail_listen(std::forward<Handler>(handler), error::disconnected);
+  listens_.ask(std::forward<Handler>(handler), kind, address, options);
 }
 
 inline void self_core::report_load(std::uint32_t load)
@@ -269,62 +229,12 @@ inline void self_core::on_frame(
   if (error) on_violation(error);
 }
 
-inline void self_core::received(
-    const wire::listen_reply& reply, io::received_descriptors& descriptors)
-{
-  const auto found = pending_.take(reply.request);
-  std::error_code error;
-  if (reply.category == wire::error_kind::system) error.assign(reply.value, std::system_category());
-  else if (reply.category == wire::error_kind::cohort)
-    error = static_cast<cohort::error>(reply.value);
-  if (error) {
-    if (found) found->waiting.complete_one(error, nullptr);
-    return;
-  }
-  wire::close unwanted;
-  unwanted.listener = reply.listener;
-  const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
-  // After our `bye` nothing may follow; the primary knows that we have left.
-  if (bye_sent_) return;
-  if (!found || error) return send_message(unwanted);
-  const auto source = make_source(
-      reply, descriptors, executor_, shared_from_this(), *this, address, found->credit, error);
-  if (error) {
-    found->waiting.complete_one(error, nullptr);
-    return send_message(unwanted);
-  }
-  sources_.add(source);
-  joined_.add(reply.listener, found->asked, found->index, source);
-  // Whoever asked may have been cancelled meanwhile.
-  if (!found->waiting.complete_one(std::error_code(), source))
-    source->close(asio::error::operation_aborted);
-}
-
-inline void self_core::received(const wire::offer& offer, io::received_descriptors& descriptors)
-{
-  if (const auto source = joined_.find(offer.listener))
-    return source->offered(offer.first, offer.count, descriptors.fds, descriptors.truncated);
-  // It crossed our `close` on the way: what the primary sent goes back to it.
-  wire::refused refused;
-  refused.listener = offer.listener;
-  refused.first = offer.first;
-  refused.count = offer.count;
-  refused.reason = wire::refuse_reason::draining;
-  send_message(refused);
-}
-
 inline void self_core::received(const wire::drain&)
 {
   last_offer_seen_ = true;
   // The primary has ended its stream as well.
   messages_->read_ahead();
   drain();
-}
-
-inline void self_core::close_sources(std::error_code reason)
-{
-  pending_.fail_all(reason);
-  sources_.close(reason);
 }
 
 inline void self_core::leave()
@@ -338,14 +248,14 @@ inline void self_core::leave()
 inline void self_core::drain()
 {
   draining_.set(std::error_code());
-  close_sources(error::draining);
+  listens_.close(error::draining);
   leave_if_done();
 }
 
 inline void self_core::leave_if_done()
 {
   if (!draining() || left_.is_set() || bye_sent_) return;
-  if (sources_.any_live()) return;
+  if (listens_.any_live()) return;
   if (!is_connected()) return finish();
   if (!last_offer_seen_) return;
   if (!farewell_.done(*messages_, executor_, [self = weak_from_this()] {
@@ -371,7 +281,7 @@ inline void self_core::abandon()
   messages_->on_violation = nullptr;
   messages_->close();
   deadline_.cancel();
-  close_sources(asio::error::operation_aborted);
+  listens_.close(asio::error::operation_aborted);
   draining_.set(asio::error::operation_aborted);
   left_.set(asio::error::operation_aborted);
 }

@@ -171,6 +171,7 @@ inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::e
   case message_type::bye: return visit_as<bye>(frame, visitor, ec);
   case message_type::load: return visit_as<load>(frame, visitor, ec);
   case message_type::accepted: return visit_as<accepted>(frame, visitor, ec);
+  case message_type::listening: return visit_as<listening>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

@@ -24,7 +24,7 @@ inline constexpr std::uint16_t max_outstanding = 128;
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
   hello = 1,  ///< Both ways, first.
-  listen = 2, ///< From here to `accepted`: worker to primary.
+  listen = 2, ///< From here to `listening`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -34,6 +34,7 @@ enum class message_type : std::uint16_t {
   bye = 9,
   load = 10,
   accepted = 11,
+  listening = 12,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
@@ -121,6 +122,16 @@ struct listen {
            mode <= 07777;
   }
   friend bool operator==(const listen&, const listen&) = default;
+};
+
+/// A listen has succeeded: the program has what it asked for.
+struct listening {
+  static constexpr message_type type = message_type::listening;
+  std::uint32_t listener = 0;
+
+  static void fields(auto& self, auto&& field) { field(self.listener); }
+  bool valid() const noexcept { return true; }
+  friend bool operator==(const listening&, const listening&) = default;
 };
 
 struct close {

@@ -66,20 +66,38 @@ TEST_CASE("answers wait for room, in order, and keep their sockets")
   noted_channel channel;
   listen_answers answers;
   const auto nobody = [](std::uint32_t) { FAIL("nothing was refused"); };
-  std::vector<std::uint32_t> told;
-  const auto tell = [&](const wire::listen_reply& reply) { told.push_back(reply.request); };
   channel.room = 1;
   answers.add(answer_to(1, true));
   answers.add(answer_to(2, false));
   answers.add(answer_to(3, true));
-  answers.send(channel, tell, nobody);
+  answers.send(channel, nobody);
   CHECK(channel.sent == std::vector<std::string>{"1 0 1"});
-  CHECK(told == std::vector<std::uint32_t>{1});
   channel.room = 100;
-  answers.send(channel, tell, nobody);
-  answers.send(channel, tell, nobody);
-  CHECK(told == std::vector<std::uint32_t>{1, 2, 3});
+  answers.send(channel, nobody);
+  answers.send(channel, nobody);
   CHECK(channel.sent == std::vector<std::string>{"1 0 1", "2 0 0", "3 0 1"});
+}
+
+TEST_CASE("what a worker was told it confirms once, and not before it was told")
+{
+  noted_channel channel;
+  listen_answers answers;
+  const auto ignore = [](std::uint32_t) {};
+  channel.room = 1;
+  answers.add(answer_to(1, false));
+  answers.add(answer_to(2, false));
+  answers.add(listen_answer::draining(3));
+  answers.send(channel, ignore);
+  CHECK_FALSE(answers.confirmed(20));
+  const auto first = answers.confirmed(10);
+  REQUIRE(first);
+  CHECK(first->request == 1);
+  CHECK_FALSE(answers.confirmed(10));
+  channel.room = 100;
+  answers.send(channel, ignore);
+  CHECK(answers.confirmed(20));
+  // A failed listen has no listener.
+  CHECK_FALSE(answers.confirmed(0));
 }
 
 TEST_CASE("what the kernel does not pass on is an error for the worker, and a listener less")
@@ -89,8 +107,8 @@ TEST_CASE("what the kernel does not pass on is an error for the worker, and a li
   std::vector<std::uint32_t> refused;
   channel.failure = std::make_error_code(std::errc::operation_not_permitted);
   answers.add(answer_to(4, true));
-  const auto nobody = [](const wire::listen_reply&) { FAIL("nothing was sent"); };
-  answers.send(channel, nobody, [&](std::uint32_t listener) { refused.push_back(listener); });
+  answers.send(channel, [&](std::uint32_t listener) { refused.push_back(listener); });
+  CHECK_FALSE(answers.confirmed(40));
   CHECK(refused == std::vector<std::uint32_t>{40});
   CHECK(channel.sent == std::vector<std::string>{"4 1 0"});
 }
@@ -104,8 +122,8 @@ TEST_CASE("there is an end to how many answers wait")
   for (; count != 1000 && !answers.too_many(); ++count) answers.add(answer_to(count, false));
   CHECK(count == 257);
   channel.room = 1;
-  const auto ignore = [](const auto&) {};
-  answers.send(channel, ignore, ignore);
+  const auto ignore = [](std::uint32_t) {};
+  answers.send(channel, ignore);
   CHECK_FALSE(answers.too_many());
 }
 

@@ -230,8 +230,9 @@ struct worker_test {
   void come_listening(std::uint16_t credit, std::uint16_t index = 0)
   {
     listen(index);
-    publishes({"listening"});
     tells({"listen"});
+    confirm();
+    publishes({"listening"});
     wire::credit grant;
     grant.listener = peer->reply.listener;
     grant.window = credit;
@@ -247,6 +248,13 @@ struct worker_test {
     message.index = index;
     message.backlog = 511;
     message.address = wire::address_bytes(where.bytes());
+    peer->send(message);
+  }
+  // The worker's program has what it was given last.
+  void confirm()
+  {
+    wire::listening message;
+    message.listener = peer->reply.listener;
     peer->send(message);
   }
   // Makes it listen with this much credit, where then so many connect.
@@ -341,17 +349,57 @@ TEST_CASE("after the exit nothing is published twice, and the handle leaves firs
   CHECK(at("ended") == 3);
 }
 
-TEST_CASE("a listen is answered, and published where it is bound")
+TEST_CASE("a listen is answered, and published where it is bound once the worker has it")
 {
   worker_test test;
   test.come_online();
-  test.listen();
-  test.publishes({"listening"});
-  test.tells({"listen"});
+  test.come_listening(1);
   CHECK(test.cluster.listening.type == cohort::address_type::tcp4);
   CHECK(test.cluster.listening.address == "127.0.0.1");
   CHECK(test.cluster.listening.port == test.bound().port());
   CHECK(test.bound().port() != 0);
+}
+
+TEST_CASE("a listener that a worker was given and left at once is told to nobody")
+{
+  worker_test test;
+  test.come_online();
+  test.listen();
+  test.tells({"listen"});
+  wire::close close;
+  close.listener = test.peer->reply.listener;
+  test.peer->send(close);
+  test.listen();
+  test.tells({"listen"});
+  CHECK(test.cluster.said.empty());
+  test.confirm();
+  test.publishes({"listening"});
+}
+
+TEST_CASE("a worker that listens where it was not told to, or says so twice, is condemned")
+{
+  for (const bool twice : {false, true}) {
+    CAPTURE(twice);
+    worker_test test;
+    test.come_online();
+    if (twice) test.come_listening(1);
+    test.confirm();
+    test.is_condemned(cohort::error::protocol_violation);
+  }
+}
+
+TEST_CASE("a worker that listens when it is to leave already is told to nobody")
+{
+  worker_test test;
+  test.come_online();
+  test.listen();
+  test.tells({"listen"});
+  test.worker().disconnect(30s);
+  test.confirm();
+  test.tells({"drain"});
+  test.run();
+  CHECK(test.cluster.said.empty());
+  CHECK(test.worker().state().is_connected());
 }
 
 TEST_CASE("a connection is offered with its descriptor, and counted when it is taken")

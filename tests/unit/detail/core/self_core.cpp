@@ -105,6 +105,10 @@ private:
     listens.push_back(message);
     said.push_back("listen " + std::to_string(message.index));
   }
+  void note(const wire::listening& message)
+  {
+    said.push_back("listening " + std::to_string(message.listener));
+  }
   void note(const wire::close& message)
   {
     said.push_back("close " + std::to_string(message.listener));
@@ -214,6 +218,7 @@ struct self_test {
     primary->grant_listen(number);
     CHECK(run_until([&] { return listened.has_value(); }));
     REQUIRE(source);
+    expect({"listening " + std::to_string(number)});
   }
 
   void accept()
@@ -322,6 +327,7 @@ TEST_CASE("each open listen on port 0 has an index, the lowest that is free")
   reply.address = wire::address_bytes(self_test::loopback(5000).bytes());
   test.primary->send(reply);
   CHECK(test.run_until([&] { return test.source != nullptr; }));
+  test.expect({"listening 1"});
   test.listen(0);
   test.expect({"listen 2"});
   test.source->close(asio::error::operation_aborted);

@@ -35,6 +35,7 @@ void for_each_sample(Function function)
   function(wire::bye());
   function(wire::load{0xfffffffd});
   function(wire::accepted{4, 128});
+  function(wire::listening{0xfffffffc});
   function(wire::listen_reply{
       9, wire::error_kind::none, 0, 3, wire::sharing::offers, address("0123456789abcdef")});
   function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::one_socket, {}});

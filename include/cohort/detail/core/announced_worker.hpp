@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/core/worker_core.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/event.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// What is said about a worker: to those who wait at it first, then to the cluster's subscribers.
+///
+/// `Cluster` has `publish(event)` and `ended(const exit_event&)` (all about its end was said).
+template <class Cluster>
+class announced_worker : public worker_core {
+protected:
+  announced_worker(const asio::any_io_executor& executor, const candidate& description,
+      Cluster& cluster, std::shared_ptr<message_port> messages)
+      : worker_core(executor, description, std::move(messages)),
+        cluster_(&cluster)
+  {
+  }
+
+  /// Null once it has gone away: nobody is told then, but who waits at the worker.
+  Cluster* cluster() const noexcept { return cluster_; }
+  void leave_cluster() noexcept { cluster_ = nullptr; }
+
+  void publish_fork() { publish(fork_event()); }
+  void publish_online(bool schemas_agree);
+  /// @param where what it was told when it asked to listen.
+  void publish_listening(const wire::listen_reply& where);
+  /// Who waits at the worker was told by `set_gone`.
+  void publish_disconnect() { publish(disconnect_event()); }
+  void publish_exit();
+
+  /// Something failed, and the cluster goes on.
+  void report(const char* what, std::error_code error);
+
+private:
+  template <class Event>
+  void publish(Event event)
+  {
+    if (cluster_) cluster_->publish(about(std::move(event)));
+  }
+
+  Cluster* cluster_;
+};
+
+// Implementation
+
+template <class Cluster>
+void announced_worker<Cluster>::publish_online(bool schemas_agree)
+{
+  online_.set(std::error_code());
+  online_event event;
+  event.schemas_agree = schemas_agree;
+  publish(event);
+}
+
+template <class Cluster>
+void announced_worker<Cluster>::publish_listening(const wire::listen_reply& where)
+{
+  std::error_code ignored; // it is our own
+  const auto bound = posix::socket_address::from_bytes(where.address.bytes(), ignored);
+  const listening_event event = describe_listening(bound);
+  listening_.set(std::error_code(), about(event));
+  publish(event);
+}
+
+template <class Cluster>
+void announced_worker<Cluster>::publish_exit()
+{
+  if (!cluster_) return;
+  exit_event event = about(exit_event());
+  event.status = *state_.status();
+  event.voluntary = state_.exited_after_disconnect();
+  cluster_->publish(event);
+  cluster_->ended(event);
+}
+
+template <class Cluster>
+void announced_worker<Cluster>::report(const char* what, std::error_code error)
+{
+  error_event event;
+  event.code = error;
+  event.what = what;
+  publish(std::move(event));
+}
+
+} // namespace cohort::detail

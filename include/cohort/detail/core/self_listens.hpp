@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/core/bound_source.hpp>
+#include <cohort/detail/core/joined_listeners.hpp>
+#include <cohort/detail/core/kernel_source.hpp>
+#include <cohort/detail/core/offered_source.hpp>
+#include <cohort/detail/core/pending_listens.hpp>
+#include <cohort/detail/core/source_list.hpp>
+#include <cohort/detail/io/frame_input.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/error.hpp>
+#include <cohort/listen_options.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace cohort::detail {
+
+/// Where a worker listens: what it has asked its primary for, what it has joined, and sockets of
+/// its own.
+class self_listens {
+public:
+  using source_pointer = std::shared_ptr<accept_source>;
+  using owner_pointer = std::shared_ptr<source_owner>;
+
+  /// @param port the owner's way to the primary.
+  self_listens(const asio::any_io_executor& executor, control_port& port)
+      : executor_(executor),
+        port_(port)
+  {
+  }
+
+  // Each takes a completion handler with signature `void(std::error_code, source_pointer)`.
+
+  /// Asks the primary.
+  template <class Handler>
+  void ask(Handler&& handler, wire::listen_kind kind, const posix::socket_address& address,
+      const listen_options& options);
+
+  /// Binds in this process.
+  template <class Handler>
+  void bind(Handler&& handler, const owner_pointer& owner, const posix::socket_address& address,
+      const listen_options& options);
+
+  template <class Handler>
+  void fail(Handler&& handler, std::error_code error);
+
+  // What the primary says.
+
+  void received(const wire::listen_reply& reply, io::received_descriptors& descriptors,
+      const owner_pointer& owner);
+  void received(const wire::offer& offer, io::received_descriptors& descriptors);
+
+  /// The channel has room again.
+  void writable()
+  {
+    joined_.for_each([](offered_source& source) { source.writable(); });
+  }
+
+  /// The listener's source has closed.
+  void left(std::uint32_t listener) { joined_.remove(listener); }
+
+  /// Whether a connection of any of them lives.
+  bool any_live() const noexcept { return sources_.any_live(); }
+
+  /// Ends all of them; later answers are for nobody.
+  void close(std::error_code reason)
+  {
+    pending_.fail_all(reason);
+    sources_.close(reason);
+  }
+
+private:
+  std::uint16_t free_index(const posix::socket_address& asked) const;
+
+  asio::any_io_executor executor_;
+  control_port& port_;
+  pending_listens pending_;
+  joined_listeners joined_;
+  source_list sources_;
+};
+
+// Implementation
+
+template <class Handler>
+void self_listens::ask(Handler&& handler, wire::listen_kind kind,
+    const posix::socket_address& address, const listen_options& options)
+{
+  auto pending = std::make_unique<pending_listen>(executor_);
+  pending->waiting.add(std::forward<Handler>(handler));
+  pending->asked = address;
+  pending->index = kind == wire::listen_kind::tcp && address.port() == 0 ? free_index(address)
+                                                                         : std::uint16_t(0);
+  pending->credit = options.credit();
+  wire::listen message;
+  message.kind = kind;
+  if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
+  if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
+  if (options.adaptive_credit()) message.flags |= wire::listen_paced;
+  message.index = pending->index;
+  message.backlog = static_cast<std::uint32_t>(options.backlog());
+  message.mode = options.mode();
+  message.address = wire::address_bytes(address.bytes());
+  message.request = pending_.add(std::move(pending));
+  port_.send(message);
+}
+
+template <class Handler>
+void self_listens::bind(Handler&& handler, const owner_pointer& owner,
+    const posix::socket_address& address, const listen_options& options)
+{
+  wait_queue<source_pointer> waiting(executor_);
+  waiting.add(std::forward<Handler>(handler));
+  std::error_code error;
+  const auto source = bound_source::listen(executor_, owner, address, options, error);
+  if (source) sources_.add(source);
+  waiting.complete_one(error, source);
+}
+
+template <class Handler>
+void self_listens::fail(Handler&& handler, std::error_code error)
+{
+  wait_queue<source_pointer> waiting(executor_);
+  waiting.add(std::forward<Handler>(handler));
+  waiting.complete_one(error, nullptr);
+}
+
+inline std::uint16_t self_listens::free_index(const posix::socket_address& asked) const
+{
+  // The n-th open listen on port 0 shares its port with every other worker's n-th.
+  std::uint16_t index = 0;
+  while (pending_.uses(asked, index) || joined_.uses(asked, index)) ++index;
+  return index;
+}
+
+inline void self_listens::received(const wire::listen_reply& reply,
+    io::received_descriptors& descriptors, const owner_pointer& owner)
+{
+  const auto found = pending_.take(reply.request);
+  std::error_code error;
+  if (reply.category == wire::error_kind::system) error.assign(reply.value, std::system_category());
+  else if (reply.category == wire::error_kind::cohort)
+    error = static_cast<cohort::error>(reply.value);
+  if (error) {
+    if (found) found->waiting.complete_one(error, nullptr);
+    return;
+  }
+  wire::close unwanted;
+  unwanted.listener = reply.listener;
+  const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
+  if (!found || error) return port_.send(unwanted);
+  const auto source =
+      make_source(reply, descriptors, executor_, owner, port_, address, found->credit, error);
+  if (error) {
+    found->waiting.complete_one(error, nullptr);
+    return port_.send(unwanted);
+  }
+  sources_.add(source);
+  joined_.add(reply.listener, found->asked, found->index, source);
+  // Whoever asked may have been cancelled meanwhile.
+  if (!found->waiting.complete_one(std::error_code(), source))
+    return source->close(asio::error::operation_aborted);
+  wire::listening listening;
+  listening.listener = reply.listener;
+  port_.send(listening);
+}
+
+inline void self_listens::received(const wire::offer& offer, io::received_descriptors& descriptors)
+{
+  if (const auto source = joined_.find(offer.listener))
+    return source->offered(offer.first, offer.count, descriptors.fds, descriptors.truncated);
+  // It crossed our `close` on the way: what the primary sent goes back to it.
+  wire::refused refused;
+  refused.listener = offer.listener;
+  refused.first = offer.first;
+  refused.count = offer.count;
+  refused.reason = wire::refuse_reason::draining;
+  port_.send(refused);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/announced_worker.hpp>
+
+#include "support/event_loop.hpp"
+#include "support/no_messages.hpp"
+
+#include <cohort/detail/posix/socket.hpp>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace announced_worker_test {
+
+using namespace cohort::detail;
+using strings = std::vector<std::string>;
+
+namespace {
+
+struct noted_cluster {
+  void publish(const cohort::fork_event&) { said.push_back("fork"); }
+  void publish(const cohort::online_event& event)
+  {
+    said.push_back(event.schemas_agree ? "online" : "online, other messages");
+  }
+  void publish(const cohort::listening_event& event)
+  {
+    CHECK(event.worker == 5);
+    said.push_back("listening " + event.address + ' ' + std::to_string(event.port));
+  }
+  void publish(const cohort::disconnect_event&) { said.push_back("disconnect"); }
+  void publish(const cohort::exit_event&) { said.push_back("exit"); }
+  void publish(const cohort::error_event& event) { said.push_back("error " + event.what); }
+  void ended(const cohort::exit_event& event)
+  {
+    said.push_back(event.voluntary ? "ended, as announced" : "ended");
+  }
+
+  strings said;
+};
+
+struct told_worker final : announced_worker<noted_cluster> {
+  using base = announced_worker<noted_cluster>;
+
+  told_worker(asio::io_context& context, noted_cluster& owner, posix::unique_fd messages)
+      : base(context.get_executor(), cohort::candidate(5), owner,
+            cohort_test::no_messages().open(
+                context.get_executor(), std::move(messages), cohort::channel_options(), 5))
+  {
+  }
+  ~told_worker() { messages_->close(); }
+
+  // A worker has a process.
+  void run_process(bool& ended)
+  {
+    posix::child_options options;
+    options.path = "/bin/sh";
+    options.argv = {"sh", "-c", ":"};
+    std::error_code error;
+    process_ = process::start(
+        executor_, options, [&ended](cohort::exit_status) { ended = true; }, error);
+    REQUIRE_MESSAGE(!error, error.message());
+  }
+  void disconnect(duration) override {}
+  void set_weight(std::uint32_t) override {}
+
+  void fork() { publish_fork(); }
+  void come_online(bool agree) { publish_online(agree); }
+  void listens(std::uint16_t port)
+  {
+    std::error_code error;
+    wire::listen_reply reply;
+    reply.address = wire::address_bytes(posix::socket_address::from_endpoint(
+        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), error)
+                                            .bytes());
+    publish_listening(reply);
+  }
+  void complain() { report("protocol", cohort::error::protocol_violation); }
+  void end()
+  {
+    set_gone();
+    publish_disconnect();
+    state_.drain_requested();
+    state_.exited(cohort::exit_status::exited(0));
+    publish_exit();
+  }
+  void lose_cluster() { leave_cluster(); }
+};
+
+struct announced_test {
+  announced_test()
+  {
+    std::error_code error;
+    auto sockets = posix::stream_pair(error);
+    REQUIRE(!error);
+    peer = std::move(sockets.second);
+    worker.emplace(context, cluster, std::move(sockets.first));
+    worker->run_process(ended);
+  }
+  ~announced_test()
+  {
+    CHECK(cohort_test::run_until(context, [this] { return ended; }));
+  }
+
+  asio::io_context context{1};
+  noted_cluster cluster;
+  posix::unique_fd peer;
+  bool ended = false;
+  std::optional<told_worker> worker;
+};
+
+} // namespace
+
+TEST_CASE("a cluster is told all of a worker's life")
+{
+  announced_test test;
+  test.worker->fork();
+  test.worker->come_online(true);
+  test.worker->come_online(false);
+  test.worker->listens(8000);
+  test.worker->complain();
+  test.worker->end();
+  CHECK(test.cluster.said == strings{"fork", "online", "online, other messages",
+                                 "listening 127.0.0.1 8000", "error protocol", "disconnect", "exit",
+                                 "ended, as announced"});
+}
+
+TEST_CASE("who waits at a worker is told when its cluster is gone as well")
+{
+  announced_test test;
+  test.worker->lose_cluster();
+  int told = 0;
+  std::uint16_t port = 0;
+  test.worker->online().add([&](std::error_code error) { told += !error; });
+  test.worker->listening().add([&](std::error_code error, const cohort::listening_event& event) {
+    told += !error;
+    port = event.port;
+  });
+  test.worker->disconnected().add([&](std::error_code error) { told += !error; });
+  test.worker->come_online(true);
+  test.worker->listens(8000);
+  test.worker->complain();
+  test.worker->end();
+  cohort_test::run_ready(test.context);
+  CHECK(told == 3);
+  CHECK(port == 8000);
+  CHECK(test.cluster.said.empty());
+}
+
+} // namespace announced_worker_test

@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/self_listens.hpp>
+
+#include "support/event_loop.hpp"
+#include "support/noted_port.hpp"
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace self_listens_test {
+
+using namespace cohort::detail;
+using strings = std::vector<std::string>;
+
+namespace {
+
+struct listens_test {
+  // What has to be told before this goes away.
+  ~listens_test()
+  {
+    listens.close(asio::error::operation_aborted);
+    source.reset();
+    cohort_test::run_ready(context);
+  }
+
+  auto note()
+  {
+    return [this](std::error_code error, std::shared_ptr<accept_source> made) {
+      result = error;
+      source = std::move(made);
+    };
+  }
+  void ask() { listens.ask(note(), wire::listen_kind::tcp, loopback(), cohort::listen_options()); }
+  // The primary has answered the n-th question.
+  void answer(std::uint32_t request, std::uint32_t listener)
+  {
+    wire::listen_reply reply;
+    reply.request = request;
+    reply.listener = listener;
+    reply.address = wire::address_bytes(loopback().bytes());
+    reply_with(reply);
+  }
+  void reply_with(const wire::listen_reply& reply)
+  {
+    io::received_descriptors none;
+    listens.received(reply, none, owner);
+    cohort_test::run_ready(context);
+  }
+
+  static posix::socket_address loopback()
+  {
+    std::error_code error;
+    return posix::socket_address::from_endpoint(
+        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  }
+
+  asio::io_context context{1};
+  cohort_test::noted_port port;
+  std::shared_ptr<cohort_test::silent_owner> owner = std::make_shared<cohort_test::silent_owner>();
+  self_listens listens{context.get_executor(), port};
+  std::optional<std::error_code> result;
+  std::shared_ptr<accept_source> source;
+};
+
+} // namespace
+
+TEST_CASE("who asks gets the listener, and then the primary is told that it listens")
+{
+  listens_test test;
+  test.ask();
+  CHECK(test.port.take() == strings{"listen"});
+  test.answer(1, 7);
+  CHECK(test.result == std::error_code());
+  CHECK(test.source != nullptr);
+  CHECK(test.port.take() == strings{"listening"});
+}
+
+TEST_CASE("an answer that nobody waits for any more leaves the listener, and nobody listens")
+{
+  listens_test test;
+  asio::cancellation_signal signal;
+  test.listens.ask(asio::bind_cancellation_slot(signal.slot(), test.note()), wire::listen_kind::tcp,
+      listens_test::loopback(), cohort::listen_options());
+  test.port.take();
+  signal.emit(asio::cancellation_type::total);
+  test.answer(1, 7);
+  CHECK(test.result == asio::error::operation_aborted);
+  CHECK(test.port.take() == strings{"close"});
+  // Nor when it answers what was never asked.
+  test.answer(99, 8);
+  CHECK(test.port.take() == strings{"close"});
+}
+
+TEST_CASE("a socket that did not come is an error, and leaves the listener")
+{
+  listens_test test;
+  test.ask();
+  test.port.take();
+  wire::listen_reply reply;
+  reply.request = 1;
+  reply.listener = 7;
+  reply.how = wire::sharing::one_socket;
+  reply.address = wire::address_bytes(listens_test::loopback().bytes());
+  test.reply_with(reply);
+  CHECK(test.result == std::errc::too_many_files_open);
+  CHECK(test.port.take() == strings{"close"});
+}
+
+TEST_CASE("an offer for a listener that was never joined goes back")
+{
+  listens_test test;
+  wire::offer offer;
+  offer.listener = 3;
+  offer.first = 10;
+  offer.count = 2;
+  io::received_descriptors none;
+  test.listens.received(offer, none);
+  CHECK(test.port.take() == strings{"refused 10+2 draining"});
+}
+
+TEST_CASE("what is bound here is between this process and the kernel")
+{
+  listens_test test;
+  test.listens.bind(test.note(), test.owner, listens_test::loopback(), cohort::listen_options());
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == std::error_code());
+  REQUIRE(test.source != nullptr);
+  CHECK(test.source->local_address().port() != 0);
+  CHECK_FALSE(test.listens.any_live());
+  CHECK(test.port.take().empty());
+}
+
+TEST_CASE("the end fails what was asked, and later answers are for nobody")
+{
+  listens_test test;
+  test.ask();
+  test.port.take();
+  test.listens.close(cohort::error::draining);
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == cohort::error::draining);
+  test.answer(1, 7);
+  CHECK(test.port.take() == strings{"close"});
+  test.listens.fail(test.note(), cohort::error::disconnected);
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == cohort::error::disconnected);
+}
+
+} // namespace self_listens_test
