@@ -60,7 +60,7 @@ asio::awaitable<void> serve(cohort::this_worker& self, const http::options& how)
   }
   const auto server = std::make_shared<http::server>(self.get_executor(),
       "X-Worker: " + std::to_string(self.id()) + "\r\nX-Pid: " + std::to_string(getpid()) + "\r\n",
-      how.timeout);
+      how.timeout, how.proxied);
   asio::co_spawn(self.get_executor(), http::server::end_idle(server, self), asio::detached);
   for (;;) {
     auto client = co_await acceptor.async_accept();
@@ -74,7 +74,8 @@ class supervisor {
 public:
   explicit supervisor(const http::options& how) : how_(how) {}
 
-  asio::awaitable<void> run(cohort::cluster<cohort::any_policy>& cluster);
+  template <class Policy>
+  asio::awaitable<void> run(cohort::cluster<Policy>& cluster);
 
   /// Why it gave up, if it did.
   const std::string& failure() const noexcept { return failure_; }
@@ -104,9 +105,10 @@ private:
   std::string failure_;
 };
 
-asio::awaitable<void> supervisor::run(cohort::cluster<cohort::any_policy>& cluster)
+template <class Policy>
+asio::awaitable<void> supervisor::run(cohort::cluster<Policy>& cluster)
 {
-  auto events = cluster.subscribe<cohort::online_event, cohort::listening_event,
+  auto events = cluster.template subscribe<cohort::online_event, cohort::listening_event,
       cohort::error_event, cohort::exit_event>();
   asio::steady_timer timer(cluster.get_executor());
   duration pause(0);
@@ -194,11 +196,13 @@ int main(int argc, char** argv)
     return EXIT_SUCCESS;
   }
   supervisor primary(how);
-  const int status = cohort::run(
-      argc, argv,
-      [&](cohort::cluster<cohort::any_policy>& cluster) { return primary.run(cluster); },
-      [&](cohort::this_worker& self) { return serve(self, how); }, cohort::run_options(),
-      how.policy);
+  const auto run = [&]<class Policy>(const Policy& policy) {
+    return cohort::run(
+        argc, argv, [&](cohort::cluster<Policy>& cluster) { return primary.run(cluster); },
+        [&](cohort::this_worker& self) { return serve(self, how); }, cohort::run_options(), policy);
+  };
+  // A policy that looks at the first bytes is of a kind that `any_policy` does not hold.
+  const int status = how.proxied ? run(cohort::sticky_by_proxy()) : run(how.policy);
   if (primary.failure().empty()) return status;
   std::cerr << "http_server: " << primary.failure() << std::endl;
   return EXIT_FAILURE;

@@ -22,9 +22,10 @@ inline constexpr char usage[] = R"(usage: http_server [OPTION...]
   --port N           port to listen on, 0 for any that is free (8000)
   --workers N        how many worker processes (one for each processor)
   --policy NAME      who gets a connection: round_robin (the default), least_connections,
-                     least_load, power_of_two, weighted, random, sticky, slow_start, when_full (with
-                     503 for who finds no room); shared and reuse_port leave it to the kernel,
-                     environment asks as Node does
+                     least_load, power_of_two, weighted, random, sticky, sticky_by_proxy (behind a
+                     balancer that speaks the PROXY protocol), slow_start, when_full (with 503 for
+                     who finds no room); shared and reuse_port leave it to the kernel, environment
+                     asks as Node does
   --timeout SECONDS  how long a client may be idle, or take for a request (30)
   --help             shows this
 )";
@@ -35,6 +36,9 @@ struct options {
   std::uint16_t port = 8000;
   unsigned workers = cohort::available_parallelism();
   cohort::any_policy policy;
+  /// Each connection begins with a header of the PROXY protocol, and the client that it names
+  /// decides instead of `policy`.
+  bool proxied = false;
   std::chrono::seconds timeout{30};
   bool help = false;
 
@@ -98,7 +102,8 @@ inline void set_option(options& result, const std::string& name, const std::stri
   } else if (name == "--timeout") {
     result.timeout = std::chrono::seconds(parse_number(name, value, 1, 3600));
   } else {
-    result.policy = parse_policy(value);
+    result.proxied = value == "sticky_by_proxy";
+    result.policy = result.proxied ? cohort::any_policy() : parse_policy(value);
   }
 }
 

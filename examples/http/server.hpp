@@ -26,12 +26,15 @@ namespace http {
 /// All connections of one worker: ends those that take too long, and the idle ones at the drain.
 class server : public std::enable_shared_from_this<server> {
 public:
-  server(const asio::any_io_executor& executor, std::string fields, std::chrono::seconds timeout)
+  /// @param proxied whether each connection begins with a header of the PROXY protocol.
+  server(const asio::any_io_executor& executor, std::string fields, std::chrono::seconds timeout,
+      bool proxied)
       : second_(executor),
         grace_(executor),
         shared_{responses(std::move(fields))}
   {
     shared_.timeout = static_cast<std::uint64_t>(timeout.count());
+    shared_.proxied = proxied;
   }
 
   /// Serves a connection until it is closed.

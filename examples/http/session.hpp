@@ -21,6 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -34,6 +35,8 @@ struct shared_state {
   /// Counts seconds while there are connections: a coarse clock that costs a request nothing.
   std::uint64_t now = 0;
   std::uint64_t timeout = 30;
+  /// Connections begin with a header of the PROXY protocol.
+  bool proxied = false;
   /// Every answer ends its connection from now on.
   bool draining = false;
 };
@@ -43,7 +46,8 @@ class session {
 public:
   session(shared_state& shared, cohort::connection<asio::ip::tcp> client)
       : shared_(shared),
-        client_(std::move(client))
+        client_(std::move(client)),
+        in_proxy_header_(shared.proxied)
   {
   }
 
@@ -73,6 +77,7 @@ private:
 
   next received(std::size_t size, std::error_code& error);
   next consume();
+  next skip_proxy_header();
   next parse();
   next check_header();
   next answer(beast::status status);
@@ -99,6 +104,7 @@ private:
   std::uint64_t deadline_ = 0;
   bool waiting_ = false;
   bool reading_ = false;
+  bool in_proxy_header_;
   // The client may go on sending, what it sends is not going to be read.
   bool unread_ = false;
   std::size_t begin_ = 0;
@@ -178,11 +184,25 @@ inline session::next session::received(std::size_t size, std::error_code& error)
 
 inline session::next session::consume()
 {
+  if (in_proxy_header_)
+    if (const next what = skip_proxy_header(); what != next::write) return what;
   while (begin_ != end_ && output_.size() < much_output_) {
     const next what = parse();
     if (what != next::write) return what;
   }
   return begin_ == end_ ? next::read : next::write;
+}
+
+inline session::next session::skip_proxy_header()
+{
+  const auto input = std::as_bytes(std::span(input_).subspan(begin_, end_ - begin_));
+  const auto size = cohort::proxy_header(input).size();
+  // Who asks for more than there is room for is no balancer.
+  if (size > input_.size()) return next::close;
+  if (!size || *size > input.size()) return next::read;
+  begin_ += *size;
+  in_proxy_header_ = false;
+  return next::write;
 }
 
 inline session::next session::parse()

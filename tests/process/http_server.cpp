@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -273,6 +275,33 @@ TEST_CASE("http_server serves with every policy that it names, and drains")
     for (int i = 0; i != 20; ++i) CHECK(status_of(server.ask(get("/"))) == "200");
     server.expect_clean_end();
   }
+}
+
+TEST_CASE("http_server behind a balancer keeps each client that it names at one worker")
+{
+  http_server server(2, {"--policy", "sticky_by_proxy"});
+  const std::string version_2("\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00", 16);
+  CHECK(status_of(server.ask(version_2 + get("/"))) == "200");
+  // Without a header, and one that does not end.
+  CHECK(status_of(server.ask(get("/"))) == "200");
+  CHECK(status_of(server.ask("PROXY " + std::string(200, '1') + "\r\n\r\n")) == "400");
+  std::set<std::string> workers;
+  for (int client = 1; client != 20; ++client) {
+    const std::string header =
+        "PROXY TCP4 192.0.2." + std::to_string(client) + " 198.51.100.1 35646 80\r\n";
+    std::set<std::string> own;
+    for (int visit = 0; visit != 3; ++visit) {
+      const std::string answer = server.ask(header + get("/"));
+      CHECK(status_of(answer) == "200");
+      const std::size_t field = answer.find("X-Worker: ");
+      REQUIRE(field != answer.npos);
+      own.insert(answer.substr(field, answer.find('\r', field) - field));
+    }
+    CHECK(own.size() == 1);
+    workers.merge(own);
+  }
+  CHECK(workers.size() == 2);
+  server.expect_clean_end();
 }
 
 TEST_CASE("http_server says in one line why it cannot start")

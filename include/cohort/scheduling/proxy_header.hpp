@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -29,6 +30,10 @@ public:
   /// is not known: there is no header, it is broken, or the balancer speaks for itself.
   std::span<const std::byte> source() const noexcept { return source_; }
 
+  /// How many bytes the header takes: behind them the client's own begin. 0 when there is none, or
+  /// when version 1 does not end where it has to; nothing while that cannot be known yet.
+  const std::optional<std::size_t>& size() const noexcept { return size_; }
+
 private:
   void parse(std::span<const std::byte> bytes) noexcept;
   void parse_text(std::span<const std::byte> bytes) noexcept;
@@ -49,6 +54,7 @@ private:
 
   bool complete_ = false;
   std::span<const std::byte> source_;
+  std::optional<std::size_t> size_;
 };
 
 // Implementation
@@ -58,6 +64,7 @@ inline void proxy_header::parse(std::span<const std::byte> bytes) noexcept
   if (begins_with(bytes, text_start_)) return parse_text(bytes);
   if (begins_with(bytes, binary_start_)) return parse_binary(bytes);
   complete_ = true;
+  size_ = 0;
 }
 
 // "PROXY TCP4 192.0.2.1 198.51.100.1 35646 80\r\n"
@@ -66,6 +73,7 @@ inline void proxy_header::parse_text(std::span<const std::byte> bytes) noexcept
   const std::string_view text = as_text(bytes.first(std::min(bytes.size(), max_size)));
   const std::size_t end = text.find("\r\n");
   complete_ = end != text.npos || text.size() == max_size;
+  if (complete_) size_ = end != text.npos ? end + 2 : 0;
   if (end == text.npos) return;
   const std::string_view line = text.substr(0, end);
   std::size_t begin = text_start_.size();
@@ -85,6 +93,7 @@ inline void proxy_header::parse_binary(std::span<const std::byte> bytes) noexcep
   const auto family = std::to_integer<unsigned>(bytes[13]) >> 4;
   const std::size_t length =
       std::to_integer<std::size_t>(bytes[14]) << 8 | std::to_integer<std::size_t>(bytes[15]);
+  size_ = head + length;
   const std::size_t size = family == 1 ? 4 : family == 2 ? 16 : 0;
   // "Local" is the balancer itself, which asks whether anybody is there.
   const bool names_client = version_and_command == 0x21 && size != 0 && length >= size;

@@ -164,4 +164,28 @@ TEST_CASE("whatever the bytes are, what is named is among them, and more of them
   }
 }
 
+TEST_CASE("behind the header the client's own bytes begin")
+{
+  const std::string more = "GET / HTTP/1.1\r\n\r\n";
+  for (const std::string& text : {std::string("PROXY TCP4 192.0.2.1 198.51.100.1 35646 80\r\n"),
+           std::string("PROXY UNKNOWN\r\n"), std::string("PROXY \r\n"), binary(0x20, 0, 0, ""),
+           binary(0x21, 0x11, 12, ipv4 + ipv4 + ports),
+           binary(0x21, 0x21, 300, ipv6 + ipv6 + ports + std::string(264, 'x'))}) {
+    CHECK(proxy_header(bytes(text + more)).size() == text.size());
+    CHECK(proxy_header(bytes(text)).size() == text.size());
+  }
+  // Known as soon as the length has come.
+  CHECK(proxy_header(bytes(binary(0x21, 0x11, 0xffff, ""))).size() == 16 + 0xffff);
+  CHECK(proxy_header(bytes(more)).size() == 0);
+  CHECK(proxy_header(bytes("PROXY " + std::string(101, '1'))).size() == 0);
+}
+
+TEST_CASE("where the client's own bytes begin cannot be known before the header has ended")
+{
+  for (const std::string& text :
+      {std::string("PROXY TCP4 192.0.2.1 198.51.100.1 35646 80\r\n"), binary(0x21, 0x11, 0, "")})
+    for (std::size_t size = 0; size != text.size(); ++size)
+      CHECK_FALSE(proxy_header(bytes(text.substr(0, size))).size());
+}
+
 } // namespace proxy_header_test
