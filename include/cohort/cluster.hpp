@@ -89,8 +89,9 @@ public:
   /// Changes the settings of later forks; what `more` does not set stays. Publishes `setup_event`.
   void setup(const settings& more) { core_->setup(more); }
 
-  /// The settings in force.
-  const settings& current_settings() const noexcept { return core_->current_settings(); }
+  /// The settings in force; from the first `setup` or fork on also what they do not say, such as
+  /// the program and its arguments. Source: Node's `cluster.settings`.
+  settings current_settings() const { return core_->current_settings(); }
 
   /// Starts a worker: this program again, unless the settings say otherwise.
   ///

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/channel_options.hpp>
+#include <cohort/environment.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -13,8 +14,8 @@
 
 namespace cohort {
 
-/// How a cluster starts its workers. What is not set is decided when a worker is started;
-/// `cluster::setup` lays one over another, so only what is set changes.
+/// How a cluster starts its workers. `cluster::setup` lays one over another, so only what is set
+/// changes; what never is has a default.
 ///
 /// Every setter returns the object, so that calls can be chained.
 ///
@@ -30,12 +31,13 @@ public:
   settings& exec(std::string path) & { return set(exec_, std::move(path)); }
   settings exec(std::string path) && { return std::move(exec(std::move(path))); }
 
-  /// The arguments after the program's name. Default: those of this process.
+  /// The arguments after the program's name. Default: those that this process was started with.
   settings& args(std::vector<std::string> values) & { return set(args_, std::move(values)); }
   settings args(std::vector<std::string> values) && { return std::move(args(std::move(values))); }
 
-  /// A launcher and its arguments, put before the program (`valgrind`, `gdbserver`); `{id}` in
-  /// them is replaced by the worker's id. The launcher is named by path. Default: none.
+  /// A launcher and its arguments, put before the program (`valgrind`, `gdbserver`). In them `{id}`
+  /// is replaced by the worker's id and `{port}` by a port of its own, see `launcher_port`. The
+  /// launcher is named by path. Default: none.
   settings& exec_argv(std::vector<std::string> values) &
   {
     return set(exec_argv_, std::move(values));
@@ -44,6 +46,17 @@ public:
   {
     return std::move(exec_argv(std::move(values)));
   }
+
+  /// What `{port}` is for the first worker; the others count on from there by their ids, and after
+  /// 65535 from 1024. For debuggers that listen: `exec_argv({"/usr/bin/gdbserver", ":{port}"})`.
+  /// Default: 9230. Source: Node's `inspectPort`, which counts likewise.
+  settings& launcher_port(std::uint16_t first) & { return set(launcher_port_, first); }
+  settings launcher_port(std::uint16_t first) && { return std::move(launcher_port(first)); }
+
+  /// Environment variables of every worker, on top of this process's and below those given to
+  /// `co_fork`. Laid over one another name by name. Default: none.
+  settings& env(environment variables) & { return set(env_, std::move(variables)); }
+  settings env(environment variables) && { return std::move(env(std::move(variables))); }
 
   /// The worker's working directory. Default: this process's.
   settings& cwd(std::string path) & { return set(cwd_, std::move(path)); }
@@ -83,6 +96,8 @@ public:
   {
     return exec_argv_.value_or(std::vector<std::string>());
   }
+  std::uint16_t launcher_port() const noexcept { return launcher_port_.value_or(9230); }
+  environment env() const { return env_.value_or(environment()); }
   std::string cwd() const { return cwd_.value_or(std::string()); }
   bool silent() const noexcept { return silent_.value_or(false); }
   duration fence_grace() const noexcept { return fence_grace_.value_or(std::chrono::seconds(1)); }
@@ -109,6 +124,8 @@ private:
   std::optional<std::string> exec_;
   std::optional<std::vector<std::string>> args_;
   std::optional<std::vector<std::string>> exec_argv_;
+  std::optional<std::uint16_t> launcher_port_;
+  std::optional<environment> env_;
   std::optional<std::string> cwd_;
   std::optional<bool> silent_;
   std::optional<duration> fence_grace_;
@@ -128,6 +145,9 @@ inline void settings::overlay(const settings& upper)
   lay(exec_, upper.exec_);
   lay(args_, upper.args_);
   lay(exec_argv_, upper.exec_argv_);
+  lay(launcher_port_, upper.launcher_port_);
+  if (env_ && upper.env_) env_->overlay(*upper.env_);
+  else lay(env_, upper.env_);
   lay(cwd_, upper.cwd_);
   lay(silent_, upper.silent_);
   lay(fence_grace_, upper.fence_grace_);

@@ -48,4 +48,33 @@ TEST_CASE("a name that no environment can hold is refused")
   CHECK(variables.values().empty());
 }
 
+TEST_CASE("what is removed is not set, and the other way round")
+{
+  environment variables = environment().set("A", "1").remove("A").remove("B");
+  CHECK(variables.values().empty());
+  CHECK(variables.removed().size() == 2);
+  CHECK(variables.removed().contains("A"));
+  variables.set("A", "2");
+  CHECK(variables.values().at("A") == "2");
+  CHECK_FALSE(variables.removed().contains("A"));
+  CHECK(variables.removed().contains("B"));
+}
+
+TEST_CASE("only what could be a name can be removed")
+{
+  environment variables;
+  CHECK_THROWS_AS(variables.remove(""), std::invalid_argument);
+  CHECK_THROWS_AS(variables.remove("A=B"), std::invalid_argument);
+  CHECK_THROWS_AS(variables.remove("A\0B"sv), std::invalid_argument);
+  CHECK(variables.removed().empty());
+}
+
+TEST_CASE("of two environments the upper one counts, name by name")
+{
+  environment below = environment().set("A", "1").set("B", "2").remove("C").remove("D");
+  below.overlay(environment().set("A", "3").remove("B").set("C", "4").set("E", "5"));
+  CHECK(below.values() == std::map<std::string, std::string>{{"A", "3"}, {"C", "4"}, {"E", "5"}});
+  CHECK(below.removed() == std::set<std::string>{"B", "D"});
+}
+
 } // namespace environment_test

@@ -20,6 +20,8 @@ TEST_CASE("settings have the documented defaults")
   CHECK_FALSE(nothing.exec().has_value());
   CHECK_FALSE(nothing.args().has_value());
   CHECK(nothing.exec_argv().empty());
+  CHECK(nothing.launcher_port() == 9230);
+  CHECK(nothing.env().values().empty());
   CHECK(nothing.cwd().empty());
   CHECK_FALSE(nothing.silent());
   CHECK(nothing.fence_grace() == 1s);
@@ -87,6 +89,29 @@ TEST_CASE("an overlay leaves alone what it does not set")
   CHECK(how.silent());
   CHECK(how.fence_grace() == 2s);
   CHECK(how.kill_grace() == 3s);
+}
+
+TEST_CASE("the environments of two settings are laid over one another by name")
+{
+  using cohort::environment;
+  settings how = settings().env(environment().set("A", "1").set("B", "2"));
+  how.overlay(settings().cwd("/"));
+  CHECK(how.env().values().size() == 2);
+  how.overlay(settings().env(environment().set("A", "3").remove("B")));
+  CHECK(how.env().values() == std::map<std::string, std::string>{{"A", "3"}});
+  CHECK(how.env().removed() == std::set<std::string>{"B"});
+  settings empty;
+  empty.overlay(how);
+  CHECK(empty.env().values().at("A") == "3");
+}
+
+TEST_CASE("a port for launchers is laid over as any other number")
+{
+  settings how = settings().launcher_port(2000);
+  how.overlay(settings());
+  CHECK(how.launcher_port() == 2000);
+  how.overlay(settings().launcher_port(3000));
+  CHECK(how.launcher_port() == 3000);
 }
 
 } // namespace settings_test

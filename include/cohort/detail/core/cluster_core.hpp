@@ -74,7 +74,8 @@ public:
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
   event_bus& events() noexcept { return events_; }
-  const settings& current_settings() const noexcept { return settings_; }
+  /// From the first `setup` or `fork` on with what is not said filled in.
+  settings current_settings() const { return shown_ ? with_defaults(settings_) : settings_; }
   connection_counters counters() const { return connections_.counters(); }
 
   /// Lays `more` over the settings of later forks.
@@ -121,6 +122,11 @@ public:
   bool ending() const noexcept { return ending_; }
 
 private:
+  void publish_settings()
+  {
+    shown_ = true;
+    publish(setup_event{current_settings()});
+  }
   void failed(const char* what, std::error_code error, clock::time_point& last) noexcept;
   std::uint32_t free_slot() const;
   void report_if_idle();
@@ -128,6 +134,7 @@ private:
 
   asio::any_io_executor executor_;
   settings settings_;
+  bool shown_ = false;
   message_side side_;
   event_bus events_;
   dispatcher<Policy, cluster_core> connections_;
@@ -152,7 +159,7 @@ template <class Policy>
 void cluster_core<Policy>::setup(const settings& more)
 {
   settings_.overlay(more);
-  publish(setup_event{settings_});
+  publish_settings();
 }
 
 template <class Policy>
@@ -163,6 +170,7 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
     error = error::shutting_down;
     return nullptr;
   }
+  shown_ = true;
   const worker_id id = last_id_ + 1;
   worker_launch launch = prepare_launch(id, settings_, variables, error);
   if (error) return nullptr;
@@ -177,7 +185,7 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
   if (error) return nullptr;
   last_id_ = id;
   workers_.emplace(id, worker);
-  publish(setup_event{settings_});
+  publish_settings();
   worker->announce();
   return worker;
 }

@@ -11,6 +11,7 @@
 #include <cohort/settings.hpp>
 #include <cohort/worker_id.hpp>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -19,6 +20,10 @@
 #include <vector>
 
 namespace cohort::detail {
+
+/// `how` with what it does not say filled in as it is now: the program, its arguments, no launcher,
+/// not silent. To be shown: what is stored stays open, so that a newer program is taken.
+settings with_defaults(settings how);
 
 /// Everything a worker is started with, and the primary's ends of its channels.
 struct worker_launch {
@@ -41,16 +46,41 @@ std::vector<std::string> command_line(worker_id id, const settings& how);
 /// This process's environment, then `variables`, then the role; the last one of a name counts.
 std::vector<std::string> worker_environment(worker_id id, const environment& variables);
 
+/// What `{port}` stands for.
+std::uint16_t launcher_port(worker_id id, const settings& how) noexcept;
+
 // Implementation
+
+inline settings with_defaults(settings how)
+{
+  settings filled = settings().exec(posix::executable_path()).args(posix::program_arguments());
+  filled.exec_argv({}).silent(false);
+  filled.overlay(how);
+  return filled;
+}
+
+inline std::uint16_t launcher_port(worker_id id, const settings& how) noexcept
+{
+  constexpr std::uint64_t last = 65'535, first_again = 1024;
+  const std::uint64_t port = how.launcher_port() + std::uint64_t(id) - 1;
+  const std::uint64_t beyond = port <= last ? 0 : port - last - 1;
+  return static_cast<std::uint16_t>(
+      port <= last ? port : first_again + beyond % (last + 1 - first_again));
+}
+
+// Puts a value wherever `place` stands.
+inline void fill_in(std::string& word, std::string_view place, const std::string& value)
+{
+  for (auto at = word.find(place); at != word.npos; at = word.find(place, at + value.size()))
+    word.replace(at, place.size(), value);
+}
 
 inline std::vector<std::string> command_line(worker_id id, const settings& how)
 {
   std::vector<std::string> line = how.exec_argv();
   for (std::string& word : line) {
-    static constexpr std::string_view place = "{id}";
-    const std::string value = std::to_string(id);
-    for (auto at = word.find(place); at != word.npos; at = word.find(place, at + value.size()))
-      word.replace(at, place.size(), value);
+    fill_in(word, "{id}", std::to_string(id));
+    fill_in(word, "{port}", std::to_string(launcher_port(id, how)));
   }
   line.push_back(how.exec() ? *how.exec() : posix::executable_path());
   const std::vector<std::string> args = how.args() ? *how.args() : posix::program_arguments();
@@ -67,6 +97,7 @@ inline std::vector<std::string> worker_environment(worker_id id, const environme
     merged.insert_or_assign(
         std::string(entry.substr(0, equals)), std::string(entry.substr(equals + 1)));
   }
+  for (const std::string& name : variables.removed()) merged.erase(name);
   for (const auto& [name, value] : variables.values()) merged.insert_or_assign(name, value);
   merged.insert_or_assign(posix::worker_id_variable, std::to_string(id));
   // The order of `child_options::inherit`: 3, then 4.
@@ -88,7 +119,9 @@ inline worker_launch prepare_launch(
   if (error) return launch;
   launch.options.argv = command_line(id, how);
   launch.options.path = launch.options.argv.front();
-  launch.options.envp = worker_environment(id, variables);
+  environment own = how.env();
+  own.overlay(variables);
+  launch.options.envp = worker_environment(id, own);
   launch.options.cwd = how.cwd();
   launch.options.inherit = {launch.worker_control.get(), launch.worker_messages.get()};
   if (how.silent()) {

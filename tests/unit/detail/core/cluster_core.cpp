@@ -160,6 +160,26 @@ TEST_CASE("settings are laid over one another and published")
   CHECK(seen[0].settings.cwd() == "/tmp");
 }
 
+TEST_CASE("what the settings leave open is shown from the first setup or fork on")
+{
+  cluster_test one{settings()};
+  CHECK_FALSE(one.core->current_settings().exec());
+  CHECK_FALSE(one.core->current_settings().args());
+  const auto events = one.core->events().subscribe<setup_event>(one.context.get_executor());
+  one.core->setup(settings().silent(true));
+  CHECK(one.core->current_settings().exec());
+  CHECK(one.core->current_settings().args());
+  const auto seen = events_of<setup_event>(one, *events);
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].settings.args() == one.core->current_settings().args());
+
+  cluster_test other(settings().exec("/bin/true"));
+  CHECK_FALSE(other.core->current_settings().args());
+  other.fork();
+  CHECK(other.core->current_settings().args());
+  CHECK(other.core->current_settings().exec() == "/bin/true");
+}
+
 TEST_CASE("the settings of a worker are published before it is, and not for none")
 {
   using either = std::variant<setup_event, fork_event>;

@@ -69,6 +69,40 @@ TEST_CASE("a launcher comes first, and knows the worker's id wherever it asks")
   CHECK(command_line(12, how) == strings{"/gdb", "--log=12.12", "{}", "12", "/x", "{id}"});
 }
 
+TEST_CASE("a launcher knows a port of the worker's own")
+{
+  const auto how = settings().exec("/x").args(strings()).exec_argv(strings{"/gdb", ":{port},{id}"});
+  CHECK(command_line(1, how) == strings{"/gdb", ":9230,1", "/x"});
+  CHECK(command_line(5, how) == strings{"/gdb", ":9234,5", "/x"});
+  CHECK(launcher_port(5, settings().launcher_port(2000)) == 2004);
+}
+
+TEST_CASE("after the last port the first that needs no privilege follows, for ever")
+{
+  const auto how = settings().launcher_port(65'534);
+  CHECK(launcher_port(2, how) == 65'535);
+  CHECK(launcher_port(3, how) == 1024);
+  CHECK(launcher_port(2 + 65'536 - 1024, how) == 65'535);
+  CHECK(launcher_port(3 + 65'536 - 1024, how) == 1024);
+}
+
+TEST_CASE("what settings leave open is shown as it is")
+{
+  const settings shown = with_defaults(settings().cwd("/tmp"));
+  REQUIRE(shown.exec());
+  CHECK(std::filesystem::equivalent(*shown.exec(), "/proc/self/exe"));
+  CHECK(shown.args() == posix::program_arguments());
+  CHECK(shown.exec_argv().empty());
+  CHECK_FALSE(shown.silent());
+  CHECK(shown.cwd() == "/tmp");
+  const settings said = with_defaults(
+      settings().exec("/x").args(strings()).exec_argv(strings(1, "/gdb")).silent(true));
+  CHECK(said.exec() == "/x");
+  CHECK(said.args() == strings());
+  CHECK(said.exec_argv() == strings(1, "/gdb"));
+  CHECK(said.silent());
+}
+
 TEST_CASE("a worker has this process's environment, what it is given, and its role")
 {
   const host_variable host("COHORT_UNIT_HOST", "of the host");
@@ -91,6 +125,30 @@ TEST_CASE("what a worker is given replaces what the host has, and its role repla
     CHECK(count_name(entries, name) == 1);
   CHECK(count(entries, "COHORT_WORKER_ID=7") == 1);
   CHECK(count(entries, "COHORT_CONTROL_FD=3") == 1);
+}
+
+TEST_CASE("a worker has not what was taken away, but its role always")
+{
+  const host_variable host("COHORT_UNIT_HOST", "of the host");
+  const auto given = environment().remove("COHORT_UNIT_HOST").remove("COHORT_WORKER_ID");
+  const auto entries = worker_environment(7, given);
+  CHECK(count_name(entries, "COHORT_UNIT_HOST") == 0);
+  CHECK(count(entries, "COHORT_WORKER_ID=7") == 1);
+}
+
+TEST_CASE("what a fork is given counts more than the settings, and those more than the host")
+{
+  const host_variable host("COHORT_UNIT_HOST", "of the host");
+  auto variables = environment().set("COHORT_UNIT_A", "settings").set("COHORT_UNIT_B", "settings");
+  variables.remove("COHORT_UNIT_HOST").remove("COHORT_UNIT_C");
+  std::error_code error;
+  const auto launch = prepare_launch(3, settings().env(variables),
+      environment().set("COHORT_UNIT_A", "fork").set("COHORT_UNIT_C", "fork"), error);
+  REQUIRE(!error);
+  CHECK(count(launch.options.envp, "COHORT_UNIT_A=fork") == 1);
+  CHECK(count(launch.options.envp, "COHORT_UNIT_B=settings") == 1);
+  CHECK(count(launch.options.envp, "COHORT_UNIT_C=fork") == 1);
+  CHECK(count_name(launch.options.envp, "COHORT_UNIT_HOST") == 0);
 }
 
 TEST_CASE("a launch has two channels, of which the worker gets one end each")
