@@ -10,6 +10,7 @@
 #include <cohort/cluster.hpp>
 #include <cohort/subscription.hpp>
 #include <cohort/worker.hpp>
+#include <cohort/worker_process.hpp>
 
 // In the worker
 #include <cohort/acceptor.hpp>
@@ -56,4 +57,5 @@
 #include <cohort/exit_status.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/settings.hpp>
+#include <cohort/stdio.hpp>
 #include <cohort/worker_id.hpp>

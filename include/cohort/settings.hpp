@@ -4,10 +4,13 @@
 
 #include <cohort/channel_options.hpp>
 #include <cohort/environment.hpp>
+#include <cohort/stdio.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,8 +66,19 @@ public:
   settings cwd(std::string path) && { return std::move(cwd(std::move(path))); }
 
   /// Whether the worker's stdout and stderr are thrown away instead of inherited. Default: false.
+  /// Node makes pipes of them: see `stdio`.
   settings& silent(bool value) & { return set(silent_, value); }
   settings silent(bool value) && { return std::move(silent(value)); }
+
+  /// The worker's descriptors from 0 on. Those up to 2 that it does not name are inherited; from 3
+  /// on they are extra ones. What it names `silent` says nothing about. Default: none.
+  /// @throws std::invalid_argument when an extra one is to be inherited.
+  /// Source: Node's `stdio`, without 'ipc': the channels come behind what is named.
+  settings& stdio(std::vector<cohort::stdio> values) &;
+  settings stdio(std::vector<cohort::stdio> values) &&
+  {
+    return std::move(stdio(std::move(values)));
+  }
 
   /// How long a worker may go on after it closed its channel without a word, before it is killed.
   /// Default: one second.
@@ -99,6 +113,7 @@ public:
   std::uint16_t launcher_port() const noexcept { return launcher_port_.value_or(9230); }
   environment env() const { return env_.value_or(environment()); }
   std::string cwd() const { return cwd_.value_or(std::string()); }
+  std::vector<cohort::stdio> stdio() const { return stdio_.value_or(std::vector<cohort::stdio>()); }
   bool silent() const noexcept { return silent_.value_or(false); }
   duration fence_grace() const noexcept { return fence_grace_.value_or(std::chrono::seconds(1)); }
   duration kill_grace() const noexcept
@@ -128,6 +143,7 @@ private:
   std::optional<environment> env_;
   std::optional<std::string> cwd_;
   std::optional<bool> silent_;
+  std::optional<std::vector<cohort::stdio>> stdio_;
   std::optional<duration> fence_grace_;
   std::optional<duration> kill_grace_;
   std::optional<channel_options> messages_;
@@ -136,6 +152,15 @@ private:
 };
 
 // Implementation
+
+inline settings& settings::stdio(std::vector<cohort::stdio> values) &
+{
+  // From 3 on this process has what it opened by chance, and would give it away.
+  for (std::size_t number = 3; number < values.size(); ++number)
+    if (values[number].from() == cohort::stdio::source::inherit)
+      throw std::invalid_argument("cohort: only descriptors 0 to 2 are inherited");
+  return set(stdio_, std::move(values));
+}
 
 inline void settings::overlay(const settings& upper)
 {
@@ -150,6 +175,7 @@ inline void settings::overlay(const settings& upper)
   else lay(env_, upper.env_);
   lay(cwd_, upper.cwd_);
   lay(silent_, upper.silent_);
+  lay(stdio_, upper.stdio_);
   lay(fence_grace_, upper.fence_grace_);
   lay(kill_grace_, upper.kill_grace_);
   lay(messages_, upper.messages_);

@@ -9,6 +9,7 @@
 #include <cohort/message/protocol.hpp>
 #include <cohort/message_endpoint.hpp>
 #include <cohort/worker_id.hpp>
+#include <cohort/worker_process.hpp>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
@@ -63,6 +64,8 @@ public:
 
   worker_id id() const noexcept { return core_->id(); }
   pid_t pid() const noexcept { return core_->pid(); }
+  /// Its process, with this side of the pipes that `settings::stdio` asked for.
+  worker_process process() const { return worker_process(core_); }
 
   /// Whether its channel is open: from the start until it has left, died or broken the protocol.
   bool is_connected() const noexcept { return core_->state().is_connected(); }

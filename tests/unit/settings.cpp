@@ -114,4 +114,21 @@ TEST_CASE("a port for launchers is laid over as any other number")
   CHECK(how.launcher_port() == 3000);
 }
 
+TEST_CASE("streams are set as a whole, and extra ones are never inherited")
+{
+  using cohort::stdio;
+  using streams = std::vector<stdio>;
+  settings how;
+  CHECK(how.stdio().empty());
+  const streams given{stdio::inherit(), stdio::null(), stdio::pipe(), stdio::descriptor(5)};
+  how.stdio(given);
+  CHECK(how.stdio() == given);
+  CHECK_THROWS_AS(how.stdio(streams(4, stdio::inherit())), std::invalid_argument);
+  CHECK(how.stdio() == given);
+  how.overlay(settings());
+  CHECK(how.stdio() == given);
+  how.overlay(settings().stdio(streams(1, stdio::pipe())));
+  CHECK(how.stdio() == streams(1, stdio::pipe()));
+}
+
 } // namespace settings_test

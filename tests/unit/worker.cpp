@@ -100,6 +100,7 @@ TEST_CASE("copies mean the same worker")
   CHECK(copy != worker());
   CHECK(copy.id() == 3);
   CHECK(copy.pid() > 0);
+  CHECK(copy.process().pid() == copy.pid());
   CHECK(copy.is_connected());
   CHECK_FALSE(copy.is_dead());
   CHECK_FALSE(copy.exited_after_disconnect());

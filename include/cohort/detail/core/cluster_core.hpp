@@ -183,6 +183,7 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
           side_.open(executor_, std::move(launch.messages), settings_.messages(), id), settings_);
   worker->start(launch.options, error);
   if (error) return nullptr;
+  worker->keep_pipes(std::move(launch.pipes));
   last_id_ = id;
   workers_.emplace(id, worker);
   publish_settings();

@@ -7,10 +7,14 @@
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/detail/posix/worker_pipe.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/settings.hpp>
+#include <cohort/stdio.hpp>
 #include <cohort/worker_id.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -25,26 +29,31 @@ namespace cohort::detail {
 /// not silent. To be shown: what is stored stays open, so that a newer program is taken.
 settings with_defaults(settings how);
 
-/// Everything a worker is started with, and the primary's ends of its channels.
+/// Everything a worker is started with, and the primary's ends of its channels and pipes.
 struct worker_launch {
   posix::child_options options;
   posix::unique_fd control;
   posix::unique_fd messages;
+  /// By the number that the worker has the other end at; empty for what is no pipe.
+  std::vector<posix::unique_fd> pipes;
   // Open until the process runs: what `options` refers to.
   posix::unique_fd worker_control;
   posix::unique_fd worker_messages;
+  std::vector<posix::unique_fd> worker_pipes;
   posix::unique_fd null;
 };
 
-/// Turns settings into a command line, an environment and two channels.
+/// Turns settings into a command line, an environment, streams and two channels.
 worker_launch prepare_launch(
     worker_id id, const settings& how, const environment& variables, std::error_code& error);
 
 /// The program and its arguments, behind its launcher if there is one.
 std::vector<std::string> command_line(worker_id id, const settings& how);
 
-/// This process's environment, then `variables`, then the role; the last one of a name counts.
-std::vector<std::string> worker_environment(worker_id id, const environment& variables);
+/// This process's environment, then `variables`, then the role; the last one of a name counts. The
+/// worker has its channels at `channels` and the number after it.
+std::vector<std::string> worker_environment(
+    worker_id id, const environment& variables, std::size_t channels = 3);
 
 /// What `{port}` stands for.
 std::uint16_t launcher_port(worker_id id, const settings& how) noexcept;
@@ -88,7 +97,8 @@ inline std::vector<std::string> command_line(worker_id id, const settings& how)
   return line;
 }
 
-inline std::vector<std::string> worker_environment(worker_id id, const environment& variables)
+inline std::vector<std::string> worker_environment(
+    worker_id id, const environment& variables, std::size_t channels)
 {
   std::map<std::string, std::string, std::less<>> merged;
   for (const std::string_view entry : posix::environment_entries()) {
@@ -100,13 +110,47 @@ inline std::vector<std::string> worker_environment(worker_id id, const environme
   for (const std::string& name : variables.removed()) merged.erase(name);
   for (const auto& [name, value] : variables.values()) merged.insert_or_assign(name, value);
   merged.insert_or_assign(posix::worker_id_variable, std::to_string(id));
-  // The order of `child_options::inherit`: 3, then 4.
-  merged.insert_or_assign(posix::control_variable, "3");
-  merged.insert_or_assign(posix::messages_variable, "4");
+  // The order of `child_options::inherit`.
+  merged.insert_or_assign(posix::control_variable, std::to_string(channels));
+  merged.insert_or_assign(posix::messages_variable, std::to_string(channels + 1));
   std::vector<std::string> entries;
   entries.reserve(merged.size());
   for (const auto& [name, value] : merged) entries.push_back(name + '=' + value);
   return entries;
+}
+
+// The descriptor that becomes the worker's `number`; -1 for what it inherits.
+inline int worker_stream(
+    worker_launch& launch, std::size_t number, const stdio& what, std::error_code& error)
+{
+  switch (what.from()) {
+  case stdio::source::inherit: break;
+  case stdio::source::descriptor: return what.number();
+  case stdio::source::null:
+    if (!launch.null) launch.null = posix::open_null(error);
+    return launch.null.get();
+  case stdio::source::pipe: {
+    auto made = posix::make_worker_pipe(static_cast<int>(number), error);
+    launch.pipes.resize(std::max(launch.pipes.size(), number + 1));
+    launch.pipes[number] = std::move(made.ours);
+    launch.worker_pipes.push_back(std::move(made.theirs));
+    return launch.worker_pipes.back().get();
+  }
+  }
+  return -1;
+}
+
+inline void prepare_streams(worker_launch& launch, const settings& how, std::error_code& error)
+{
+  std::vector<stdio> streams = how.stdio();
+  for (std::size_t number = streams.size(); number < 3; ++number)
+    streams.push_back(how.silent() && number != 0 ? stdio::null() : stdio::inherit());
+  for (std::size_t number = 0; number != streams.size(); ++number) {
+    const int source = worker_stream(launch, number, streams[number], error);
+    if (error) return;
+    if (number < 3) launch.options.stdio[number] = source;
+    else launch.options.inherit.push_back(source);
+  }
 }
 
 inline worker_launch prepare_launch(
@@ -119,15 +163,13 @@ inline worker_launch prepare_launch(
   if (error) return launch;
   launch.options.argv = command_line(id, how);
   launch.options.path = launch.options.argv.front();
+  launch.options.cwd = how.cwd();
+  prepare_streams(launch, how, error);
   environment own = how.env();
   own.overlay(variables);
-  launch.options.envp = worker_environment(id, own);
-  launch.options.cwd = how.cwd();
-  launch.options.inherit = {launch.worker_control.get(), launch.worker_messages.get()};
-  if (how.silent()) {
-    launch.null = posix::open_null(error);
-    launch.options.stdio[1] = launch.options.stdio[2] = launch.null.get();
-  }
+  launch.options.envp = worker_environment(id, own, 3 + launch.options.inherit.size());
+  for (const auto* channel : {&launch.worker_control, &launch.worker_messages})
+    launch.options.inherit.push_back(channel->get());
   return launch;
 }
 

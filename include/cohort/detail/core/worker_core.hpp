@@ -8,6 +8,7 @@
 #include <cohort/detail/io/process.hpp>
 #include <cohort/detail/lifecycle/worker_state.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
@@ -17,9 +18,11 @@
 #include <asio/ip/tcp.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -37,6 +40,11 @@ public:
   const std::shared_ptr<message_port>& messages() const noexcept { return messages_; }
 
   void kill(int signal, std::error_code& error) noexcept { process_->signal(signal, error); }
+
+  /// This side of what was made for the worker's descriptors, by their numbers.
+  void keep_pipes(std::vector<posix::unique_fd> pipes) noexcept { pipes_ = std::move(pipes); }
+  /// nullptr when there is none, or it was taken.
+  posix::unique_fd* pipe(int number) noexcept;
 
   /// Begins a graceful end, or shortens the deadline of one that is under way.
   virtual void disconnect(duration deadline) = 0;
@@ -84,11 +92,18 @@ protected:
   std::shared_ptr<message_port> messages_;
   worker_state state_;
   std::shared_ptr<process> process_;
+  std::vector<posix::unique_fd> pipes_;
   latch<> online_;
   latch<listening_event> listening_;
   latch<> disconnected_;
   latch<exit_status> exited_;
 };
+
+inline posix::unique_fd* worker_core::pipe(int number) noexcept
+{
+  const auto index = static_cast<std::size_t>(number);
+  return number >= 0 && index < pipes_.size() && pipes_[index] ? &pipes_[index] : nullptr;
+}
 
 /// The event about a listener that is bound to this address.
 inline listening_event describe_listening(const posix::socket_address& bound)

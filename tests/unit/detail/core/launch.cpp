@@ -187,4 +187,35 @@ TEST_CASE("a silent worker writes to nowhere, and reads what its primary reads")
   CHECK(launch.options.stdio[2] == launch.null.get());
 }
 
+TEST_CASE("streams are what they are said to be, and extra ones stand before the channels")
+{
+  using cohort::stdio;
+  std::error_code error;
+  const auto how = settings().silent(true).stdio(
+      {stdio::pipe(), stdio::inherit(), stdio::null(), stdio::pipe(), stdio::descriptor(0)});
+  const auto launch = prepare_launch(3, how, environment(), error);
+  REQUIRE(!error);
+  REQUIRE(launch.pipes.size() == 4);
+  REQUIRE(launch.worker_pipes.size() == 2);
+  for (const std::size_t number : {0U, 3U}) CHECK(launch.pipes[number]);
+  for (const std::size_t number : {1U, 2U}) CHECK_FALSE(launch.pipes[number]);
+  CHECK(launch.options.stdio ==
+        std::array<int, 3>{launch.worker_pipes[0].get(), -1, launch.null.get()});
+  CHECK(launch.options.inherit == std::vector<int>{launch.worker_pipes[1].get(), 0,
+                                      launch.worker_control.get(), launch.worker_messages.get()});
+  CHECK(count(launch.options.envp, "COHORT_CONTROL_FD=5") == 1);
+  CHECK(count(launch.options.envp, "COHORT_MESSAGE_FD=6") == 1);
+}
+
+TEST_CASE("what the streams do not name is as silent as it is")
+{
+  using cohort::stdio;
+  std::error_code error;
+  const auto how = settings().silent(true).stdio({stdio::pipe(), stdio::pipe()});
+  const auto launch = prepare_launch(3, how, environment(), error);
+  REQUIRE(!error);
+  CHECK(launch.options.stdio == std::array<int, 3>{launch.worker_pipes[0].get(),
+                                    launch.worker_pipes[1].get(), launch.null.get()});
+}
+
 } // namespace launch_test

@@ -55,4 +55,22 @@ TEST_CASE("waits end with operation_aborted when the last handle goes")
   CHECK(exited == asio::error::operation_aborted);
 }
 
+TEST_CASE("a pipe is found by its number until it is taken")
+{
+  namespace posix = cohort::detail::posix;
+  asio::io_context context;
+  shown_worker worker(context.get_executor(), 7);
+  CHECK(worker.pipe(0) == nullptr);
+  std::error_code error;
+  std::vector<posix::unique_fd> pipes(3);
+  pipes[2] = posix::duplicate(0, error);
+  REQUIRE_FALSE(error);
+  worker.keep_pipes(std::move(pipes));
+  for (const int number : {-1, 0, 1, 3}) CHECK(worker.pipe(number) == nullptr);
+  REQUIRE(worker.pipe(2) != nullptr);
+  const posix::unique_fd taken = std::move(*worker.pipe(2));
+  CHECK(taken);
+  CHECK(worker.pipe(2) == nullptr);
+}
+
 } // namespace worker_core_test
