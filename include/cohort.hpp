@@ -56,6 +56,8 @@
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
 #include <cohort/listen_options.hpp>
+#include <cohort/process_group.hpp>
+#include <cohort/resource_limit.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/stdio.hpp>
 #include <cohort/worker_id.hpp>

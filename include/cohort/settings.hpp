@@ -4,8 +4,11 @@
 
 #include <cohort/channel_options.hpp>
 #include <cohort/environment.hpp>
+#include <cohort/process_group.hpp>
+#include <cohort/resource_limit.hpp>
 #include <cohort/stdio.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +17,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace cohort {
 
@@ -80,6 +85,37 @@ public:
     return std::move(stdio(std::move(values)));
   }
 
+  /// The user the worker runs as; this process needs the right to it. The program has to be one
+  /// that this user may execute. Default: as this process. Source: Node's `uid`.
+  ///
+  /// `groups` change before `gid` and that before `uid`; what the kernel has then is verified
+  /// before the program is executed. Whatever fails is the error of `co_fork`, and nothing is
+  /// started.
+  settings& uid(uid_t value) & { return set(uid_, value); }
+  settings uid(uid_t value) && { return std::move(uid(value)); }
+
+  /// The worker's group. Default: as this process. Source: Node's `gid`.
+  settings& gid(gid_t value) & { return set(gid_, value); }
+  settings gid(gid_t value) && { return std::move(gid(value)); }
+
+  /// The worker's supplementary groups. Default: none if `uid` or `gid` is set, else those of this
+  /// process.
+  settings& groups(std::vector<gid_t> values) & { return set(groups_, std::move(values)); }
+  settings groups(std::vector<gid_t> values) && { return std::move(groups(std::move(values))); }
+
+  /// Adds a limit; the last one for a resource counts. It is set before the worker's privileges go.
+  settings& limit(const resource_limit& value) &;
+  settings limit(const resource_limit& value) && { return std::move(limit(value)); }
+
+  /// Whether neither the worker nor its children gain privileges by what they execute, such as a
+  /// program with the set-user-ID bit. Default: false.
+  settings& no_new_privs(bool value) & { return set(no_new_privs_, value); }
+  settings no_new_privs(bool value) && { return std::move(no_new_privs(value)); }
+
+  /// To which group of processes the worker belongs. Default: that of this process.
+  settings& process_group(cohort::process_group value) & { return set(process_group_, value); }
+  settings process_group(cohort::process_group value) && { return std::move(process_group(value)); }
+
   /// How long a worker may go on after it closed its channel without a word, before it is killed.
   /// Default: one second.
   settings& fence_grace(duration value) & { return set(fence_grace_, value); }
@@ -115,6 +151,16 @@ public:
   std::string cwd() const { return cwd_.value_or(std::string()); }
   std::vector<cohort::stdio> stdio() const { return stdio_.value_or(std::vector<cohort::stdio>()); }
   bool silent() const noexcept { return silent_.value_or(false); }
+  const std::optional<uid_t>& uid() const noexcept { return uid_; }
+  const std::optional<gid_t>& gid() const noexcept { return gid_; }
+  const std::optional<std::vector<gid_t>>& groups() const noexcept { return groups_; }
+  /// At most one for each resource.
+  const std::vector<resource_limit>& limits() const noexcept { return limits_; }
+  bool no_new_privs() const noexcept { return no_new_privs_.value_or(false); }
+  cohort::process_group process_group() const noexcept
+  {
+    return process_group_.value_or(cohort::process_group::inherit);
+  }
   duration fence_grace() const noexcept { return fence_grace_.value_or(std::chrono::seconds(1)); }
   duration kill_grace() const noexcept
   {
@@ -144,6 +190,12 @@ private:
   std::optional<std::string> cwd_;
   std::optional<bool> silent_;
   std::optional<std::vector<cohort::stdio>> stdio_;
+  std::optional<uid_t> uid_;
+  std::optional<gid_t> gid_;
+  std::optional<std::vector<gid_t>> groups_;
+  std::vector<resource_limit> limits_;
+  std::optional<bool> no_new_privs_;
+  std::optional<cohort::process_group> process_group_;
   std::optional<duration> fence_grace_;
   std::optional<duration> kill_grace_;
   std::optional<channel_options> messages_;
@@ -162,6 +214,14 @@ inline settings& settings::stdio(std::vector<cohort::stdio> values) &
   return set(stdio_, std::move(values));
 }
 
+inline settings& settings::limit(const resource_limit& value) &
+{
+  const auto found = std::ranges::find(limits_, value.what(), &resource_limit::what);
+  if (found == limits_.end()) limits_.push_back(value);
+  else *found = value;
+  return *this;
+}
+
 inline void settings::overlay(const settings& upper)
 {
   const auto lay = [](auto& below, const auto& above) {
@@ -176,6 +236,12 @@ inline void settings::overlay(const settings& upper)
   lay(cwd_, upper.cwd_);
   lay(silent_, upper.silent_);
   lay(stdio_, upper.stdio_);
+  lay(uid_, upper.uid_);
+  lay(gid_, upper.gid_);
+  lay(groups_, upper.groups_);
+  for (const resource_limit& each : upper.limits_) limit(each);
+  lay(no_new_privs_, upper.no_new_privs_);
+  lay(process_group_, upper.process_group_);
   lay(fence_grace_, upper.fence_grace_);
   lay(kill_grace_, upper.kill_grace_);
   lay(messages_, upper.messages_);

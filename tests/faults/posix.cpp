@@ -5,6 +5,7 @@
 
 #include "support/failing_system_calls.hpp"
 #include "support/scratch.hpp"
+#include "support/skip.hpp"
 #include "support/time_factor.hpp"
 
 #include <cohort/detail/io/process.hpp>
@@ -112,6 +113,88 @@ TEST_CASE("each step is named when it fails")
     faults.fail(item.kind, 1, EIO);
     start_error error;
     start_child(program("exit 0"), error);
+    CHECK(error.code == std::errc::io_error);
+    CHECK(error.step == item.step);
+    CHECK(has_no_child());
+  }
+}
+
+TEST_CASE("whichever call of a start as another user fails, nobody runs as the wrong one")
+{
+  if (::geteuid() != 0) return cohort_test::skip("needs root");
+  // Only who is what was asked for ends with 3.
+  auto options = program("[ \"$(id -u) $(id -g) $(id -G)\" = '12345 23456 23456 7 9' ] && exit 3");
+  options.envp = {"PATH=/usr/bin:/bin"};
+  options.uid = 12345;
+  options.gid = 23456;
+  options.groups = {7, 9};
+  options.limits = {cohort::resource_limit(cohort::resource::core, 0)};
+  options.group = cohort::process_group::own_session;
+  options.no_new_privs = true;
+  for (const int code : {ENOMEM, EAGAIN, EPERM, EINTR}) {
+    int failed = 0;
+    for (unsigned n = 1;; ++n) {
+      faults faults;
+      faults.fail(call::any, n, code);
+      start_error error;
+      const auto child = start_child(options, error);
+      const bool reached = faults.count(call::any) >= n;
+      // What makes this process dumpable again cannot be refused: that is invented here.
+      const bool invented = faults.count(call::prctl) == 2 && n == faults.count(call::any);
+      faults.reset();
+      if (error.code) {
+        ++failed;
+        CHECK(error.code == std::error_code(code, std::system_category()));
+        CHECK(child.pid == -1);
+        CHECK(!child.pidfd);
+        CHECK(has_no_child());
+      } else {
+        CHECK(wait(child.pidfd.get(), child.pid) == exit_status::exited(3));
+      }
+      if (invented) ::prctl(PR_SET_DUMPABLE, 1);
+      CHECK(::prctl(PR_GET_DUMPABLE) == 1);
+      if (!reached) break;
+    }
+    // setsid, prlimit, setgroups, setresgid, getresuid, setresuid; getresuid, getresgid and twice
+    // getgroups to verify; prctl. That root does not come back fails in any case.
+    CHECK(failed >= 8 + 11);
+  }
+}
+
+TEST_CASE("each step to another user is named when it fails")
+{
+  if (::geteuid() != 0) return cohort_test::skip("needs root");
+  struct {
+    call kind;
+    unsigned nth;
+    start_step step;
+  } const cases[] = {
+      {call::prctl, 1, start_step::create},
+      {call::child_setpgid, 1, start_step::process_group},
+      {call::child_prlimit, 1, start_step::limits},
+      {call::child_setgroups, 1, start_step::groups},
+      {call::child_setresgid, 1, start_step::group_id},
+      {call::child_setresuid, 1, start_step::user_id},
+      {call::child_getids, 1, start_step::user_id},
+      {call::child_getids, 2, start_step::verify},
+      {call::child_getids, 3, start_step::verify},
+      {call::child_getgroups, 1, start_step::verify},
+      {call::child_getgroups, 2, start_step::verify},
+      {call::child_prctl, 1, start_step::no_new_privs},
+  };
+  auto options = program("exit 0");
+  options.uid = 12345;
+  options.gid = 23456;
+  options.groups = {7};
+  options.limits = {cohort::resource_limit(cohort::resource::core, 0)};
+  options.group = cohort::process_group::own;
+  options.no_new_privs = true;
+  for (const auto& item : cases) {
+    CAPTURE(static_cast<int>(item.step));
+    faults faults;
+    faults.fail(item.kind, item.nth, EIO);
+    start_error error;
+    start_child(options, error);
     CHECK(error.code == std::errc::io_error);
     CHECK(error.step == item.step);
     CHECK(has_no_child());

@@ -62,11 +62,21 @@ enum class call {
   pidfd_send_signal,
   getrlimit,
   sched_getaffinity,
+  prctl,
   child_fcntl,
   child_dup3,
   child_open,
   child_close_range,
   child_chdir,
+  child_setpgid,
+  child_setsid,
+  child_prlimit,
+  child_setgroups,
+  child_setresgid,
+  child_setresuid,
+  child_getids,
+  child_getgroups,
+  child_prctl,
   child_execve,
   child_other,
   size_
@@ -217,6 +227,7 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(pidfd_send_signal)
   COHORT_TEST_CALL(getrlimit)
   COHORT_TEST_CALL(sched_getaffinity)
+  COHORT_TEST_CALL(prctl)
 
 #undef COHORT_TEST_CALL
 
@@ -252,23 +263,34 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
     return result;
   }
 
-  COHORT_CHILD_SIDE static long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0)
+  COHORT_CHILD_SIDE static long raw(
+      long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0)
   {
     call kind = call::child_other;
     switch (number) {
     // These cannot fail, and are made outside the child too.
     case SYS_rt_sigaction:
     case SYS_rt_sigprocmask:
-    case SYS_exit_group: return plain::raw(number, a, b, c, d);
+    case SYS_exit_group: return plain::raw(number, a, b, c, d, e);
     case SYS_fcntl: kind = call::child_fcntl; break;
     case SYS_dup3: kind = call::child_dup3; break;
     case SYS_openat: kind = call::child_open; break;
     case SYS_close_range: kind = call::child_close_range; break;
     case SYS_chdir: kind = call::child_chdir; break;
+    case SYS_setpgid: kind = call::child_setpgid; break;
+    case SYS_setsid: kind = call::child_setsid; break;
+    case SYS_prlimit64: kind = call::child_prlimit; break;
+    case SYS_setgroups: kind = call::child_setgroups; break;
+    case SYS_setresgid: kind = call::child_setresgid; break;
+    case SYS_setresuid: kind = call::child_setresuid; break;
+    case SYS_getresgid:
+    case SYS_getresuid: kind = call::child_getids; break;
+    case SYS_getgroups: kind = call::child_getgroups; break;
+    case SYS_prctl: kind = call::child_prctl; break;
     case SYS_execve: kind = call::child_execve; break;
     default: break;
     }
-    return faults::hits(kind) ? -1 : plain::raw(number, a, b, c, d);
+    return faults::hits(kind) ? -1 : plain::raw(number, a, b, c, d, e);
   }
 };
 

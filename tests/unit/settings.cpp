@@ -131,4 +131,47 @@ TEST_CASE("streams are set as a whole, and extra ones are never inherited")
   CHECK(how.stdio() == streams(1, stdio::pipe()));
 }
 
+TEST_CASE("a worker is who this process is unless it is said")
+{
+  using groups = std::vector<gid_t>;
+  settings how;
+  CHECK_FALSE(how.uid());
+  CHECK_FALSE(how.gid());
+  CHECK_FALSE(how.groups());
+  CHECK_FALSE(how.no_new_privs());
+  CHECK(how.process_group() == cohort::process_group::inherit);
+  how.uid(1).gid(2).groups(groups{3, 4}).no_new_privs(true);
+  how.process_group(cohort::process_group::own);
+  how.overlay(settings());
+  CHECK(how.uid() == uid_t(1));
+  CHECK(how.gid() == gid_t(2));
+  CHECK(how.groups() == groups{3, 4});
+  CHECK(how.no_new_privs());
+  CHECK(how.process_group() == cohort::process_group::own);
+  how.overlay(settings().uid(0).groups(groups()).no_new_privs(false));
+  how.overlay(settings().gid(5).process_group(cohort::process_group::own_session));
+  CHECK(how.uid() == uid_t(0));
+  CHECK(how.gid() == gid_t(5));
+  CHECK(how.groups() == groups());
+  CHECK_FALSE(how.no_new_privs());
+  CHECK(how.process_group() == cohort::process_group::own_session);
+}
+
+TEST_CASE("the last limit of a resource counts")
+{
+  using cohort::resource;
+  using cohort::resource_limit;
+  const resource_limit files(resource::open_files, 64), fewer(resource::open_files, 32);
+  const resource_limit core(resource::core, 0);
+  settings how = settings().limit(files).limit(core);
+  CHECK(how.limits() == std::vector<resource_limit>{files, core});
+  how.limit(fewer);
+  CHECK(how.limits() == std::vector<resource_limit>{fewer, core});
+  how.overlay(settings());
+  CHECK(how.limits().size() == 2);
+  settings other = settings().limit(files);
+  how.overlay(other);
+  CHECK(how.limits() == std::vector<resource_limit>{files, core});
+}
+
 } // namespace settings_test

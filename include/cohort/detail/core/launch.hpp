@@ -164,6 +164,12 @@ inline worker_launch prepare_launch(
   launch.options.argv = command_line(id, how);
   launch.options.path = launch.options.argv.front();
   launch.options.cwd = how.cwd();
+  launch.options.group = how.process_group();
+  launch.options.limits = how.limits();
+  launch.options.uid = how.uid();
+  launch.options.gid = how.gid();
+  launch.options.groups = how.groups();
+  launch.options.no_new_privs = how.no_new_privs();
   prepare_streams(launch, how, error);
   environment own = how.env();
   own.overlay(variables);

@@ -4,8 +4,13 @@
 
 #include <cohort/detail/posix/child_side.hpp>
 #include <cohort/detail/posix/pidfd.hpp>
+#include <cohort/process_group.hpp>
+#include <cohort/resource_limit.hpp>
 
+#include <algorithm>
 #include <array>
+#include <mutex>
+#include <optional>
 #include <pthread.h>
 #include <string>
 #include <vector>
@@ -26,6 +31,17 @@ struct child_options {
   std::array<int, 3> stdio{-1, -1, -1};
   /// What becomes descriptors 3, 4, ... in this order.
   std::vector<int> inherit;
+  cohort::process_group group = cohort::process_group::inherit;
+  /// Set before user and group change.
+  std::vector<resource_limit> limits;
+  /// Real, effective and saved alike; unset: those of this process.
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  /// The supplementary ones. Unset: none if `uid` or `gid` is set, else those of this process. Who
+  /// has not the right to drop them may keep them if it stays the same user and group.
+  std::optional<std::vector<gid_t>> groups;
+  /// Whether the program and what it starts gain nothing by executing programs that would give it.
+  bool no_new_privs = false;
 };
 
 /// A process that runs. Its owner reaps it.
@@ -46,6 +62,9 @@ struct start_error {
 /// The program has the descriptors 0, 1, 2 and those of `inherit`, nothing else, all signals
 /// unblocked and with their default actions. Descriptors in `options` stay open here; whether they
 /// are CLOEXEC does not matter. After an error nothing is left: no process, no zombie.
+///
+/// It runs as the user and groups of `options`, which is verified, or not at all. The program is
+/// looked up and executed as that user, `cwd` is entered before.
 ///
 /// May be called beside other threads. The cost does not depend on how much memory this process
 /// has: nothing of it is copied. The calling thread waits until the program is executed.
@@ -117,6 +136,91 @@ inline std::vector<char*> pointers(const std::vector<std::string>& strings)
   return result;
 }
 
+// A child that changes who it is before its exec makes the memory that it shares undumpable, which
+// keeps others of its new user out of it; but this process would stay so: without core files, and
+// with a /proc that is root's. Such starts go one by one, as the next would take it for the usual.
+class dumpable_guard {
+public:
+  dumpable_guard(bool needed, std::error_code& ec) : lock_(mutex(), std::defer_lock)
+  {
+    if (!needed) return;
+    lock_.lock();
+    before_ = sys::prctl(PR_GET_DUMPABLE, 0);
+    if (before_ == -1) ec = last_error();
+  }
+  dumpable_guard(const dumpable_guard&) = delete;
+  dumpable_guard& operator=(const dumpable_guard&) = delete;
+  ~dumpable_guard()
+  {
+    // These two cannot be refused. The third value is what the kernel made of it itself, and does
+    // again; nobody else may set it.
+    if (before_ == 0 || before_ == 1)
+      sys::prctl(PR_SET_DUMPABLE, static_cast<unsigned long>(before_));
+  }
+
+private:
+  static std::mutex& mutex()
+  {
+    static std::mutex one;
+    return one;
+  }
+
+  std::unique_lock<std::mutex> lock_;
+  int before_ = -1;
+};
+
+inline int number_of(resource what) noexcept
+{
+  switch (what) {
+  case resource::address_space: return RLIMIT_AS;
+  case resource::core: return RLIMIT_CORE;
+  case resource::cpu_seconds: return RLIMIT_CPU;
+  case resource::data: return RLIMIT_DATA;
+  case resource::file_size: return RLIMIT_FSIZE;
+  case resource::locked_memory: return RLIMIT_MEMLOCK;
+  case resource::open_files: return RLIMIT_NOFILE;
+  case resource::processes: return RLIMIT_NPROC;
+  case resource::stack: return RLIMIT_STACK;
+  }
+  return -1;
+}
+
+// The form in which the child reads them, and the memory that this needs.
+class prepared_credentials {
+public:
+  explicit prepared_credentials(const child_options& options)
+      : groups_(options.groups.value_or(std::vector<gid_t>()))
+  {
+    for (const resource_limit& each : options.limits)
+      limits_.push_back({number_of(each.what()), {each.soft(), each.hard()}});
+    std::ranges::sort(groups_);
+    groups_.erase(std::unique(groups_.begin(), groups_.end()), groups_.end());
+    found_.resize(groups_.size());
+    plan.group = options.group;
+    plan.limits = limits_.data();
+    plan.limit_count = static_cast<int>(limits_.size());
+    plan.sets_uid = options.uid.has_value();
+    plan.uid = options.uid.value_or(0);
+    plan.sets_gid = options.gid.has_value();
+    plan.gid = options.gid.value_or(0);
+    plan.groups_may_stay = !options.groups && changes_identity();
+    plan.sets_groups = options.groups || plan.groups_may_stay;
+    plan.groups = groups_.data();
+    plan.groups_found = found_.data();
+    plan.group_count = static_cast<int>(groups_.size());
+    plan.no_new_privs = options.no_new_privs;
+  }
+
+  bool changes_identity() const noexcept { return plan.sets_uid || plan.sets_gid; }
+
+  child_credentials plan{};
+
+private:
+  std::vector<child_credentials::limit> limits_;
+  std::vector<gid_t> groups_;
+  std::vector<gid_t> found_;
+};
+
 // Makes the process; where the kernel, an emulator or valgrind lacks something, without it.
 inline pid_t create(child_plan& plan, void* stack_top, int& pidfd)
 {
@@ -162,12 +266,15 @@ inline started start_child(const child_options& options, start_error& error)
   const stack stack(error.code);
   if (error.code) return {};
 
+  const prepared_credentials credentials(options);
   child_plan plan{options.path.c_str(), argv.data(), envp.data(),
       options.cwd.empty() ? nullptr : options.cwd.c_str(), sources.data(),
-      static_cast<int>(sources.size()), writer.get(), false, {}};
+      static_cast<int>(sources.size()), credentials.plan, writer.get(), false, {}};
   started child;
   int pidfd = -1;
   {
+    const dumpable_guard guard(credentials.changes_identity(), error.code);
+    if (error.code) return {};
     const undisturbed scope;
     child.pid = create(plan, stack.top(), pidfd);
     if (child.pid == -1) error.code = last_error();

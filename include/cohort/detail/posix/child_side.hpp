@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/posix/child_credentials.hpp>
 #include <cohort/detail/posix/system_calls.hpp>
 
 #include <cstddef>
@@ -9,17 +10,34 @@
 
 namespace cohort::detail::posix {
 
-/// What was being done when a process could not be started.
+/// What was being done when a process could not be started, in the order in which it is done.
 enum class start_step : int {
-  /// Making the process itself.
+  /// Making the process itself, and what it is given.
   create,
+  /// Joining a group of processes or a session of its own.
+  process_group,
   /// Putting its descriptors in their places and closing all others.
   descriptors,
   /// Changing to its working directory.
   directory,
+  /// Setting limits to what it may use.
+  limits,
+  /// Setting its supplementary groups.
+  groups,
+  /// Changing its group.
+  group_id,
+  /// Changing its user.
+  user_id,
+  /// Proving that user and groups are as they should be.
+  verify,
+  /// Giving up privileges of later programs.
+  no_new_privs,
   /// Executing the program.
   execute,
 };
+
+/// The step's name in one or two words.
+const char* name_of(start_step step) noexcept;
 
 /// What a child is to do between its creation and its exec, made by the parent beforehand.
 struct child_plan {
@@ -31,6 +49,7 @@ struct child_plan {
   /// Descriptor i of the program is `sources[i]`; -1 for one of the first three: as it is.
   int* sources;
   int count;
+  child_credentials credentials;
   /// Where to write a `child_report` if this memory is not shared. CLOEXEC.
   int report_fd;
 
@@ -51,12 +70,25 @@ COHORT_CHILD_SIDE int child_main(void* plan);
 
 // Implementation
 
-namespace child_detail {
-
-COHORT_CHILD_SIDE inline long word(const void* pointer)
+inline const char* name_of(start_step step) noexcept
 {
-  return reinterpret_cast<std::intptr_t>(pointer);
+  switch (step) {
+  case start_step::create: return "create";
+  case start_step::process_group: return "process group";
+  case start_step::descriptors: return "descriptors";
+  case start_step::directory: return "directory";
+  case start_step::limits: return "limits";
+  case start_step::groups: return "groups";
+  case start_step::group_id: return "group id";
+  case start_step::user_id: return "user id";
+  case start_step::verify: return "verify";
+  case start_step::no_new_privs: return "no_new_privs";
+  case start_step::execute: return "execute";
+  }
+  return "start";
 }
+
+namespace child_detail {
 
 // The kernel's signal sets have one bit per signal and no more, unlike those of the C library,
 // whose functions also keep two signals to themselves.
@@ -167,8 +199,28 @@ COHORT_CHILD_SIDE inline int change_directory(const child_plan& plan)
 
 COHORT_CHILD_SIDE inline int execute(const child_plan& plan)
 {
+  unblock_signals();
   sys::raw(SYS_execve, word(plan.path), word(plan.argv), word(plan.envp));
   return errno;
+}
+
+// What to do, in this order, and what it is called when it fails.
+COHORT_CHILD_SIDE inline int run_step(child_plan& plan, start_step step)
+{
+  switch (step) {
+  case start_step::create: return 0;
+  case start_step::process_group: return enter_group(plan.credentials);
+  case start_step::descriptors: return arrange_descriptors(plan);
+  case start_step::directory: return change_directory(plan);
+  case start_step::limits: return set_limits(plan.credentials);
+  case start_step::groups: return set_groups(plan.credentials);
+  case start_step::group_id: return set_gid(plan.credentials);
+  case start_step::user_id: return set_uid(plan.credentials);
+  case start_step::verify: return verify_credentials(plan.credentials);
+  case start_step::no_new_privs: return forbid_new_privileges(plan.credentials);
+  case start_step::execute: return execute(plan);
+  }
+  return 0;
 }
 
 } // namespace child_detail
@@ -181,17 +233,11 @@ COHORT_CHILD_SIDE inline int child_main(void* argument)
   auto& [step, error] = plan.report;
 
   reset_dispositions();
-  step = start_step::descriptors;
-  error = arrange_descriptors(plan);
-  if (error == 0) {
-    step = start_step::directory;
-    error = change_directory(plan);
-  }
-  if (error == 0) {
-    step = start_step::execute;
-    unblock_signals();
-    error = execute(plan);
-  }
+  int number = 0;
+  do {
+    step = static_cast<start_step>(number);
+    error = run_step(plan, step);
+  } while (error == 0 && number++ != static_cast<int>(start_step::execute));
 
   sys::raw(SYS_write, plan.report_fd, word(&plan.report), sizeof plan.report);
   for (;;) sys::raw(SYS_exit_group, 127);

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -149,6 +150,10 @@ struct system_calls {
   {
     return ::getrlimit(static_cast<__rlimit_resource_t>(resource), limit);
   }
+  static int prctl(int option, unsigned long argument)
+  {
+    return ::prctl(option, argument, 0, 0, 0);
+  }
   static int sched_getaffinity(size_t size, cpu_set_t* set)
   {
     return ::sched_getaffinity(0, size, set);
@@ -156,9 +161,10 @@ struct system_calls {
 
   /// The bare call, for a child that still shares its parent's memory: the wrappers of a C library
   /// or of a sanitizer may write there.
-  COHORT_CHILD_SIDE static long raw(long number, long a = 0, long b = 0, long c = 0, long d = 0)
+  COHORT_CHILD_SIDE static long raw(
+      long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0)
   {
-    return ::syscall(number, a, b, c, d);
+    return ::syscall(number, a, b, c, d, e);
   }
 };
 

@@ -218,4 +218,25 @@ TEST_CASE("what the streams do not name is as silent as it is")
                                     launch.worker_pipes[1].get(), launch.null.get()});
 }
 
+TEST_CASE("what a worker may do is passed on to the start of its process")
+{
+  using cohort::resource_limit;
+  const resource_limit files(cohort::resource::open_files, 64);
+  settings how = settings().uid(1).gid(2).groups({3, 4}).limit(files).no_new_privs(true);
+  how.process_group(cohort::process_group::own);
+  std::error_code error;
+  const auto options = prepare_launch(3, how, environment(), error).options;
+  REQUIRE(!error);
+  CHECK(options.uid == uid_t(1));
+  CHECK(options.gid == gid_t(2));
+  CHECK(options.groups == std::vector<gid_t>{3, 4});
+  CHECK(options.limits == std::vector<resource_limit>(1, files));
+  CHECK(options.no_new_privs);
+  CHECK(options.group == cohort::process_group::own);
+  const auto plain = prepare_launch(3, settings(), environment(), error).options;
+  CHECK_FALSE(plain.uid);
+  CHECK_FALSE(plain.gid);
+  CHECK_FALSE(plain.groups);
+}
+
 } // namespace launch_test

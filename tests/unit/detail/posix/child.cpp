@@ -7,11 +7,13 @@
 
 #include <doctest/doctest.h>
 
+#include "support/skip.hpp"
 #include "support/worker_roles.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <optional>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -210,6 +212,199 @@ TEST_CASE("a program has what it was given and nothing else")
   CHECK(lines[4] == "4 " + target_of(one.get()));
   CHECK(lines[5] == "5 " + target_of(two.get()));
   CHECK(::fcntl(one.get(), F_GETFD) == FD_CLOEXEC);
+}
+
+TEST_CASE(
+    "a program runs in this group of processes, in one of its own, or in a session of its own")
+{
+  // Number, parent, group, session: the fields behind the name and the state.
+  auto options = shell("read -r line < /proc/$$/stat; set -- $line; echo $1 $5 $6");
+  const std::string here = std::to_string(::getpgrp()) + ' ' + std::to_string(::getsid(0));
+  CHECK(output_of(options).ends_with(' ' + here + '\n'));
+
+  options.group = cohort::process_group::own;
+  const auto own = lines_of(output_of(options)).at(0);
+  const auto pid = own.substr(0, own.find(' '));
+  CHECK(own == pid + ' ' + pid + ' ' + std::to_string(::getsid(0)));
+
+  options.group = cohort::process_group::own_session;
+  const auto session = lines_of(output_of(options)).at(0);
+  const auto leader = session.substr(0, session.find(' '));
+  CHECK(session == leader + ' ' + leader + ' ' + leader);
+}
+
+TEST_CASE("a program has the limits it was given, of every kind")
+{
+  using cohort::resource;
+  struct {
+    resource what;
+    const char* line;
+  } const cases[] = {
+      {resource::address_space, "Max address space"},
+      {resource::core, "Max core file size"},
+      {resource::cpu_seconds, "Max cpu time"},
+      {resource::data, "Max data size"},
+      {resource::file_size, "Max file size"},
+      {resource::locked_memory, "Max locked memory"},
+      {resource::open_files, "Max open files"},
+      {resource::processes, "Max processes"},
+      {resource::stack, "Max stack size"},
+  };
+  child_options options;
+  options.path = "/bin/cat";
+  options.argv = {"cat", "/proc/self/limits"};
+  for (const auto& item : cases) {
+    CAPTURE(item.line);
+    // What is there is lowered by one: whoever runs this may do that.
+    rlimit now{};
+    REQUIRE(::getrlimit(
+                static_cast<__rlimit_resource_t>(child_detail::number_of(item.what)), &now) == 0);
+    const std::uint64_t hard = std::min<std::uint64_t>(now.rlim_max, std::uint64_t(1) << 40) - 1;
+    options.limits = {cohort::resource_limit(item.what, hard - 1, hard)};
+    bool found = false;
+    for (const auto& line : lines_of(output_of(options))) {
+      if (!line.starts_with(item.line)) continue;
+      std::istringstream words(line.substr(26));
+      std::string soft_now, hard_now;
+      words >> soft_now >> hard_now;
+      found = soft_now == std::to_string(hard - 1) && hard_now == std::to_string(hard);
+    }
+    CHECK(found);
+  }
+}
+
+TEST_CASE("a limit that makes no sense prevents the start")
+{
+  child_options options;
+  options.path = "/bin/true";
+  options.limits = {cohort::resource_limit(cohort::resource::core, 2, 1)};
+  start_error error;
+  start_child(options, error);
+  CHECK(error.code == std::errc::invalid_argument);
+  CHECK(error.step == start_step::limits);
+  CHECK(has_no_child());
+}
+
+TEST_CASE("a program that may gain no privileges is marked so")
+{
+  auto options = shell("grep NoNewPrivs /proc/self/status");
+  const auto before = output_of(options);
+  options.no_new_privs = true;
+  CHECK(output_of(options) == "NoNewPrivs:\t1\n");
+  options.no_new_privs = false;
+  CHECK(output_of(options) == before);
+}
+
+TEST_CASE("a program runs as the user and groups it was given")
+{
+  if (::geteuid() != 0) return cohort_test::skip("needs root");
+  auto options = shell("grep -E '^(Uid|Gid|Groups):' /proc/self/status");
+  options.uid = 12345;
+  options.gid = 23456;
+  CHECK(output_of(options) == "Uid:\t12345\t12345\t12345\t12345\n"
+                              "Gid:\t23456\t23456\t23456\t23456\nGroups:\t \n");
+  options.groups = {40000, 30000, 40000, 10};
+  CHECK(lines_of(output_of(options)).at(2) == "Groups:\t10 30000 40000 ");
+  options.uid.reset();
+  options.gid.reset();
+  CHECK(lines_of(output_of(options)).at(0) == "Uid:\t0\t0\t0\t0");
+  CHECK(lines_of(output_of(options)).at(2) == "Groups:\t10 30000 40000 ");
+}
+
+TEST_CASE("a program of another user has none of root's rights, and no way back to them")
+{
+  if (::geteuid() != 0) return cohort_test::skip("needs root");
+  auto options = shell("grep -E '^Cap(Prm|Eff|Amb):' /proc/self/status; cat /proc/1/environ");
+  options.uid = 12345;
+  auto [reader, writer] = make_pipe();
+  options.stdio[1] = writer.get();
+  const unique_fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  options.stdio[2] = null.get();
+  std::error_code ec;
+  const auto child = start_child(options, ec);
+  REQUIRE(!ec);
+  writer.reset();
+  std::string text(4096, '\0');
+  CHECK(wait(child.pidfd.get(), child.pid) != exit_status::exited(0));
+  text.resize(static_cast<std::size_t>(::read(reader.get(), text.data(), text.size())));
+  CHECK(text == "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+                "CapAmb:\t0000000000000000\n");
+}
+
+TEST_CASE("this process dumps core as before, whoever its programs run as")
+{
+  // A child that shares this memory and changes its user takes that away for a while.
+  if (::geteuid() != 0) return cohort_test::skip("needs root");
+  const int before = ::prctl(PR_GET_DUMPABLE);
+  child_options options;
+  options.path = "/bin/true";
+  options.uid = 12345;
+  for (const int dumpable : {1, 0, 1}) {
+    CAPTURE(dumpable);
+    ::prctl(PR_SET_DUMPABLE, dumpable);
+    output_of(options);
+    CHECK(::prctl(PR_GET_DUMPABLE) == dumpable);
+    auto missing = options;
+    missing.path = "/nowhere";
+    std::error_code ec;
+    start_child(missing, ec);
+    CHECK(ec == std::errc::no_such_file_or_directory);
+    CHECK(::prctl(PR_GET_DUMPABLE) == dumpable);
+  }
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (int thread = 0; thread != 4; ++thread) {
+    threads.emplace_back([&] {
+      for (int i = 0; i != 25; ++i) {
+        std::error_code ec;
+        const auto child = start_child(options, ec);
+        if (ec || wait(child.pidfd.get(), child.pid) != exit_status::exited(0)) ++wrong;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  CHECK(::prctl(PR_GET_DUMPABLE) == 1);
+  ::prctl(PR_SET_DUMPABLE, before);
+}
+
+TEST_CASE("who has not the right to another user is refused, with the step")
+{
+  if (::geteuid() != 0) return cohort_test::skip("needs root, to give it up in a copy");
+  struct {
+    std::optional<uid_t> uid;
+    std::optional<gid_t> gid;
+    std::optional<std::vector<gid_t>> groups;
+    int expected;
+  } const cases[] = {
+      // Groups come first, and are what is refused.
+      {uid_t(0), {}, {}, static_cast<int>(start_step::groups)},
+      {{}, gid_t(0), {}, static_cast<int>(start_step::groups)},
+      {{}, {}, std::vector<gid_t>{1}, static_cast<int>(start_step::groups)},
+      // Who stays who it is may keep its groups, but not have said others.
+      {uid_t(12345), gid_t(23456), {}, -1},
+      {uid_t(12345), gid_t(23456), std::vector<gid_t>(), static_cast<int>(start_step::groups)},
+  };
+  for (const auto& item : cases) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      if (::setresgid(23456, 23456, 23456) != 0 || ::setresuid(12345, 12345, 12345) != 0)
+        ::_exit(98);
+      child_options options;
+      options.path = "/bin/true";
+      options.uid = item.uid;
+      options.gid = item.gid;
+      options.groups = item.groups;
+      start_error error;
+      const auto child = start_child(options, error);
+      if (!error.code) ::_exit(wait(child.pidfd.get(), child.pid).success() ? 100 : 97);
+      ::_exit(error.code == std::errc::operation_not_permitted ? static_cast<int>(error.step) : 96);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == (item.expected == -1 ? 100 : item.expected));
+  }
 }
 
 TEST_CASE("what the parent blocks, ignores or handles is as usual in the program")

@@ -183,6 +183,17 @@ TEST_CASE("descriptors are closed one by one where the kernel cannot close a ran
   CHECK(result == 0);
 }
 
+TEST_CASE("every step has a name of its own")
+{
+  std::vector<std::string> names;
+  for (int step = 0; step <= static_cast<int>(start_step::execute); ++step)
+    names.emplace_back(name_of(static_cast<start_step>(step)));
+  CHECK(names.front() == "create");
+  CHECK(names.back() == "execute");
+  std::ranges::sort(names);
+  CHECK(std::ranges::adjacent_find(names) == names.end());
+}
+
 TEST_CASE("every signal gets its default action back")
 {
   const int result = in_a_child([] {
