@@ -45,6 +45,9 @@ inline unsigned available_parallelism() { return detail::posix::available_cpus()
 /// Destroying it closes all channels, which ends the workers; it waits for nothing. Operations in
 /// flight end with `operation_aborted`. Worker handles stay valid.
 ///
+/// With `COHORT_DEBUG=cluster` in the environment it writes what happens to its workers to stderr,
+/// a line each, and so do its workers of themselves. Source: Node's `NODE_DEBUG=cluster`.
+///
 /// Thread safety: distinct objects safe, shared objects unsafe.
 /// `Protocol` says what it and its workers send each other; any JSON value unless said, and that
 /// needs `<cohort/message/json.hpp>`, which `<cohort.hpp>` includes.

@@ -101,8 +101,9 @@ struct answer_test {
     posix::child_options options;
     options.path = "/bin/sh";
     options.argv = {"sh", "-c", "exec sleep 100"};
-    cluster.worker->start(options, error);
-    REQUIRE_FALSE(error);
+    posix::start_error failure;
+    cluster.worker->start(options, failure);
+    REQUIRE_FALSE(failure.code);
     cluster.worker->announce();
     core().exited().add([this](std::error_code, cohort::exit_status) { exited = true; });
     core().online().add([this](std::error_code reason) { online = !reason; });

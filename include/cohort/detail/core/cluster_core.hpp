@@ -7,6 +7,7 @@
 #include <cohort/detail/core/dispatcher.hpp>
 #include <cohort/detail/core/event_bus.hpp>
 #include <cohort/detail/core/launch.hpp>
+#include <cohort/detail/core/life_log.hpp>
 #include <cohort/detail/core/managed_worker.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
@@ -70,6 +71,9 @@ public:
   {
     // Now, and not at the first fork: by then another program may have taken its place.
     posix::executable_path();
+    if (!life_log_wanted()) return;
+    log_ = std::make_shared<life_log>();
+    events_.add(log_);
   }
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
@@ -122,6 +126,8 @@ public:
   bool ending() const noexcept { return ending_; }
 
 private:
+  std::shared_ptr<worker_type> start_worker(
+      const environment& variables, posix::start_error& error);
   void publish_settings()
   {
     shown_ = true;
@@ -137,6 +143,8 @@ private:
   bool shown_ = false;
   message_side side_;
   event_bus events_;
+  // Only if somebody asked for it.
+  std::shared_ptr<life_log> log_;
   dispatcher<Policy, cluster_core> connections_;
   // Those whose process is not reaped yet.
   std::map<worker_id, std::shared_ptr<worker_type>> workers_;
@@ -171,9 +179,27 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
     return nullptr;
   }
   shown_ = true;
+  posix::start_error failure;
+  auto worker = start_worker(variables, failure);
+  error = failure.code;
+  if (error) {
+    if (log_) log_->fork_failed(failure);
+    return nullptr;
+  }
+  last_id_ = worker->id();
+  workers_.emplace(worker->id(), worker);
+  publish_settings();
+  worker->announce();
+  return worker;
+}
+
+template <class Policy>
+auto cluster_core<Policy>::start_worker(const environment& variables, posix::start_error& error)
+    -> std::shared_ptr<worker_type>
+{
   const worker_id id = last_id_ + 1;
-  worker_launch launch = prepare_launch(id, settings_, variables, error);
-  if (error) return nullptr;
+  worker_launch launch = prepare_launch(id, settings_, variables, error.code);
+  if (error.code) return nullptr;
   candidate description(id);
   description.slot = free_slot();
   description.weight = settings_.weight();
@@ -182,12 +208,7 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
       std::make_shared<worker_type>(executor_, description, *this, std::move(launch.control),
           side_.open(executor_, std::move(launch.messages), settings_.messages(), id), settings_);
   worker->start(launch.options, error);
-  if (error) return nullptr;
   worker->keep_pipes(std::move(launch.pipes));
-  last_id_ = id;
-  workers_.emplace(id, worker);
-  publish_settings();
-  worker->announce();
   return worker;
 }
 

@@ -73,9 +73,15 @@ public:
   std::shared_ptr<subscriber_of<Events...>> subscribe(const asio::any_io_executor& executor)
   {
     auto added = std::make_shared<subscriber_of<Events...>>(executor);
+    add(added);
+    return added;
+  }
+
+  /// One who sees every event while it is published.
+  void add(const std::shared_ptr<subscriber>& added)
+  {
     std::erase_if(subscribers_, [](const auto& each) { return each.expired(); });
     subscribers_.push_back(added);
-    return added;
   }
 
   void publish(const any_event& event)

@@ -41,7 +41,7 @@ public:
       const settings& how);
 
   /// Starts the process; with an error nothing of it is left.
-  void start(const posix::child_options& options, std::error_code& error);
+  void start(const posix::child_options& options, posix::start_error& error);
   /// Publishes that it was started.
   void announce() { apply(state_.started()); }
 
@@ -142,7 +142,7 @@ managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor,
 }
 
 template <class Cluster>
-void managed_worker<Cluster>::start(const posix::child_options& options, std::error_code& error)
+void managed_worker<Cluster>::start(const posix::child_options& options, posix::start_error& error)
 {
   // Weak, or this and its process would hold each other for ever when the context ends first.
   this->process_ = process::start(
@@ -151,7 +151,7 @@ void managed_worker<Cluster>::start(const posix::child_options& options, std::er
         if (const auto self = weak.lock()) self->process_exited(status);
       },
       error);
-  if (error) return messages_->close();
+  if (error.code) return messages_->close();
   control_.start(self());
   messages_->on_problem = [weak = this->weak_from_this()](const channel_problem& problem) {
     if (const auto self = weak.lock()) self->report(problem.what.c_str(), problem.code);

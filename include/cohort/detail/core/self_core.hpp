@@ -7,6 +7,7 @@
 #include <cohort/detail/async/latch.hpp>
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/channel/problem_handler.hpp>
+#include <cohort/detail/core/life_log.hpp>
 #include <cohort/detail/core/message_farewell.hpp>
 #include <cohort/detail/core/self_listens.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
@@ -241,12 +242,14 @@ inline void self_core::leave()
 {
   if (leaving_ || draining()) return;
   leaving_ = true;
+  log_own_life("leaves");
   if (is_connected()) send_message(wire::leaving());
   else drain();
 }
 
 inline void self_core::drain()
 {
+  if (!draining()) log_own_life("drains");
   draining_.set(std::error_code());
   listens_.close(error::draining);
   leave_if_done();
@@ -295,6 +298,7 @@ inline void self_core::on_channel_end(std::error_code error)
 
 inline void self_core::primary_lost(std::error_code error)
 {
+  log_own_life("lost its primary");
   if (error.category() == error_category())
     std::cerr << "cohort: worker " << posix::role().id << ": " << error.message() << '\n';
   if (!drain_for_) posix::exit_at_once(error.category() == error_category() ? 1 : 0);

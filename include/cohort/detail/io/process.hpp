@@ -41,6 +41,10 @@ public:
   static std::shared_ptr<process> start(const executor_type& executor,
       const posix::child_options& options, exit_handler on_exit, std::error_code& ec);
 
+  /// The same, which also tells the step that failed.
+  static std::shared_ptr<process> start(const executor_type& executor,
+      const posix::child_options& options, exit_handler on_exit, posix::start_error& error);
+
   /// Watches a child of this process that was started elsewhere.
   static std::shared_ptr<process> adopt(
       const executor_type& executor, posix::started child, exit_handler on_exit);
@@ -89,13 +93,22 @@ private:
 // Implementation
 
 inline std::shared_ptr<process> process::start(const executor_type& executor,
-    const posix::child_options& options, exit_handler on_exit, std::error_code& ec)
+    const posix::child_options& options, exit_handler on_exit, posix::start_error& error)
 {
   // Made first: a process that runs already needs somebody to reap it.
   auto result = std::make_shared<process>(made_by_start(), executor, std::move(on_exit));
-  posix::started child = posix::start_child(options, ec);
-  if (ec) return nullptr;
+  posix::started child = posix::start_child(options, error);
+  if (error.code) return nullptr;
   result->take(std::move(child));
+  return result;
+}
+
+inline std::shared_ptr<process> process::start(const executor_type& executor,
+    const posix::child_options& options, exit_handler on_exit, std::error_code& ec)
+{
+  posix::start_error error;
+  auto result = start(executor, options, std::move(on_exit), error);
+  ec = error.code;
   return result;
 }
 

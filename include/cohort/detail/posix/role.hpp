@@ -62,6 +62,9 @@ const std::vector<std::string>& program_arguments();
 /// This process's environment, "NAME=value" each.
 std::vector<std::string_view> environment_entries();
 
+/// This process's number.
+inline pid_t own_pid() noexcept { return ::getpid(); }
+
 /// A descriptor, CLOEXEC, for /dev/null.
 unique_fd open_null(std::error_code& ec) noexcept;
 

@@ -10,11 +10,13 @@
 #include <asio/io_context.hpp>
 #include <doctest/doctest.h>
 
+#include "support/captured_errors.hpp"
 #include "support/no_messages.hpp"
 #include "support/noted_host.hpp"
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
@@ -196,6 +198,22 @@ TEST_CASE("the settings of a worker are published before it is, and not for none
   CHECK_FALSE(test.core->fork(environment(), error));
   CHECK(error);
   CHECK(events_of<either>(test, *events).size() == 1);
+}
+
+TEST_CASE("a cluster that is asked to writes down what happens, also a fork that fails")
+{
+  ::setenv("COHORT_DEBUG", "cluster", 1);
+  const cohort_test::captured_errors errors;
+  cluster_test test(settings().exec("/nowhere").args(std::vector<std::string>()));
+  ::unsetenv("COHORT_DEBUG");
+  std::error_code error;
+  CHECK_FALSE(test.core->fork(environment(), error));
+  test.core->setup(sleeping());
+  const auto worker = test.fork();
+  const std::string begin = std::to_string(::getpid()) + ",Primary ";
+  CHECK(errors.text() == begin + "fork failed at execute: " + error.message() + '\n' + begin +
+                             "setup\n" + begin + "setup\n" + begin + "Worker " +
+                             std::to_string(worker->pid()) + " forked\n");
 }
 
 TEST_CASE("a fork is published before the worker is handed out")

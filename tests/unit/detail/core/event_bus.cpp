@@ -67,6 +67,29 @@ TEST_CASE("a subscriber sees the kinds it asked for, in order")
   CHECK(test.seen == std::vector<worker_id>{1, 3});
 }
 
+TEST_CASE("one who is added sees everything at once, as long as it is there")
+{
+  struct counter final : cohort::detail::subscriber {
+    void deliver(const cohort::detail::any_event&) override { ++events; }
+    void close() override { ++ends; }
+    int events = 0;
+    int ends = 0;
+  };
+  bus_test test;
+  const auto stays = std::make_shared<counter>();
+  auto goes = std::make_shared<counter>();
+  test.bus.add(stays);
+  test.bus.add(goes);
+  test.bus.publish(about<exit_event>(1));
+  CHECK(stays->events == 1);
+  CHECK(goes->events == 1);
+  goes.reset();
+  test.bus.publish(setup_event());
+  CHECK(stays->events == 2);
+  test.bus.close();
+  CHECK(stays->ends == 1);
+}
+
 TEST_CASE("every subscriber sees each event")
 {
   bus_test test;

@@ -168,8 +168,9 @@ struct worker_test {
     options.argv = {"sh", "-c", script};
     auto from_script = posix::stream_pair(error);
     options.inherit = {from_script.second.get()};
-    worker().start(options, error);
-    REQUIRE_MESSAGE(!error, error.message());
+    posix::start_error failure;
+    worker().start(options, failure);
+    REQUIRE_MESSAGE(!failure.code, failure.code.message());
     script_says = std::move(from_script.first);
     worker().announce();
     core().exited().add(
@@ -741,8 +742,10 @@ TEST_CASE("a program that cannot be started leaves nothing behind")
       cohort::settings());
   posix::child_options options;
   options.path = "/nowhere/to/be/found";
-  worker->start(options, error);
-  CHECK(error == std::errc::no_such_file_or_directory);
+  posix::start_error failure;
+  worker->start(options, failure);
+  CHECK(failure.code == std::errc::no_such_file_or_directory);
+  CHECK(failure.step == posix::start_step::execute);
   context.run();
   CHECK(cluster.said.empty());
 }
