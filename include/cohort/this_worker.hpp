@@ -177,6 +177,14 @@ public:
   template <class Token = default_token_t<Executor>>
   auto left(Token&& token = Token());
 
+  /// Cuts the channel to the primary, unannounced: `is_connected()` is false at once, and when the
+  /// event loop has its turn this process ends with status 0, or drains when it was told so (see
+  /// `set_on_primary_lost`), and is killed when it has not ended within `settings::fence_grace`.
+  /// `disconnect` is the graceful end. Messages that the kernel has not taken by then are lost.
+  /// Twice, when this worker has left, or alone: nothing.
+  /// Source: Node's `process.disconnect()`.
+  void close_channel() { core_->close_channel(); }
+
   /// Decides what happens when the primary goes away. A drain is bounded by `deadline`: then the
   /// process ends at once with status 0, and the connections that still live are cut.
   void set_on_primary_lost(

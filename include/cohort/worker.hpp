@@ -120,6 +120,16 @@ public:
   template <class Token = default_token_t<>>
   requires(!std::convertible_to<Token, duration>) auto disconnect(Token&& token = Token());
 
+  /// Cuts the channel, unannounced: `is_connected()` is false at once. The worker ends at once with
+  /// status 0, or with its last words' or by a drain when it was told so (see
+  /// `this_worker::set_on_primary_lost`), and is killed when it has not ended within
+  /// `settings::fence_grace`. What it took until it learns of it stays its own, and ends with it;
+  /// what it had been offered and not taken goes to others when it is dead. Messages that have not
+  /// reached it are lost; those it has sent can be received. Twice, or when the channel has ended:
+  /// nothing.
+  /// Source: Node's `worker.process.disconnect()`.
+  void close_channel() { core_->close_channel(); }
+
   friend bool operator==(const basic_worker& a, const basic_worker& b) noexcept
   {
     return a.core_ == b.core_;

@@ -56,6 +56,7 @@ public:
   }
 
   void disconnect(duration deadline) override { asked = deadline; }
+  void close_channel() override { state_.channel_closed(); }
   void set_weight(std::uint32_t) override {}
 
   duration asked{};
@@ -159,6 +160,16 @@ TEST_CASE("a disconnect has 30 seconds unless said otherwise, and gives the exit
   test.context.run_for(10s);
   CHECK(first.get() == exit_status::signalled(SIGKILL));
   CHECK(second.get() == exit_status::signalled(SIGKILL));
+}
+
+TEST_CASE("a worker whose channel was cut is connected no more")
+{
+  worker_test test;
+  CHECK(test.handle.is_connected());
+  test.handle.close_channel();
+  CHECK_FALSE(test.handle.is_connected());
+  CHECK_FALSE(test.handle.is_dead());
+  CHECK_FALSE(test.handle.exited_after_disconnect());
 }
 
 TEST_CASE("a disconnect that is not awaited yet has not begun")

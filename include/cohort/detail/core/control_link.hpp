@@ -34,6 +34,8 @@ public:
   void start(std::shared_ptr<Owner> owner) { channel_.start(std::move(owner)); }
   bool is_open() const noexcept { return channel_.is_open(); }
   void read_to_end() { channel_.read_to_end(); }
+  /// Ends this side behind what waits: nothing more can be sent, and reading goes on.
+  void finish() { channel_.finish(); }
   void close() noexcept { channel_.close(); }
 
   /// All or nothing. False: there is no room, which `answered` or the owner's `on_channel_writable`

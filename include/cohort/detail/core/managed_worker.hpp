@@ -6,6 +6,7 @@
 #include <cohort/detail/core/announced_worker.hpp>
 #include <cohort/detail/core/control_link.hpp>
 #include <cohort/detail/core/escalation.hpp>
+#include <cohort/detail/core/settle.hpp>
 #include <cohort/detail/posix/child.hpp>
 #include <cohort/detail/wire/control.hpp>
 #include <cohort/error.hpp>
@@ -53,6 +54,7 @@ public:
   }
 
   void disconnect(duration deadline) override;
+  void close_channel() override { apply(state_.channel_closed()); }
   void set_weight(std::uint32_t weight) override
   {
     description_.weight = weight;
@@ -93,8 +95,6 @@ private:
   template <class Message>
   bool handle(const Message& message);
 
-  void count_taken(const wire::frame_view& frame);
-
   template <class Message>
   void send(const Message& message);
   void send_drain();
@@ -108,6 +108,7 @@ private:
 
   void apply(const worker_actions& actions);
   void apply(worker_action action);
+  void finish_channels();
   void end_channel();
   void condemn();
   void violated(std::error_code why)
@@ -183,11 +184,16 @@ template <class Cluster>
 void managed_worker<Cluster>::on_frame(const wire::frame_view& frame, io::received_descriptors&)
 {
   if (!cluster()) return;
-  if (!state_.reads_frames()) return count_taken(frame);
   std::error_code error;
   bool fits = true;
   wire::visit_from_worker(
-      frame, [&](const auto& message) { fits = this->handle(message); }, error);
+      frame,
+      [&](const auto& message) {
+        fits = state_.reads_frames()
+                   ? this->handle(message)
+                   : settle(cluster()->connections(), id(), message, state_.heeds());
+      },
+      error);
   if (error) violation_ = error;
   if (error || !fits) apply(state_.violated());
 }
@@ -203,20 +209,6 @@ bool managed_worker<Cluster>::handle(const Message& message)
   const worker_actions actions = has_own_input ? worker_actions() : state_.frame();
   apply(actions);
   return !actions.empty() || received(message);
-}
-
-// Of a condemned worker: whom it took before it died is not handed to another one.
-template <class Cluster>
-void managed_worker<Cluster>::count_taken(const wire::frame_view& frame)
-{
-  std::error_code ignored;
-  wire::visit_from_worker(
-      frame,
-      [this](const auto& message) {
-        if constexpr (std::is_same_v<decltype(message), const wire::taken&>)
-          this->cluster()->connections().received(this->id(), message);
-      },
-      ignored);
 }
 
 template <class Cluster>
@@ -285,6 +277,7 @@ void managed_worker<Cluster>::apply(worker_action action)
     // As the last one of a listener it gets what waits there first; `last_call_done` follows.
     if (cluster()->connections().leave(id())) send_drain();
     return;
+  case worker_action::finish_channels: return finish_channels();
   case worker_action::send_bye_ack: return send(wire::bye_ack());
   case worker_action::take_back: return cluster()->connections().gone(id());
   case worker_action::remove: return cluster()->removed(id());
@@ -305,6 +298,14 @@ void managed_worker<Cluster>::send_drain()
   messages_->finish();
   messages_->read_ahead();
   send(wire::drain());
+}
+
+// Only our side: what it said before it heard of the end is still on its way.
+template <class Cluster>
+void managed_worker<Cluster>::finish_channels()
+{
+  messages_->finish();
+  control_.finish();
 }
 
 template <class Cluster>

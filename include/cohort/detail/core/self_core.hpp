@@ -72,6 +72,9 @@ public:
   /// (at once without a primary) it drains: no more connections, the live ones end, then `left`.
   void leave();
 
+  /// Cuts the channel without a word; then as if the primary had gone. Without a channel: nothing.
+  void close_channel();
+
   /// Tells the primary its load, once for all that is reported in one turn of the event loop.
   void report_load(std::uint32_t load);
 
@@ -116,6 +119,7 @@ private:
   void drain();
   void leave_if_done();
   void finish();
+  void channel_ended(std::error_code error);
   void primary_lost(std::error_code error);
   void on_violation(std::error_code why)
   {
@@ -247,6 +251,15 @@ inline void self_core::leave()
   else drain();
 }
 
+inline void self_core::close_channel()
+{
+  if (!is_connected()) return;
+  control_->close();
+  messages_->finish();
+  // The program goes on until it gives the event loop back, and what it has sent is written first.
+  asio::post(executor_, [self = shared_from_this()] { self->channel_ended(std::error_code()); });
+}
+
 inline void self_core::drain()
 {
   if (!draining()) log_own_life("drains");
@@ -292,6 +305,12 @@ inline void self_core::abandon()
 inline void self_core::on_channel_end(std::error_code error)
 {
   control_->close();
+  channel_ended(error);
+}
+
+inline void self_core::channel_ended(std::error_code error)
+{
+  if (left_.is_set()) return;
   if (bye_sent_) finish();
   else primary_lost(error);
 }

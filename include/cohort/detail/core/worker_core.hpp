@@ -49,6 +49,9 @@ public:
   /// Begins a graceful end, or shortens the deadline of one that is under way.
   virtual void disconnect(duration deadline) = 0;
 
+  /// Ends the channel from this side, without a word.
+  virtual void close_channel() = 0;
+
   /// What scheduling policies see of it beside its connections.
   const candidate& description() const noexcept { return description_; }
   virtual void set_weight(std::uint32_t weight) = 0;

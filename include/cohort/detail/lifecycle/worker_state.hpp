@@ -26,6 +26,8 @@ enum class worker_action : std::uint8_t {
   let_leave,
   /// Write `bye_ack`.
   send_bye_ack,
+  /// End our side of its channels: it ends by that. What it says of connections counts still.
+  finish_channels,
   /// It broke the protocol: report it and kill it. Until it is dead only what it took counts.
   condemn,
   /// Its channel ended without `bye`: kill it unless it exits within a short grace.
@@ -57,10 +59,23 @@ private:
   std::size_t size_ = 0;
 };
 
+/// Which frames of a worker count.
+enum class heeded : std::uint8_t {
+  /// None: its channel has ended.
+  none,
+  /// It was condemned: whom it took is not handed to another one.
+  taken,
+  /// Its channel was cut: also whom it gives back, and who has ended.
+  connections,
+  all,
+};
+
 /// The life of one worker as the primary sees it, from its successful start on.
 ///
 /// Frames are inputs in the order in which they were read. What an honest worker cannot send, or
-/// not now, demands `condemn`; after that its frames are ignored.
+/// not now, demands `condemn`; after that its frames are ignored, as they are when the program has
+/// cut its channel. Only what is said of connections counts until the channel has ended, see
+/// `heeds`.
 ///
 /// When the exit is seen, the control channel is read to its end first (`channel_ended`, or there
 /// is nothing to read although somebody still holds the other end), then comes `exited`.
@@ -89,6 +104,8 @@ public:
   worker_actions listen_succeeded() noexcept;
   /// The program wants it to leave; any number of times.
   worker_actions drain_requested() noexcept;
+  /// The program cuts its channel; any number of times.
+  worker_actions channel_closed() noexcept;
   /// Nothing more will be read from its control channel; any number of times.
   worker_actions channel_ended() noexcept;
   /// It has been reaped; any number of times.
@@ -97,7 +114,8 @@ public:
   // What is known.
 
   /// Whether frames of it are to be handled.
-  bool reads_frames() const noexcept { return !channel_ended_ && !condemned_; }
+  bool reads_frames() const noexcept { return heeds() == heeded::all; }
+  heeded heeds() const noexcept;
   /// Whether it may be offered connections and be made a member of listeners.
   bool takes_offers() const noexcept;
   bool is_online() const noexcept { return hello_; }
@@ -124,6 +142,7 @@ private:
   bool leaving_ = false;
   bool bye_ = false;
   bool voluntary_ = false;
+  bool closed_ = false;
   bool channel_ended_ = false;
   bool condemned_ = false;
 };
@@ -142,13 +161,14 @@ inline worker_actions worker_state::hello() noexcept
 
 inline worker_actions worker_state::frame() noexcept
 {
-  return acceptable() ? worker_actions() : violated();
+  return !reads_frames() || acceptable() ? worker_actions() : violated();
 }
 
 inline worker_actions worker_state::leaving() noexcept
 {
-  if (!acceptable() || leaving_) return violated();
   worker_actions actions;
+  if (!reads_frames()) return actions;
+  if (!acceptable() || leaving_) return violated();
   leaving_ = true;
   // Once the exit has been published, what it said about that end stays.
   if (!is_dead()) voluntary_ = true;
@@ -158,9 +178,10 @@ inline worker_actions worker_state::leaving() noexcept
 
 inline worker_actions worker_state::bye() noexcept
 {
+  worker_actions actions;
+  if (!reads_frames()) return actions;
   // Without the barrier behind it, an offer might still be on its way.
   if (!acceptable() || !drain_sent_) return violated();
-  worker_actions actions;
   bye_ = true;
   if (!is_dead()) actions.add(worker_action::send_bye_ack);
   return actions;
@@ -169,7 +190,7 @@ inline worker_actions worker_state::bye() noexcept
 inline worker_actions worker_state::violated() noexcept
 {
   worker_actions actions;
-  if (!reads_frames()) return actions;
+  if (channel_ended_ || condemned_) return actions;
   condemned_ = true;
   actions.add(worker_action::stop_offers);
   actions.add(worker_action::condemn);
@@ -200,6 +221,18 @@ inline worker_actions worker_state::drain_requested() noexcept
   return actions;
 }
 
+inline worker_actions worker_state::channel_closed() noexcept
+{
+  worker_actions actions;
+  if (!reads_frames() || is_dead()) return actions;
+  closed_ = true;
+  actions.add(worker_action::stop_offers);
+  actions.add(worker_action::finish_channels);
+  // One that has taken its leave ends when it likes.
+  if (!bye_) actions.add(worker_action::fence);
+  return actions;
+}
+
 inline worker_actions worker_state::channel_ended() noexcept
 {
   worker_actions actions;
@@ -209,7 +242,7 @@ inline worker_actions worker_state::channel_ended() noexcept
   if (is_dead()) {
     actions.add(worker_action::take_back);
     actions.add(worker_action::remove);
-  } else if (!bye_ && !condemned_) {
+  } else if (!bye_ && !condemned_ && !closed_) {
     actions.add(worker_action::fence);
   }
   actions.add(worker_action::publish_disconnect);
@@ -228,6 +261,13 @@ inline worker_actions worker_state::exited(exit_status status) noexcept
   }
   actions.add(worker_action::publish_exit);
   return actions;
+}
+
+inline heeded worker_state::heeds() const noexcept
+{
+  if (channel_ended_) return heeded::none;
+  if (condemned_) return heeded::taken;
+  return closed_ ? heeded::connections : heeded::all;
 }
 
 inline bool worker_state::takes_offers() const noexcept

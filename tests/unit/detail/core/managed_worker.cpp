@@ -619,6 +619,86 @@ TEST_CASE("what a fenced worker was offered is taken back only when it is dead")
   CHECK(test.cluster.listeners.counters().redispatched == 1);
 }
 
+TEST_CASE("a channel that is cut ends the worker, which nobody had announced")
+{
+  worker_test test(cohort::settings().fence_grace(30s));
+  test.come_online();
+  test.worker().close_channel();
+  CHECK_FALSE(test.worker().state().is_connected());
+  CHECK(test.cluster.said.empty());
+  test.worker().close_channel();
+  test.tells({"end"});
+  // It hears of it and ends.
+  test.peer->close();
+  test.publishes({"disconnect"});
+  test.kill();
+  test.publishes({"removed", "exit", "ended"});
+  CHECK_FALSE(test.cluster.exit.voluntary);
+  test.worker().close_channel();
+  test.run();
+  CHECK(test.cluster.said.empty());
+}
+
+TEST_CASE("a worker whose channel was cut is killed after a grace")
+{
+  worker_test test;
+  test.come_online();
+  test.worker().close_channel();
+  CHECK(test.run_until([&] { return test.status.has_value(); }));
+  CHECK(test.status == exit_status::signalled(SIGKILL));
+}
+
+TEST_CASE("what a worker says of its connections after the cut still counts, and nothing else")
+{
+  worker_test test(cohort::settings().fence_grace(30s));
+  test.get_clients(4, 3);
+  CHECK(test.run_until([&] { return test.peer->offers == 3; }));
+  test.worker().close_channel();
+  wire::taken taken = test.last_offered();
+  taken.first = 1;
+  test.peer->send(taken);
+  wire::credit credit;
+  credit.listener = taken.listener;
+  credit.window = 100;
+  test.peer->send(credit);
+  test.peer->send(wire::leaving());
+  test.listen(1);
+  test.run_until([&] { return test.cluster.listeners.counters().taken == 1; });
+  CHECK(test.cluster.listeners.counters().taken == 1);
+  CHECK_FALSE(test.worker().state().exited_after_disconnect());
+  test.kill();
+  const auto counters = test.cluster.listeners.counters();
+  CHECK(counters.lost == 1);
+  CHECK(counters.redispatched == 2);
+  CHECK(test.cluster.said == strings({"disconnect", "removed", "exit", "ended"}));
+}
+
+TEST_CASE("a worker that lies about its connections after the cut is condemned")
+{
+  worker_test test(cohort::settings().fence_grace(30s));
+  test.get_clients(4);
+  test.tells({"offer 1"});
+  test.worker().close_channel();
+  wire::taken taken = test.last_offered();
+  taken.first = 100;
+  test.peer->send(taken);
+  test.is_condemned(cohort::error::protocol_violation);
+}
+
+TEST_CASE("a last call of a worker ends when its channel is cut")
+{
+  worker_test test(cohort::settings().fence_grace(30s));
+  test.get_clients(1, 3);
+  test.tells({"offer 1"});
+  test.worker().disconnect(30s);
+  test.worker().close_channel();
+  // Nothing of the drain, nor of those who waited.
+  test.tells({"end"});
+  CHECK(test.cluster.listeners.size() == 1);
+  test.kill();
+  CHECK(test.cluster.listeners.size() == 0);
+}
+
 TEST_CASE("what a worker said before its death still counts")
 {
   worker_test test;

@@ -522,6 +522,41 @@ TEST_CASE("when the primary goes away, a worker that may drain does")
   CHECK(!*left.seen);
 }
 
+TEST_CASE("a worker that cuts its channel drains when it may, though nobody asked for it")
+{
+  self_test test;
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  test.primary->offer(1, 10, 1);
+  test.expect({"taken 10"});
+  noted_end left(test.self->left());
+  test.self->close_channel();
+  CHECK_FALSE(test.self->is_connected());
+  // Not inside the call; and again it is nothing.
+  CHECK_FALSE(test.self->draining());
+  test.self->close_channel();
+  test.expect({"end"});
+  CHECK(test.self->draining());
+  CHECK_FALSE(left.seen.has_value());
+  test.taken.clear();
+  CHECK(test.run_until([&] { return left.seen.has_value(); }));
+  test.self->close_channel();
+  test.run();
+  CHECK(test.primary->said.empty());
+}
+
+TEST_CASE("a worker that has said bye has left when it cuts its channel")
+{
+  self_test test;
+  noted_end left(test.self->left());
+  test.primary->send(wire::drain());
+  test.expect({"bye"});
+  test.self->close_channel();
+  CHECK(test.run_until([&] { return left.seen.has_value(); }));
+  CHECK(!*left.seen);
+}
+
 TEST_CASE("what a primary had sent before it went away can still be received")
 {
   std::shared_ptr<number_core> messages;
@@ -634,6 +669,10 @@ TEST_CASE("a worker that stands alone binds for itself, and only its own drain e
   context.poll();
   REQUIRE(source);
   noted_end left(self->left());
+  self->close_channel();
+  context.restart();
+  context.poll();
+  CHECK_FALSE(left.seen.has_value());
   self->leave();
   context.restart();
   context.run_for(10s);

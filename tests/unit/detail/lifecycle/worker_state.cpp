@@ -12,6 +12,7 @@
 namespace worker_state_test {
 
 using cohort::exit_status;
+using cohort::detail::heeded;
 using cohort::detail::worker_action;
 using cohort::detail::worker_actions;
 using cohort::detail::worker_state;
@@ -27,11 +28,12 @@ enum class input {
   leaving,
   bye,
   violated,
+  close,
   channel_end,
   exited,
 };
 constexpr input all_inputs[] = {input::hello, input::frame, input::listen, input::drain,
-    input::leaving, input::bye, input::violated, input::channel_end, input::exited};
+    input::leaving, input::bye, input::violated, input::close, input::channel_end, input::exited};
 
 worker_actions apply(worker_state& state, input i)
 {
@@ -44,6 +46,7 @@ worker_actions apply(worker_state& state, input i)
   case input::leaving: return state.leaving();
   case input::bye: return state.bye();
   case input::violated: return state.violated();
+  case input::close: return state.channel_closed();
   case input::channel_end: return state.channel_ended();
   case input::exited: return state.exited(exit_status::signalled(9));
   }
@@ -53,7 +56,7 @@ worker_actions apply(worker_state& state, input i)
 std::string words(const worker_actions& actions)
 {
   static const char* const names[] = {"fork", "online", "listening", "stop", "leave", "bye_ack",
-      "condemn", "fence", "take_back", "remove", "disconnect", "exit"};
+      "finish_channels", "condemn", "fence", "take_back", "remove", "disconnect", "exit"};
   std::string all;
   for (const worker_action a : actions)
     all += (all.empty() ? "" : " ") + std::string(names[static_cast<int>(a)]);
@@ -107,6 +110,35 @@ const life lives[] = {
         true},
     {"never says hello",
         {{channel_end, "stop fence disconnect"}, {exited, "stop take_back remove exit"}}, false},
+    {"the program cuts the channel, and again",
+        {{hello, "online"}, {close, "stop finish_channels fence"}, {close, ""}, {hello, ""},
+            {frame, ""}, {listen, ""}, {leaving, ""}, {bye, ""}, {channel_end, "stop disconnect"},
+            {close, ""}, {exited, "stop take_back remove exit"}, {close, ""}},
+        false},
+    {"cut before its hello",
+        {{close, "stop finish_channels fence"}, {hello, ""}, {frame, ""}, {hello, ""},
+            {exited, "stop exit"}, {channel_end, "stop take_back remove disconnect"}},
+        false},
+    {"cut while it leaves",
+        {{hello, "online"}, {leaving, "leave"}, {close, "stop finish_channels fence"}, {bye, ""},
+            {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
+        true},
+    {"cut when it has left",
+        {{hello, "online"}, {drain, "leave"}, {bye, "bye_ack"}, {close, "stop finish_channels"},
+            {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
+        true},
+    {"asked to leave when it was cut",
+        {{hello, "online"}, {close, "stop finish_channels fence"}, {drain, ""},
+            {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
+        true},
+    {"breaks the protocol when it was cut",
+        {{hello, "online"}, {close, "stop finish_channels fence"}, {violated, "stop condemn"},
+            {close, ""}, {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
+        false},
+    {"cut when it is condemned, or dead, already",
+        {{hello, "online"}, {violated, "stop condemn"}, {close, ""}, {exited, "stop exit"},
+            {close, ""}},
+        false},
     {"everything twice",
         {{hello, "online"}, {channel_end, "stop fence disconnect"}, {channel_end, ""},
             {exited, "stop take_back remove exit"}, {exited, ""}, {channel_end, ""}},
@@ -130,13 +162,13 @@ const life lives[] = {
 struct monitor {
   bool forked = false, online = false, stopped = false, drained = false, condemned = false;
   bool fenced = false, taken_back = false, removed = false, disconnected = false, exited = false;
-  bool said_bye = false, announced = false;
+  bool said_bye = false, announced = false, cut = false;
 
   friend bool operator==(const monitor&, const monitor&) = default;
 
   void see(input i, const worker_actions& actions)
   {
-    const bool readable = !disconnected && !condemned;
+    const bool readable = !disconnected && !condemned && !cut;
     if (i == input::drain && !exited) announced = true;
     for (const worker_action a : actions) {
       CHECK((forked || a == worker_action::publish_fork));
@@ -159,8 +191,12 @@ struct monitor {
         CHECK((drained && online && readable && !exited));
         once(said_bye);
         break;
+      case worker_action::finish_channels:
+        CHECK((stopped && readable && !exited));
+        once(cut);
+        break;
       case worker_action::condemn:
-        CHECK((stopped && readable));
+        CHECK((stopped && !disconnected));
         once(condemned);
         break;
       case worker_action::fence:
@@ -190,7 +226,12 @@ struct monitor {
 
   void agree(const worker_state& state) const
   {
-    CHECK(state.is_connected() == (!disconnected && !condemned));
+    CHECK(state.is_connected() == (!disconnected && !condemned && !cut));
+    const heeded heard = disconnected ? heeded::none
+                         : condemned  ? heeded::taken
+                         : cut        ? heeded::connections
+                                      : heeded::all;
+    CHECK(state.heeds() == heard);
     CHECK(state.is_dead() == exited);
     CHECK(state.is_over() == (disconnected && exited));
     CHECK(state.exited_after_disconnect() == announced);
