@@ -177,6 +177,15 @@ public:
   template <class Token = default_token_t<Executor>>
   auto left(Token&& token = Token());
 
+  /// Ends this process soon, with this status, and announced: the primary sees
+  /// `exited_after_disconnect()`. Nothing is listened on or accepted any more; what was offered
+  /// goes to others, live connections are cut. Messages that were sent before still go, if that
+  /// takes no longer than the second after which the process ends in any case. Then who waits for
+  /// `left` is told, the standard streams are flushed, and no destructor runs. When the channel has
+  /// ended, or alone, there is nothing to wait for. Called again: nothing. Source: Node's
+  /// `cluster.worker.kill()`.
+  void kill(int status = 0) { core_->kill(status); }
+
   /// Cuts the channel to the primary, unannounced: `is_connected()` is false at once, and when the
   /// event loop has its turn this process ends with status 0, or drains when it was told so (see
   /// `set_on_primary_lost`), and is killed when it has not ended within `settings::fence_grace`.

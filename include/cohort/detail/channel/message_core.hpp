@@ -119,7 +119,7 @@ public:
   bool input_ended() const noexcept override { return transport_.input_ended(); }
   std::uint64_t handed_out() const noexcept override { return incoming_.box().handed_out(); }
   bool serving() const noexcept override { return incoming_.served().running(); }
-  bool settled() const noexcept override;
+  bool written() const noexcept override;
 
   // The transport's owner.
   bool wants_messages() const noexcept { return incoming_.wanted(); }
@@ -314,10 +314,10 @@ void message_core<Out, In, Codec>::close()
 }
 
 template <class Out, class In, class Codec>
-bool message_core<Out, In, Codec>::settled() const noexcept
+bool message_core<Out, In, Codec>::written() const noexcept
 {
   const message_output& output = transport_.output();
-  return transport_.input_ended() && (output.finished() || output.failed());
+  return output.finished() || output.failed();
 }
 
 template <class Out, class In, class Codec>
@@ -330,7 +330,7 @@ void message_core<Out, In, Codec>::served()
 template <class Out, class In, class Codec>
 void message_core<Out, In, Codec>::report_progress()
 {
-  if (!input_ended() || !on_progress) return;
+  if (!on_progress || !(input_ended() || written())) return;
   // Behind the handlers that are on their way.
   asio::post(executor_, [core = this->shared_from_this()] {
     if (core->on_progress) core->on_progress();

@@ -54,11 +54,13 @@ public:
   virtual std::uint64_t handed_out() const noexcept = 0;
   /// A request is being served.
   virtual bool serving() const noexcept = 0;
-  /// Both streams have ended: this side's is written, the other's is read.
-  virtual bool settled() const noexcept = 0;
+  /// This side's stream has ended, and all of it is written or cannot be any more.
+  virtual bool written() const noexcept = 0;
+  /// Both streams have ended.
+  bool settled() const noexcept { return input_ended() && written(); }
 
-  /// Called when one of these may have changed after the end of the input. Runs out of the event
-  /// loop, never inside a call.
+  /// Called when one of these may have changed after the end of either stream. Runs out of the
+  /// event loop, never inside a call.
   std::function<void()> on_progress;
   /// Called for every problem. May run inside a call.
   std::function<void(const channel_problem&)> on_problem;

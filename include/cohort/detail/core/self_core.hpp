@@ -40,6 +40,9 @@ class self_core final : public source_owner,
                         public std::enable_shared_from_this<self_core> {
 public:
   using duration = std::chrono::steady_clock::duration;
+
+  static constexpr std::chrono::seconds kill_limit{1};
+
   using source_pointer = self_listens::source_pointer;
 
   self_core(const asio::any_io_executor& executor, posix::worker_channels channels,
@@ -71,6 +74,10 @@ public:
   /// Announces the end, and takes what is offered until the primary says that nothing follows; then
   /// (at once without a primary) it drains: no more connections, the live ones end, then `left`.
   void leave();
+
+  /// Announces the end, and ends the process with this status once the primary has confirmed it and
+  /// the messages that were sent are written; in a second whatever happens. The first call counts.
+  void kill(int status);
 
   /// Cuts the channel without a word; then as if the primary had gone. Without a channel: nothing.
   void close_channel();
@@ -118,14 +125,18 @@ private:
 
   void drain();
   void leave_if_done();
+  bool messages_done();
   void finish();
+  void exit_if_killed();
+  void exit_in(duration limit, int status);
   void channel_ended(std::error_code error);
   void primary_lost(std::error_code error);
   void on_violation(std::error_code why)
   {
     if (!is_connected()) return;
     control_->close();
-    primary_lost(why);
+    if (status_) finish();
+    else primary_lost(why);
   }
 
   asio::any_io_executor executor_;
@@ -144,6 +155,8 @@ private:
   // The primary has said that no offer follows.
   bool last_offer_seen_ = false;
   bool bye_sent_ = false;
+  // The program has given this process up.
+  std::optional<int> status_;
 };
 
 // Implementation
@@ -251,6 +264,29 @@ inline void self_core::leave()
   else drain();
 }
 
+inline void self_core::kill(int status)
+{
+  if (status_) return;
+  status_ = status;
+  if (!is_connected()) return finish();
+  exit_in(kill_limit, status);
+  const bool announced = leaving_ || draining();
+  leaving_ = true;
+  // The primary is done with it when it has said that no offer follows.
+  if (!last_offer_seen_) listens_.leave_all(error::draining);
+  if (!announced) send_message(wire::leaving());
+  draining_.set(std::error_code());
+  leave_if_done();
+}
+
+inline void self_core::exit_in(duration limit, int status)
+{
+  deadline_.expires_after(limit);
+  deadline_.async_wait([self = shared_from_this(), status](std::error_code cancelled) {
+    if (!cancelled) posix::exit_at_once(status);
+  });
+}
+
 inline void self_core::close_channel()
 {
   if (!is_connected()) return;
@@ -271,15 +307,23 @@ inline void self_core::drain()
 inline void self_core::leave_if_done()
 {
   if (!draining() || left_.is_set() || bye_sent_) return;
-  if (listens_.any_live()) return;
+  if (listens_.any_live() && !status_) return;
   if (!is_connected()) return finish();
-  if (!last_offer_seen_) return;
-  if (!farewell_.done(*messages_, executor_, [self = weak_from_this()] {
-        if (const auto alive = self.lock()) alive->leave_if_done();
-      }))
-    return;
+  if (!last_offer_seen_ || !messages_done()) return;
   bye_sent_ = true;
   send_message(wire::bye());
+}
+
+inline bool self_core::messages_done()
+{
+  if (status_) {
+    // Nobody here receives or answers any more.
+    messages_->finish();
+    return messages_->written();
+  }
+  return farewell_.done(*messages_, executor_, [self = weak_from_this()] {
+    if (const auto alive = self.lock()) alive->leave_if_done();
+  });
 }
 
 inline void self_core::finish()
@@ -288,6 +332,13 @@ inline void self_core::finish()
   if (control_) control_->close();
   messages_->read_to_end();
   left_.set(std::error_code());
+  // Behind those who waited for that.
+  exit_if_killed();
+}
+
+inline void self_core::exit_if_killed()
+{
+  if (status_) asio::post(executor_, [status = *status_] { posix::exit_at_once(status); });
 }
 
 inline void self_core::abandon()
@@ -300,6 +351,7 @@ inline void self_core::abandon()
   listens_.close(asio::error::operation_aborted);
   draining_.set(asio::error::operation_aborted);
   left_.set(asio::error::operation_aborted);
+  exit_if_killed();
 }
 
 inline void self_core::on_channel_end(std::error_code error)
@@ -311,7 +363,7 @@ inline void self_core::on_channel_end(std::error_code error)
 inline void self_core::channel_ended(std::error_code error)
 {
   if (left_.is_set()) return;
-  if (bye_sent_) finish();
+  if (bye_sent_ || status_) finish();
   else primary_lost(error);
 }
 
@@ -323,10 +375,7 @@ inline void self_core::primary_lost(std::error_code error)
   if (!drain_for_) posix::exit_at_once(error.category() == error_category() ? 1 : 0);
   drain();
   if (left_.is_set()) return;
-  deadline_.expires_after(*drain_for_);
-  deadline_.async_wait([self = shared_from_this()](std::error_code cancelled) {
-    if (!cancelled) posix::exit_at_once(0);
-  });
+  exit_in(*drain_for_, 0);
 }
 
 } // namespace cohort::detail

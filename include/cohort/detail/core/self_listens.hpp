@@ -77,6 +77,10 @@ public:
     sources_.close(reason);
   }
 
+  /// The same, and leaves each listener: nobody waits for this worker there, not even for its last
+  /// call.
+  void leave_all(std::error_code reason);
+
 private:
   std::uint16_t free_index(const posix::socket_address& asked) const;
 
@@ -130,6 +134,16 @@ void self_listens::fail(Handler&& handler, std::error_code error)
   wait_queue<source_pointer> waiting(executor_);
   waiting.add(std::forward<Handler>(handler));
   waiting.complete_one(error, nullptr);
+}
+
+inline void self_listens::leave_all(std::error_code reason)
+{
+  close(reason);
+  joined_.for_each([this](const offered_source& source) {
+    wire::close message;
+    message.listener = source.listener();
+    port_.send(message);
+  });
 }
 
 inline std::uint16_t self_listens::free_index(const posix::socket_address& asked) const

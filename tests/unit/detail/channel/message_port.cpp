@@ -82,10 +82,13 @@ TEST_CASE("two ports whose streams both end are settled, and both are told of pr
   f.left->read_ahead();
   f.right->read_ahead();
   f.left->finish();
-  CHECK(f.until([&] { return f.right->input_ended() && right != 0; }));
+  // Each has seen one of the two ends.
+  CHECK(f.until([&] { return f.right->input_ended() && right != 0 && left != 0; }));
+  CHECK((f.left->written() && !f.left->input_ended()));
+  CHECK_FALSE(f.right->written());
   CHECK_FALSE(f.right->settled());
   CHECK_FALSE(f.left->settled());
-  CHECK(left == 0);
+  left = 0;
   f.right->finish();
   CHECK(f.until([&] { return f.left->settled() && f.right->settled() && left != 0; }));
 }

@@ -30,13 +30,13 @@ struct played_port final : cohort::detail::message_port {
   bool input_ended() const noexcept override { return ended; }
   std::uint64_t handed_out() const noexcept override { return messages; }
   bool serving() const noexcept override { return is_serving; }
-  bool settled() const noexcept override { return is_settled; }
+  bool written() const noexcept override { return is_written; }
 
   int finished = 0;
   bool ended = false;
   std::uint64_t messages = 0;
   bool is_serving = false;
-  bool is_settled = false;
+  bool is_written = false;
 };
 
 struct fixture {
@@ -61,7 +61,7 @@ struct fixture {
 TEST_CASE("as long as the primary may send, or something is served, nothing is finished")
 {
   fixture f;
-  f.port.is_settled = true;
+  f.port.is_written = true;
   CHECK_FALSE(f.done());
   f.port.ended = f.port.is_serving = true;
   CHECK_FALSE(f.done());
@@ -79,7 +79,7 @@ TEST_CASE("with nothing left to read the stream ends, and what was written is wa
   CHECK_FALSE(f.done());
   CHECK(f.port.finished == 1);
   CHECK_FALSE(f.done());
-  f.port.is_settled = true;
+  f.port.is_written = true;
   CHECK(f.done());
   CHECK(f.done());
   f.run();
@@ -89,7 +89,7 @@ TEST_CASE("with nothing left to read the stream ends, and what was written is wa
 TEST_CASE("who got a message has a turn in which he may answer")
 {
   fixture f;
-  f.port.ended = f.port.is_settled = true;
+  f.port.ended = f.port.is_written = true;
   f.port.messages = 1;
   bool answered = false;
   // A receiver on its way comes before the turn is over.
@@ -107,7 +107,7 @@ TEST_CASE("who got a message has a turn in which he may answer")
 TEST_CASE("asking again within the turn neither ends it nor begins another one")
 {
   fixture f;
-  f.port.ended = f.port.is_settled = true;
+  f.port.ended = f.port.is_written = true;
   f.port.messages = 1;
   for (int i = 0; i != 3; ++i) CHECK_FALSE(f.done());
   f.port.messages = 2;
@@ -125,7 +125,7 @@ TEST_CASE("asking again within the turn neither ends it nor begins another one")
 TEST_CASE("each turn in which somebody gets a message allows another one, and the last one ends it")
 {
   fixture f;
-  f.port.ended = f.port.is_settled = true;
+  f.port.ended = f.port.is_written = true;
   f.port.messages = 1;
   bool done = false;
   f.when_again = [&] {
@@ -142,7 +142,7 @@ TEST_CASE("each turn in which somebody gets a message allows another one, and th
 TEST_CASE("a request that begins to be served during the turn is waited for")
 {
   fixture f;
-  f.port.ended = f.port.is_settled = true;
+  f.port.ended = f.port.is_written = true;
   f.port.messages = 1;
   CHECK_FALSE(f.done());
   f.port.is_serving = true;

@@ -450,6 +450,86 @@ TEST_CASE("a worker that wants to leave drains by itself when its primary goes a
   CHECK(test.errors == std::vector<std::error_code>{cohort::error::draining});
 }
 
+TEST_CASE(
+    "a worker that ends itself gives everything back, though a connection lives, and says bye")
+{
+  self_test test;
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  test.primary->offer(1, 10, 2);
+  test.expect({"taken 10"});
+  noted_end left(test.self->left());
+  test.self->kill(3);
+  CHECK(test.self->draining());
+  // The listener is left as well, which ends a last call there.
+  test.expect({"refused 11+1 draining", "close 1", "leaving"});
+  test.listen(4712);
+  test.run();
+  CHECK(test.listened == cohort::error::draining);
+  // What comes nevertheless goes back, and the first call counts.
+  test.primary->offer(1, 20, 1);
+  test.self->kill(4);
+  test.expect({"refused 20+1 draining"});
+  test.primary->send(wire::drain());
+  test.expect({"bye"});
+  CHECK(test.taken.size() == 1);
+  CHECK_FALSE(left.seen.has_value());
+}
+
+TEST_CASE(
+    "a worker that ends itself while it leaves ends its last call, and announces nothing twice")
+{
+  self_test test;
+  test.joined(1);
+  test.self->leave();
+  test.expect({"leaving"});
+  test.self->kill(0);
+  test.expect({"close 1"});
+}
+
+TEST_CASE("a worker that drains and is ended waits for its connections no more")
+{
+  self_test test;
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  test.primary->offer(1, 10, 1);
+  test.expect({"taken 10"});
+  test.primary->send(wire::drain());
+  test.run_until([&] { return test.self->draining(); });
+  CHECK(test.primary->said.empty());
+  test.self->kill(0);
+  test.expect({"bye"});
+}
+
+TEST_CASE("a worker that ends itself writes its messages before the bye, and reads none")
+{
+  std::shared_ptr<number_core> messages;
+  self_test test(receives_numbers(messages));
+  // More than the socket holds.
+  std::vector<cohort::handle> none;
+  std::size_t sent = 0;
+  while (sent != 100'000) {
+    CHECK(cohort::is_sent(messages->send(4711, none)));
+    ++sent;
+  }
+  write_number(test.primary->messages(), 1);
+  test.self->kill(0);
+  test.primary->send(wire::drain());
+  test.expect({"leaving"});
+  std::size_t bytes = 0;
+  std::vector<std::byte> room(64 * 1024);
+  for (ssize_t got = 1; got != 0;) {
+    got = ::recv(test.primary->messages(), room.data(), room.size(), MSG_DONTWAIT);
+    if (got > 0) bytes += static_cast<std::size_t>(got);
+    else if (got < 0) test.run();
+  }
+  CHECK(bytes > sent * wire::header_size);
+  test.expect({"bye"});
+  messages.reset();
+}
+
 TEST_CASE("a drain that the primary asks for is not announced")
 {
   self_test test;
