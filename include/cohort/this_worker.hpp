@@ -187,15 +187,16 @@ public:
   void kill(int status = 0) { core_->kill(status); }
 
   /// Cuts the channel to the primary, unannounced: `is_connected()` is false at once, and when the
-  /// event loop has its turn this process ends with status 0, or drains when it was told so (see
-  /// `set_on_primary_lost`), and is killed when it has not ended within `settings::fence_grace`.
+  /// event loop has its turn this process ends with status 0, or as `set_on_primary_lost` says, and
+  /// is killed when it has not ended within `settings::fence_grace`.
   /// `disconnect` is the graceful end. Messages that the kernel has not taken by then are lost.
   /// Twice, when this worker has left, or alone: nothing.
   /// Source: Node's `process.disconnect()`.
   void close_channel() { core_->close_channel(); }
 
   /// Decides what happens when the primary goes away. A drain is bounded by `deadline`: then the
-  /// process ends at once with status 0, and the connections that still live are cut.
+  /// process ends at once, with status 0 or that of its last words, and the connections that still
+  /// live are cut.
   void set_on_primary_lost(
       on_primary_lost what, duration deadline = std::chrono::seconds(30)) noexcept;
 
@@ -205,6 +206,17 @@ public:
   void on_problem(std::function<void(const channel_problem&)> function)
   {
     this->message_core()->on_problem = detail::posted_problems(executor_, std::move(function));
+  }
+
+  /// Called on the executor when this process is to end because the channel ended unannounced: the
+  /// primary is lost, or the channel was cut on either side. The process ends with what it returns.
+  /// With `on_primary_lost::drain` that is when the deadline is over and connections live still.
+  /// It may block, until the primary, if there is one, kills this process after
+  /// `settings::fence_grace`. An exception out of it is one out of the context's `run`.
+  /// Source: Node's `disconnect` event in the worker.
+  void set_on_primary_lost(std::function<int()> last_words)
+  {
+    core_->last_words(std::move(last_words));
   }
 
 private:

@@ -164,6 +164,18 @@ TEST_CASE("an abstract name needs no directory, and no path at all is an error")
   CHECK_THROWS_AS(none.get(), std::system_error);
 }
 
+TEST_CASE("a worker that stands alone has no channel to cut, and no primary to lose")
+{
+  alone test;
+  test.self.set_on_primary_lost([]() -> int {
+    FAIL("there was no primary");
+    return 1;
+  });
+  test.self.close_channel();
+  test.run();
+  CHECK_FALSE(test.self.draining());
+}
+
 TEST_CASE("a drain is announced to who waits for it, and the worker has left when all has ended")
 {
   alone test;

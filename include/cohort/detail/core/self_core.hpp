@@ -22,6 +22,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -88,6 +89,9 @@ public:
   /// What happens when the primary goes away: nothing means an end at once with status 0.
   void on_primary_lost(std::optional<duration> drain_for) noexcept { drain_for_ = drain_for; }
 
+  /// Called before the process ends because of that; it ends with what they return.
+  void last_words(std::function<int()> function) { last_words_ = std::move(function); }
+
   /// Gives everything up without a word: waits end with `operation_aborted`.
   void abandon();
 
@@ -128,7 +132,8 @@ private:
   bool messages_done();
   void finish();
   void exit_if_killed();
-  void exit_in(duration limit, int status);
+  void end_process_in(duration limit, int status);
+  void end_process(int status);
   void channel_ended(std::error_code error);
   void primary_lost(std::error_code error);
   void on_violation(std::error_code why)
@@ -149,6 +154,7 @@ private:
   self_listens listens_;
   asio::steady_timer deadline_;
   std::optional<duration> drain_for_;
+  std::function<int()> last_words_;
   std::uint32_t load_ = 0;
   bool load_posted_ = false;
   bool leaving_ = false;
@@ -269,7 +275,7 @@ inline void self_core::kill(int status)
   if (status_) return;
   status_ = status;
   if (!is_connected()) return finish();
-  exit_in(kill_limit, status);
+  end_process_in(kill_limit, status);
   const bool announced = leaving_ || draining();
   leaving_ = true;
   // The primary is done with it when it has said that no offer follows.
@@ -279,12 +285,19 @@ inline void self_core::kill(int status)
   leave_if_done();
 }
 
-inline void self_core::exit_in(duration limit, int status)
+inline void self_core::end_process_in(duration limit, int status)
 {
   deadline_.expires_after(limit);
   deadline_.async_wait([self = shared_from_this(), status](std::error_code cancelled) {
-    if (!cancelled) posix::exit_at_once(status);
+    if (!cancelled) self->end_process(status);
   });
+}
+
+inline void self_core::end_process(int status)
+{
+  // Whoever gives itself up has said what it had to say.
+  const auto last_words = std::exchange(last_words_, nullptr);
+  posix::exit_at_once(last_words && !status_ ? last_words() : status);
 }
 
 inline void self_core::close_channel()
@@ -372,10 +385,9 @@ inline void self_core::primary_lost(std::error_code error)
   log_own_life("lost its primary");
   if (error.category() == error_category())
     std::cerr << "cohort: worker " << posix::role().id << ": " << error.message() << '\n';
-  if (!drain_for_) posix::exit_at_once(error.category() == error_category() ? 1 : 0);
+  if (!drain_for_) return end_process(error.category() == error_category() ? 1 : 0);
   drain();
-  if (left_.is_set()) return;
-  exit_in(*drain_for_, 0);
+  if (!left_.is_set()) end_process_in(*drain_for_, 0);
 }
 
 } // namespace cohort::detail
