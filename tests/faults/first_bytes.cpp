@@ -26,6 +26,8 @@
 #include <system_error>
 #include <utility>
 
+namespace first_bytes_faults {
+
 using namespace cohort::detail;
 using namespace std::chrono_literals;
 using cohort_test::call;
@@ -197,3 +199,5 @@ TEST_CASE("a connection that is refused ends whichever call fails meanwhile")
   }
   CHECK(cohort_test::count_descriptors() == before);
 }
+
+} // namespace first_bytes_faults

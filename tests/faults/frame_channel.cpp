@@ -7,6 +7,8 @@
 #include "support/channel_peer.hpp"
 #include "support/failing_system_calls.hpp"
 
+namespace frame_channel_faults {
+
 using namespace cohort_test;
 
 namespace {
@@ -274,3 +276,5 @@ TEST_CASE("a half-close that fails ends the channel with its error")
   REQUIRE(run_until(pair.context, [&] { return pair.left->ends == 1; }));
   CHECK(pair.left->end == std::errc::io_error);
 }
+
+} // namespace frame_channel_faults

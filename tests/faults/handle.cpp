@@ -25,6 +25,8 @@
 #include <unistd.h>
 #include <utility>
 
+namespace handle_faults {
+
 using asio::ip::tcp;
 using asio::posix::stream_descriptor;
 using cohort::handle;
@@ -247,3 +249,5 @@ TEST_CASE("whether a handle may be sent is not guessed")
   CHECK(owner.sendable() == std::errc::io_error);
   CHECK(!owner.sendable());
 }
+
+} // namespace handle_faults

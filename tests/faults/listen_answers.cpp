@@ -38,6 +38,8 @@
 #include <variant>
 #include <vector>
 
+namespace listen_answers_faults {
+
 using cohort::any_policy;
 using cohort::worker_id;
 using cohort_test::call;
@@ -390,3 +392,5 @@ TEST_CASE("a worker that has said goodbye says nothing to an answer that comes t
   CHECK(said.empty());
   self->abandon();
 }
+
+} // namespace listen_answers_faults

@@ -27,6 +27,8 @@
 #include <utility>
 #include <vector>
 
+namespace listening_sockets_faults {
+
 using cohort::any_policy;
 using cohort::candidate;
 using cohort::worker_id;
@@ -350,3 +352,5 @@ TEST_CASE("no path stays of a socket that could not be listened on")
     CHECK_FALSE(std::filesystem::exists(folder.file("socket")));
   }
 }
+
+} // namespace listening_sockets_faults

@@ -20,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+namespace message_channel_faults {
+
 using namespace cohort_test;
 
 namespace {
@@ -327,3 +329,5 @@ TEST_CASE("a request that could not be written any more does not wait for ever")
   CHECK(pair.until([&] { return reply.done(); }));
   CHECK(reply.error == cohort::error::disconnected);
 }
+
+} // namespace message_channel_faults

@@ -23,6 +23,8 @@
 #include <variant>
 #include <vector>
 
+namespace message_memory_faults {
+
 using namespace cohort_test;
 
 namespace {
@@ -139,3 +141,5 @@ TEST_CASE("memory runs out while a message is sent: who waits is told, and no ha
     }
   }
 }
+
+} // namespace message_memory_faults

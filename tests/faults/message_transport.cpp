@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace message_transport_faults {
+
 using namespace cohort_test;
 
 TEST_CASE("reading messages to the end goes on past short memory, but not for ever")
@@ -35,3 +37,5 @@ TEST_CASE("reading messages to the end goes on past short memory, but not for ev
   CHECK(pair.peer->ends.size() == 1);
   CHECK_FALSE(pair.transport().is_open());
 }
+
+} // namespace message_transport_faults

@@ -24,6 +24,8 @@
 #include <variant>
 #include <vector>
 
+namespace message_truncation_faults {
+
 using namespace cohort_test;
 
 namespace {
@@ -151,3 +153,5 @@ TEST_CASE("handles that are lost with a message nobody understands leave nothing
     CHECK(count_descriptors() == before);
   }
 }
+
+} // namespace message_truncation_faults

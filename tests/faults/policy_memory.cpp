@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+namespace policy_memory_faults {
+
 using namespace std::chrono_literals;
 using cohort::candidate;
 using cohort::connection_info;
@@ -200,3 +202,5 @@ TEST_CASE("without memory slow_start hides nobody, and then lets the new begin s
   CHECK(found[3] > 50);
   CHECK(found[3] < 150);
 }
+
+} // namespace policy_memory_faults

@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+namespace posix_faults {
+
 using cohort::exit_status;
 using cohort::detail::process;
 using cohort_test::call;
@@ -425,3 +427,5 @@ TEST_CASE("a set of processors that is too small is made larger")
   CHECK(affinity_cpus() == 1);
   CHECK(available_cpus() == 1);
 }
+
+} // namespace posix_faults

@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <optional>
 
+namespace reuse_port_faults {
+
 using cohort::reuse_port;
 using cohort_test::call;
 using cohort_test::faults;
@@ -42,3 +44,5 @@ TEST_CASE("a signal does not hide whether the kernel moves connections")
   CHECK(reuse_port::kernel_migrates() == known);
   CHECK(faults.count(call::open) == 3);
 }
+
+} // namespace reuse_port_faults

@@ -8,6 +8,7 @@ in that file is a failure.
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import signal
@@ -26,6 +27,11 @@ class Totals:
         self.passed = 0
         self.failed = []
         self.skipped = []
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
 
     def line(self):
         return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
@@ -125,15 +131,16 @@ def listed_tests(program, filters):
     return int(found.group(1)) if found else 0
 
 
-def run_program(folder, name, pattern, totals):
+def run_program(folder, name, pattern):
+    totals = Totals()
     program = os.path.join(folder, "tests", name)
     if not os.path.exists(program):
-        return
+        return totals
     started = time.monotonic()
     filters = [f"--source-file=*{pattern}*"] if pattern else []
     count = listed_tests(program, filters)
     if count == 0:
-        return
+        return totals
     log = os.path.join(folder, name + ".log")
     factor = int(os.environ.get("COHORT_TEST_TIME_FACTOR", "1"))
     with tempfile.TemporaryDirectory() as scratch:
@@ -157,6 +164,15 @@ def run_program(folder, name, pattern, totals):
     totals.skipped += skipped
     totals.failed += failed
     report(name, len(passed), len(failed), len(skipped), time.monotonic() - started)
+    return totals
+
+
+def run_programs(folder, pattern, totals):
+    """Those that wait much for others beside the one that computes."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(run_program, folder, name, pattern) for name in PROGRAMS]
+        for each in running:
+            totals.add(each.result())
 
 
 def check(folder, name, command, totals):
@@ -210,8 +226,7 @@ def main():
     programs = [name for name in targets if name != header_target]
     if programs:
         build(folder, arguments.jobs, programs, totals)
-    for name in PROGRAMS:
-        run_program(folder, name, arguments.pattern, totals)
+    run_programs(folder, arguments.pattern, totals)
     quick = bool(arguments.pattern)
     if not quick and not arguments.programs_only:
         if header_target:

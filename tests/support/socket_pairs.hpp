@@ -54,9 +54,9 @@ struct socket_pair {
   cohort::detail::posix::unique_fd server, client;
 };
 
-inline std::string text_of(std::span<const std::byte> bytes)
+inline std::string text_of(std::span<const std::byte> data)
 {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return {reinterpret_cast<const char*>(data.data()), data.size()};
 }
 
 } // namespace cohort_test

@@ -3,14 +3,13 @@
 //
 // What a release build makes of a policy that chooses wrongly; a debug build fails an assertion.
 
-#undef NDEBUG
-#define NDEBUG
-
 #include <cohort/detail/lifecycle/handoff.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+
+namespace handoff_ndebug_faults {
 
 using namespace std::chrono_literals;
 using cohort::candidate;
@@ -45,3 +44,5 @@ TEST_CASE("a choice that is no ready member means wait")
     CHECK(machine.dispatch(start + 5s, send) == 1);
   }
 }
+
+} // namespace handoff_ndebug_faults
