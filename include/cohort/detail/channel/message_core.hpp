@@ -114,6 +114,12 @@ public:
     incoming_.want_all();
     transport_.read();
   }
+  void hold() override { held_ = true; }
+  void open() override
+  {
+    held_ = false;
+    transport_.read();
+  }
   void read_to_end() override;
   void close() override;
   bool input_ended() const noexcept override { return transport_.input_ended(); }
@@ -122,7 +128,7 @@ public:
   bool written() const noexcept override;
 
   // The transport's owner.
-  bool wants_messages() const noexcept { return incoming_.wanted(); }
+  bool wants_messages() const noexcept { return !held_ && incoming_.wanted(); }
   void on_message(const wire::message_view& message, io::received_descriptors& descriptors)
   {
     incoming_.received(*this, message, descriptors);
@@ -138,6 +144,7 @@ private:
   message_transport<message_core> transport_;
   outgoing_messages<message_transport<message_core>, Codec> outgoing_;
   incoming_messages<In, Codec> incoming_;
+  bool held_ = false;
 };
 
 // Implementation

@@ -42,6 +42,10 @@ public:
   /// From now on reads although nobody receives, so that the peer can get rid of what it has.
   virtual void read_ahead() = 0;
 
+  /// From now on nothing is read, whoever receives, until `open`, or to the end.
+  virtual void hold() = 0;
+  virtual void open() = 0;
+
   /// The peer is certainly gone: reads what it had sent, and closes.
   virtual void read_to_end() = 0;
 

@@ -154,6 +154,8 @@ void managed_worker<Cluster>::start(const posix::child_options& options, posix::
       error);
   if (error.code) return messages_->close();
   control_.start(self());
+  // Nobody hears of it before it is online.
+  messages_->hold();
   messages_->on_problem = [weak = this->weak_from_this()](const channel_problem& problem) {
     if (const auto self = weak.lock()) self->report(problem.what.c_str(), problem.code);
   };
@@ -220,6 +222,7 @@ bool managed_worker<Cluster>::received(const wire::hello& hello)
   answer.schema = cluster()->message_fingerprint();
   if (!state_.is_online()) send(answer);
   apply(state_.hello());
+  messages_->open();
   return true;
 }
 

@@ -285,6 +285,39 @@ TEST_CASE("channels of one hub are read when somebody waits there, each with its
   CHECK(last.error == asio::error::operation_aborted);
 }
 
+TEST_CASE("what comes while a channel is held is received when it is opened, in order")
+{
+  core_pair pair;
+  pair.right->hold();
+  for (std::uint32_t i = 1; i != 3; ++i) pair.left.send(make_note(i));
+  completion<received> first;
+  pair.right->receive(first.handler());
+  pair.run();
+  received into;
+  CHECK_FALSE(pair.right->try_receive(into));
+  CHECK_FALSE(first.done());
+  pair.right->open();
+  CHECK(pair.until([&] { return first.done(); }));
+  CHECK(number_of(first.value) == 1);
+  CHECK(pair.right->try_receive(into));
+  CHECK(number_of(into) == 2);
+}
+
+TEST_CASE("a peer that ends while its channel is held has lost nothing")
+{
+  core_pair pair;
+  pair.right->hold();
+  completion<received> first;
+  pair.right->receive(first.handler());
+  pair.left.send(make_note(1));
+  pair.left->finish();
+  pair.run();
+  CHECK_FALSE(first.done());
+  pair.right->read_to_end();
+  CHECK(pair.until([&] { return first.done(); }));
+  CHECK(number_of(first.value) == 1);
+}
+
 TEST_CASE("a handle weighs more than its bytes")
 {
   core_pair pair;

@@ -107,6 +107,21 @@ TEST_CASE("a port reads nothing of itself: an end shows to who reads ahead, or t
   }
 }
 
+TEST_CASE("a port that is held reads nothing, not even ahead, until it is opened or to the end")
+{
+  for (const bool to_end : {false, true}) {
+    fixture f;
+    f.left->hold();
+    f.left->read_ahead();
+    f.right.reset();
+    run_ready(f.context);
+    CHECK_FALSE(f.left->input_ended());
+    if (to_end) f.left->read_to_end();
+    else f.left->open();
+    CHECK(f.until([&] { return f.left->input_ended(); }));
+  }
+}
+
 TEST_CASE("a closed port is settled at once, and tells the other side")
 {
   fixture f;

@@ -25,6 +25,8 @@ namespace {
 struct played_port final : cohort::detail::message_port {
   void finish() override { ++finished; }
   void read_ahead() override {}
+  void hold() override {}
+  void open() override {}
   void read_to_end() override {}
   void close() override {}
   bool input_ended() const noexcept override { return ended; }
