@@ -11,6 +11,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
+#include <asio/basic_stream_socket.hpp>
 #include <asio/dispatch.hpp>
 #include <asio/error.hpp>
 
@@ -96,6 +97,17 @@ public:
   /// Takes no more than `maximum` connections at a time; the primary offers others elsewhere until
   /// there is room again. Source: Node's `server.maxConnections`.
   void max_connections(std::size_t maximum);
+
+  /// Gives the next `async_accept` this connection, as if it had come in here: it counts for
+  /// `max_connections`, a drain waits for its end, and it waits for its turn like others. Up to
+  /// 1,024 may wait; a drain and `close` close them. The primary does not know of it, nor do its
+  /// counters.
+  /// @param socket of any executor; what waits on it ends with `operation_aborted`.
+  /// @return false, and `socket` is as it was, when it is not open, the acceptor is closed or
+  ///   draining, or as many wait already.
+  /// Source: Node's `server.emit('connection', socket)`.
+  template <class OtherExecutor>
+  bool inject(asio::basic_stream_socket<Protocol, OtherExecutor>&& socket);
 
   /// Where it listens, with the port that is bound even if port 0 was asked for.
   /// @throws std::system_error `bad_descriptor` when it never listened.
@@ -218,6 +230,16 @@ template <class Protocol, class Executor>
 void basic_acceptor<Protocol, Executor>::max_connections(std::size_t maximum)
 {
   if (source_) source_->set_max_connections(maximum);
+}
+
+template <class Protocol, class Executor>
+template <class OtherExecutor>
+bool basic_acceptor<Protocol, Executor>::inject(
+    asio::basic_stream_socket<Protocol, OtherExecutor>&& socket)
+{
+  if (!socket.is_open() || !source_ || !source_->takes_injected()) return false;
+  source_->inject(detail::posix::unique_fd(socket.release()));
+  return true;
 }
 
 template <class Protocol, class Executor>

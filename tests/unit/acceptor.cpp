@@ -291,6 +291,58 @@ TEST_CASE("no more connections live than max_connections")
   CHECK(cohort_test::run_bounded(test.context, [&] { return taken.size() == 1; }));
 }
 
+TEST_CASE("a connection that is injected is the next accept's, and counts like others")
+{
+  acceptor_test test;
+  auto listening = test.listen();
+  listening.max_connections(1);
+  // One that has come in elsewhere, on an executor of another type.
+  tcp::acceptor elsewhere(test.context, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  tcp::socket client(test.context);
+  client.connect(elsewhere.local_endpoint());
+  asio::basic_stream_socket<tcp, asio::io_context::executor_type> server(test.context);
+  elsewhere.accept(server);
+  CHECK(listening.inject(std::move(server)));
+  CHECK_FALSE(server.is_open());
+  std::vector<connection<tcp>> live;
+  const auto keep = [&](std::error_code error, connection<tcp> next) {
+    CHECK_FALSE(error);
+    live.push_back(std::move(next));
+  };
+  listening.async_accept(keep);
+  CHECK(live.empty());
+  test.run();
+  REQUIRE(live.size() == 1);
+  CHECK(live.front().socket().remote_endpoint() == client.local_endpoint());
+  CHECK(test.source->live() == 1);
+  // There is no room for one that comes in here before it has ended.
+  test.clients.connect(test.bound);
+  listening.async_accept(keep);
+  test.run();
+  CHECK(live.size() == 1);
+  live.clear();
+  CHECK(cohort_test::run_bounded(test.context, [&] { return live.size() == 1; }));
+  CHECK(live.front().socket().local_endpoint() == listening.local_endpoint());
+  live.clear();
+  test.run();
+}
+
+TEST_CASE("what cannot be injected stays its owner's")
+{
+  acceptor_test test;
+  tcp::socket socket(test.context, tcp::v4());
+  acceptor<tcp> never(test.context.get_executor());
+  CHECK_FALSE(never.inject(std::move(socket)));
+  auto listening = test.listen();
+  CHECK_FALSE(listening.inject(tcp::socket(test.context)));
+  listening.close();
+  CHECK_FALSE(listening.inject(std::move(socket)));
+  auto drained = test.listen();
+  test.source->close(cohort::error::draining);
+  CHECK_FALSE(drained.inject(std::move(socket)));
+  CHECK(socket.is_open());
+}
+
 TEST_CASE("an assignment closes what was there")
 {
   acceptor_test first;

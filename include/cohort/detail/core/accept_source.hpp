@@ -11,6 +11,7 @@
 #include <asio/dispatch.hpp>
 
 #include <cstddef>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <system_error>
@@ -58,11 +59,20 @@ public:
   /// Takes no more connections; waits in flight and later ones fail with `reason`.
   void close(std::error_code reason);
 
+  /// Whether it takes one more connection that the program brings along.
+  bool takes_injected() const noexcept
+  {
+    return !closed_ && injected_.waiting.size() < max_injected_;
+  }
+  /// Such a one goes to the next wait, when there is room.
+  void inject(posix::unique_fd socket);
+
   /// How many connections may live at a time.
   void set_max_connections(std::size_t maximum);
 
   bool is_open() const noexcept { return !closed_; }
-  std::size_t live() const noexcept { return live_; }
+  /// All that live, the injected ones too.
+  std::size_t live() const noexcept { return lent_ + injected_.lent; }
   const posix::socket_address& local_address() const noexcept { return address_; }
   const asio::any_io_executor& get_executor() const noexcept { return waiting_.get_executor(); }
 
@@ -78,7 +88,9 @@ protected:
   }
 
   /// How many more connections may be taken now.
-  std::size_t room() const noexcept { return maximum_ > live_ ? maximum_ - live_ : 0; }
+  std::size_t room() const noexcept { return maximum_ > live() ? maximum_ - live() : 0; }
+  /// Those that live and were delivered.
+  std::size_t lent() const noexcept { return lent_; }
   bool wanted() const noexcept { return !waiting_.empty(); }
 
   const std::error_code& closed() const noexcept { return closed_; }
@@ -87,6 +99,23 @@ protected:
   void deliver(posix::unique_fd socket);
 
 private:
+  // Connections that the program brought along. Nobody else is told of them.
+  struct injected_connections final : lessor {
+    explicit injected_connections(accept_source& of) : source(of) {}
+    void lease_ended() noexcept override { source.end_lease(lent); }
+
+    accept_source& source;
+    std::deque<posix::unique_fd> waiting;
+    std::size_t lent = 0;
+  };
+
+  // As many as the largest backlog that a listener usually has.
+  static constexpr std::size_t max_injected_ = 1024;
+
+  void serve_all();
+  void give(posix::unique_fd socket, std::shared_ptr<lessor> from, std::size_t& count);
+  void end_lease(std::size_t& count) noexcept;
+
   /// Somebody waits now, or there is more room than before.
   virtual void serve() = 0;
   /// One lease has ended, its descriptor is closed.
@@ -106,7 +135,8 @@ private:
   wait_queue<accepted> waiting_;
   std::shared_ptr<source_owner> owner_;
   posix::socket_address address_;
-  std::size_t live_ = 0;
+  std::size_t lent_ = 0;
+  injected_connections injected_{*this};
   std::size_t maximum_ = std::numeric_limits<std::size_t>::max();
   std::error_code closed_;
 };
@@ -141,7 +171,25 @@ void accept_source::add(Handler&& handler)
 {
   waiting_.add(std::forward<Handler>(handler));
   if (closed_) waiting_.complete_all(closed_);
-  else serve();
+  else serve_all();
+}
+
+inline void accept_source::inject(posix::unique_fd socket)
+{
+  injected_.waiting.push_back(std::move(socket));
+  serve_all();
+}
+
+inline void accept_source::serve_all()
+{
+  while (wanted() && room() != 0 && !injected_.waiting.empty()) {
+    posix::unique_fd socket = std::move(injected_.waiting.front());
+    injected_.waiting.pop_front();
+    give(
+        std::move(socket), std::shared_ptr<lessor>(shared_from_this(), &injected_), injected_.lent);
+  }
+  // There may be less room, as well as more.
+  serve();
 }
 
 inline void accept_source::cancel()
@@ -154,6 +202,7 @@ inline void accept_source::close(std::error_code reason)
 {
   if (closed_) return;
   closed_ = reason;
+  injected_.waiting.clear();
   stop();
   waiting_.complete_all(closed_);
 }
@@ -161,25 +210,33 @@ inline void accept_source::close(std::error_code reason)
 inline void accept_source::set_max_connections(std::size_t maximum)
 {
   maximum_ = maximum;
-  if (!closed_) serve();
+  if (!closed_) serve_all();
 }
 
 inline void accept_source::deliver(posix::unique_fd socket)
 {
-  ++live_;
+  give(std::move(socket), shared_from_this(), lent_);
+}
+
+inline void accept_source::give(
+    posix::unique_fd socket, std::shared_ptr<lessor> from, std::size_t& count)
+{
+  ++count;
   accepted result;
   result.socket = std::move(socket);
-  result.lease = lease(shared_from_this());
+  result.lease = lease(std::move(from));
   waiting_.complete_one(std::error_code(), std::move(result));
 }
 
-inline void accept_source::lease_ended() noexcept
+inline void accept_source::lease_ended() noexcept { end_lease(lent_); }
+
+inline void accept_source::end_lease(std::size_t& count) noexcept
 {
   // A connection may end on a thread of its own; what it is counted by lives on the executor.
-  auto ended = [self = shared_from_this()] {
-    --self->live_;
-    self->live_changed();
-    if (!self->closed_) self->serve();
+  auto ended = [self = shared_from_this(), &count] {
+    --count;
+    if (&count == &self->lent_) self->live_changed();
+    if (!self->closed_) self->serve_all();
     self->owner_->source_lease_ended();
   };
   asio::dispatch(get_executor(), std::move(ended));

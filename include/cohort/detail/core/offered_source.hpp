@@ -209,7 +209,7 @@ inline void offered_source::retry_later()
 inline void offered_source::live_changed()
 {
   ++unreported_;
-  if (live() != 0 && unreported_ < report_after_) return;
+  if (lent() != 0 && unreported_ < report_after_) return;
   wire::released message;
   message.listener = listener_;
   message.count = std::exchange(unreported_, std::uint16_t(0));

@@ -9,6 +9,10 @@
 #include <asio/thread_pool.hpp>
 #include <doctest/doctest.h>
 
+#include "support/scratch.hpp"
+
+#include <cohort/error.hpp>
+
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -33,6 +37,7 @@ public:
   {
   }
 
+  using accept_source::lent;
   using accept_source::room;
   using accept_source::wanted;
 
@@ -64,6 +69,7 @@ struct source_test {
     };
   }
   void wait() { source->add(note()); }
+  void inject() { source->inject(posix::unique_fd(::dup(STDERR_FILENO))); }
   void run()
   {
     context.restart();
@@ -133,6 +139,60 @@ TEST_CASE("a lowered maximum leaves the living ones alone")
   CHECK(test.source->live() == 2);
   test.run();
   CHECK(test.taken.size() == 2);
+}
+
+TEST_CASE("a connection that is injected goes to the next wait, and nobody else is told of its end")
+{
+  source_test test;
+  test.inject();
+  CHECK(test.source->calls == "s");
+  CHECK(test.source->live() == 0);
+  test.source->calls.clear();
+  test.wait();
+  CHECK(test.source->live() == 1);
+  CHECK(test.source->lent() == 0);
+  // There is less room for others now.
+  CHECK(test.source->calls == "s");
+  test.run();
+  REQUIRE(test.taken.size() == 1);
+  CHECK(test.taken[0].socket);
+  test.taken.clear();
+  test.run();
+  CHECK(test.source->live() == 0);
+  CHECK(test.source->calls == "ss");
+  CHECK(test.owner->ended == 1);
+}
+
+TEST_CASE("injected connections wait for room like others, in order")
+{
+  source_test test;
+  test.source->set_max_connections(1);
+  test.wait();
+  test.wait();
+  test.source->give();
+  test.inject();
+  test.run();
+  CHECK(test.taken.size() == 1);
+  test.taken.clear();
+  test.run();
+  CHECK(test.taken.size() == 1);
+  CHECK(test.source->live() == 1);
+  CHECK(test.source->room() == 0);
+}
+
+TEST_CASE("1024 injected connections may wait, and a close closes them")
+{
+  source_test test;
+  const std::size_t before = cohort_test::count_descriptors();
+  for (int i = 0; i != 1024; ++i) {
+    CHECK(test.source->takes_injected());
+    test.inject();
+  }
+  CHECK_FALSE(test.source->takes_injected());
+  CHECK(cohort_test::count_descriptors() == before + 1024);
+  test.source->close(cohort::error::draining);
+  CHECK(cohort_test::count_descriptors() == before);
+  CHECK_FALSE(test.source->takes_injected());
 }
 
 TEST_CASE("cancel ends the waits in flight, and the source goes on")

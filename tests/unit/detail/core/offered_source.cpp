@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace offered_source_test {
@@ -394,6 +395,38 @@ TEST_CASE("many ends are reported in groups, though others live")
   CHECK(test.port.take() == lines{"released 8"});
   test.end_one();
   CHECK(test.port.take() == lines{"released 4"});
+}
+
+TEST_CASE(
+    "an injected connection is not the primary's: its end is not told, nor others' ends kept back")
+{
+  source_test test;
+  test.wait(2);
+  test.source->inject(posix::unique_fd(::dup(STDERR_FILENO)));
+  test.run();
+  CHECK(test.port.take() == lines{"credit 16"});
+  test.offer(10, 1);
+  test.run();
+  CHECK(test.port.take() == lines{"taken 10"});
+  // The offered one ends first, while the injected one lives.
+  test.end_one();
+  CHECK(test.port.take() == lines{"released 1"});
+  test.end_one();
+  CHECK(test.port.take().empty());
+  CHECK(test.source->live() == 0);
+}
+
+TEST_CASE("an injected connection takes room, which the primary is told")
+{
+  source_test test;
+  test.source->set_max_connections(2);
+  test.wait();
+  CHECK(test.port.take() == lines{"credit 2"});
+  test.source->inject(posix::unique_fd(::dup(STDERR_FILENO)));
+  CHECK(test.port.take() == lines{"credit 1"});
+  test.run();
+  test.end_one();
+  CHECK(test.port.take() == lines{"credit 2"});
 }
 
 TEST_CASE("connections that outlive the close are still reported")
