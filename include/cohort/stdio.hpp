@@ -16,7 +16,8 @@ public:
   /// /dev/null.
   static stdio null() noexcept { return stdio(source::null, -1); }
   /// A pipe to this process, see `worker::process`: from 0 the worker reads, to 1 and 2 it writes.
-  /// From 3 on a connected pair of Unix stream sockets, both ways.
+  /// From 3 on a connected pair of Unix stream sockets, both ways. Has to be read here: when one is
+  /// full the worker waits.
   static stdio pipe() noexcept { return stdio(source::pipe, -1); }
   /// A descriptor of this process, which stays the caller's and has to be open at each fork.
   /// @throws std::invalid_argument when `number` is negative.

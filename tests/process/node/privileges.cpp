@@ -40,9 +40,9 @@ cohort::settings own_program() { return cohort::settings().exec("/proc/self/exe"
 void expect_refusal(const cohort::settings& how, std::errc expected)
 {
   cluster_fixture primary(how);
+  int events = 0;
   primary.run([&]() -> awaitable<void> {
     auto& cluster = primary.cluster();
-    int events = 0;
     auto forks = cluster.subscribe<cohort::fork_event, cohort::setup_event>();
     forks.next([&events](std::error_code error, const auto&) { events += error ? 0 : 1; });
     for (int i = 0; i != 2; ++i) {
@@ -53,9 +53,9 @@ void expect_refusal(const cohort::settings& how, std::errc expected)
       CHECK_FALSE(worker);
     }
     CHECK(cluster.workers().empty());
-    CHECK(events == 0);
     primary.destroy_cluster();
   });
+  CHECK(events == 0);
 }
 
 } // namespace
