@@ -429,6 +429,13 @@ TEST_CASE("a worker has at most 128 offers to answer, on all its listeners toget
   CHECK(test.run_until([&] { return test.peer->offers == 130; }));
 }
 
+TEST_CASE("connections that come together are offered with one message")
+{
+  worker_test test;
+  test.get_clients(16, 16);
+  test.tells({"offer 16"});
+}
+
 TEST_CASE("a disconnect drains the worker, and its bye is confirmed")
 {
   worker_test test;
