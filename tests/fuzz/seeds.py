@@ -33,12 +33,29 @@ def address(data):
 def wire():
     """The control channel: docs/protocol.md."""
     ipv4 = struct.pack("<H", 2) + struct.pack(">H", 8000) + bytes([127, 0, 0, 1]) + bytes(8)
+
+    def text(data):
+        return struct.pack("<H", len(data)) + data
+
+    def listen(*numbers_and_where, descriptor=0, path=b"", data=b""):
+        numbers, where = numbers_and_where[:6], b"".join(numbers_and_where[6:])
+        return frame(2, struct.pack("<IBBHII", *numbers) + address(where) +
+                     struct.pack("<I", descriptor) + text(path) + text(data))
+
+    def reply(*numbers_and_where, path=b"", data=b""):
+        numbers, where = numbers_and_where[:5], b"".join(numbers_and_where[5:])
+        return frame(16, struct.pack("<IBiIB", *numbers) + address(where) + text(path) + text(data))
+
     messages = {
         "hello": frame(1, struct.pack("<HHIQ", 1, 0, 100, 0x1122334455667788)),
         "hello_other_version": frame(1, struct.pack("<HHIQ", 2, 0, 100, 0) + b"more"),
-        "listen": frame(2, struct.pack("<IBBHII", 1, 0, 1, 3, 511, 0) + address(ipv4)),
-        "listen_unix":
-            frame(2, struct.pack("<IBBHII", 2, 1, 2, 0, 8, 0o660) + address(b"\1\0/a\0")),
+        "listen": listen(1, 0, 1, 3, 511, 0, ipv4),
+        "listen_unix": listen(2, 1, 2, 0, 8, 0o660, b"\1\0/a\0"),
+        "listen_path": listen(2, 1, 0, 0, 8, 0o660, path=b"/" + 20 * b"long", data=b"k\0"),
+        "listen_any_host": listen(3, 0, 8, 0, 511, 0, ipv4),
+        "listen_udp": listen(4, 2, 16, 1, 511, 0, ipv4),
+        "listen_inherited": listen(5, 3, 0, 0, 511, 0, descriptor=7),
+        "listen_inherited_datagram": listen(6, 4, 0, 0, 511, 0, descriptor=8),
         "close": frame(3, struct.pack("<I", 1)),
         "credit": frame(4, struct.pack("<IH", 1, 16)),
         "taken": frame(5, struct.pack("<IQHH", 1, 7, 3, 2)),
@@ -49,8 +66,9 @@ def wire():
         "listening": frame(12, struct.pack("<I", 1)),
         "leaving": frame(8),
         "bye": frame(9),
-        "listen_reply": frame(16, struct.pack("<IBiIB", 1, 0, 0, 4, 0) + address(ipv4)),
-        "listen_error": frame(16, struct.pack("<IBiIB", 1, 1, 98, 0, 0) + address(b"")),
+        "listen_reply": reply(1, 0, 0, 4, 0, ipv4),
+        "listen_reply_path": reply(1, 0, 0, 4, 0, path=b"/" + 20 * b"long", data=b"keys"),
+        "listen_error": reply(1, 1, 98, 0, 0),
         "drain": frame(18),
         "bye_ack": frame(19),
     }

@@ -66,7 +66,7 @@ inline void check_control(const wire::frame_view& frame)
   const auto canonical = [&frame](const auto& message) {
     const wire::control_frame again(message);
     require(std::ranges::equal(again.payload(), frame.payload), "one encoding for each message");
-    const auto header = wire::decode_header(again.bytes().first<wire::header_size>());
+    const auto header = wire::decode_header(again.bytes().template first<wire::header_size>());
     require(header.type == frame.header.type, "the type of a message is that of its frame");
     require(header.descriptors == frame.header.descriptors, "descriptors as the message says");
   };

@@ -152,7 +152,7 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   std::error_code error;
   const auto asked = posix::socket_address::from_bytes(message.address.bytes(), error);
   const bool is_unix = asked.family() == AF_UNIX;
-  if (!error && is_unix != (message.kind == wire::listen_kind::unix_stream))
+  if (!error && message.kind != (is_unix ? wire::listen_kind::unix_stream : wire::listen_kind::tcp))
     error = std::make_error_code(std::errc::invalid_argument);
   std::shared_ptr<listener> found;
   if (!error) found = find(asked, message.index);

@@ -13,13 +13,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <vector>
 
 namespace cohort::detail::wire {
 
+/// How many bytes the payload of a `Message` has at most: few, unless it says so.
+template <class Message>
+constexpr std::size_t largest_payload() noexcept
+{
+  if constexpr (requires { Message::largest; }) return Message::largest;
+  else return 48;
+}
+
 /// A whole encoded control frame, without a heap.
+template <std::size_t Capacity>
 class control_frame {
 public:
   /// A message that has `descriptors()` declares so many, every other one none.
@@ -30,9 +40,12 @@ public:
   std::span<const std::byte> payload() const noexcept { return bytes().subspan(header_size); }
 
 private:
-  std::array<std::byte, 192> data_; // the largest message is `listen` with 145 bytes of payload
+  std::array<std::byte, header_size + Capacity> data_;
   std::size_t size_ = header_size;
 };
+
+template <class Message>
+control_frame(const Message&) -> control_frame<largest_payload<Message>()>;
 
 /// Appends the payload of `message`, without a header.
 template <class Message>
@@ -41,7 +54,7 @@ void encode(const Message& message, std::vector<std::byte>& out);
 /// Reads a payload that must be exactly one valid `Message`, else `ec` is `protocol_violation`. A
 /// hello of another protocol version is understood as far as its version: `version_mismatch`.
 template <class Message>
-Message decode(std::span<const std::byte> payload, std::error_code& ec) noexcept;
+Message decode(std::span<const std::byte> payload, std::error_code& ec);
 
 /// Decodes what a worker may send and calls `visitor(message)`, unless `ec` tells an error: an
 /// unknown type, a type of the other direction, a malformed payload, wrong descriptors.
@@ -78,6 +91,13 @@ struct field_writer {
     (*this)(static_cast<std::uint8_t>(value.bytes().size()));
     out = std::copy(value.bytes().begin(), value.bytes().end(), out);
   }
+
+  template <std::size_t Capacity>
+  void operator()(const bounded_text<Capacity>& value) noexcept
+  {
+    (*this)(static_cast<std::uint16_t>(value.text().size()));
+    out = std::ranges::copy(std::as_bytes(std::span(value.text())), out).out;
+  }
 };
 
 /// Reads fields; whether they were all there is the reader's to say.
@@ -99,6 +119,16 @@ struct field_reader {
     ok = ok && size <= address_bytes::capacity;
     value = address_bytes(in.bytes(size));
   }
+
+  template <std::size_t Capacity>
+  void operator()(bounded_text<Capacity>& value)
+  {
+    const std::size_t size = in.number<std::uint16_t>();
+    ok = ok && size <= Capacity;
+    const auto bytes = in.bytes(size);
+    value = bounded_text<Capacity>(
+        std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  }
 };
 
 // How many descriptors travel with it.
@@ -109,9 +139,11 @@ std::size_t descriptors_of(const Message& message) noexcept
   else return 0;
 }
 
+template <std::size_t Capacity>
 template <class Message>
-inline control_frame::control_frame(const Message& message) noexcept
+inline control_frame<Capacity>::control_frame(const Message& message) noexcept
 {
+  static_assert(largest_payload<Message>() <= Capacity);
   field_writer writer{data_.data() + header_size};
   Message::fields(message, writer);
   size_ = static_cast<std::size_t>(writer.out - data_.data());
@@ -130,7 +162,7 @@ inline void encode(const Message& message, std::vector<std::byte>& out)
 }
 
 template <class Message>
-inline Message decode(std::span<const std::byte> payload, std::error_code& ec) noexcept
+inline Message decode(std::span<const std::byte> payload, std::error_code& ec)
 {
   ec.clear();
   Message message;

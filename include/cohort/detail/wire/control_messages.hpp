@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 // The messages of the control channel. docs/protocol.md says which side sends what and when; here
 // is what they hold, and everything that can be checked without knowing any state.
@@ -41,7 +43,25 @@ enum class message_type : std::uint16_t {
   bye_ack = 19,
 };
 
-enum class listen_kind : std::uint8_t { tcp = 0, unix_stream = 1 };
+enum class listen_kind : std::uint8_t {
+  tcp = 0,
+  unix_stream = 1,
+  udp = 2,
+  inherited_stream = 3,   ///< A descriptor of the primary, by its number: it listens.
+  inherited_datagram = 4, ///< The same: it is bound.
+};
+
+/// Whether what is asked for is a descriptor of the primary.
+constexpr bool is_inherited(listen_kind kind) noexcept
+{
+  return kind == listen_kind::inherited_stream || kind == listen_kind::inherited_datagram;
+}
+
+/// Whether datagrams come there, and no connections.
+constexpr bool is_datagram(listen_kind kind) noexcept
+{
+  return kind == listen_kind::udp || kind == listen_kind::inherited_datagram;
+}
 
 /// Who takes the connections of a listener out of the kernel.
 enum class sharing : std::uint8_t {
@@ -62,6 +82,8 @@ enum class error_kind : std::uint8_t {
 inline constexpr std::uint8_t listen_ipv6_only = 1;
 inline constexpr std::uint8_t listen_hold_when_empty = 2;
 inline constexpr std::uint8_t listen_paced = 4;
+inline constexpr std::uint8_t listen_any_host = 8;
+inline constexpr std::uint8_t listen_reuse_address = 16;
 
 /// A socket address as the kernel lays it out.
 class address_bytes {
@@ -82,8 +104,33 @@ private:
   std::uint8_t size_ = 0;
 };
 
+/// Bytes of which there are not many: a path, or what the program wants to be handed on.
+template <std::size_t Capacity>
+class bounded_text {
+public:
+  static constexpr std::size_t capacity = Capacity;
+
+  bounded_text() = default;
+
+  /// Keeps nothing when there are more than `capacity` bytes.
+  explicit bounded_text(std::string_view text) : text_(text.size() <= capacity ? text : "") {}
+
+  const std::string& text() const noexcept { return text_; }
+
+  friend bool operator==(const bounded_text&, const bounded_text&) = default;
+
+private:
+  std::string text_;
+};
+
+/// As long as the kernel takes them.
+using path_text = bounded_text<4095>;
+/// What the first worker that listens somewhere gives to all that do.
+using shared_bytes = bounded_text<4096>;
+
 // Each message names its type, its fields in wire order (once, for encoding and decoding), and what
-// makes it invalid by itself. All are comparable.
+// makes it invalid by itself; and how many bytes its fields are at most, where that is much. All
+// are comparable.
 
 struct hello {
   static constexpr message_type type = message_type::hello;
@@ -109,17 +156,31 @@ struct listen {
   std::uint32_t backlog = 0;
   std::uint32_t mode = 0; ///< permission bits of a unix socket's file
   address_bytes address;
+  std::uint32_t descriptor = 0; ///< of the primary's, for the inherited kinds
+  path_text path;               ///< of a unix socket, when it is too long for an address
+  shared_bytes data;
+
+  static constexpr std::size_t largest =
+      20 + (1 + address_bytes::capacity) + (2 + path_text::capacity) + (2 + shared_bytes::capacity);
 
   static void fields(auto& self, auto&& field)
   {
     field(self.request), field(self.kind), field(self.flags), field(self.index);
-    field(self.backlog), field(self.mode), field(self.address);
+    field(self.backlog), field(self.mode), field(self.address), field(self.descriptor);
+    field(self.path), field(self.data);
   }
   bool valid() const noexcept
   {
-    return kind <= listen_kind::unix_stream &&
-           (flags & ~(listen_ipv6_only | listen_hold_when_empty | listen_paced)) == 0 &&
-           mode <= 07777;
+    constexpr std::uint8_t known = listen_ipv6_only | listen_hold_when_empty | listen_paced |
+                                   listen_any_host | listen_reuse_address;
+    const bool any_host = (flags & listen_any_host) != 0;
+    const bool reuse_address = (flags & listen_reuse_address) != 0;
+    const bool has_path = !path.text().empty();
+    return kind <= listen_kind::inherited_datagram && (flags & ~known) == 0 && mode <= 07777 &&
+           (!any_host || kind == listen_kind::tcp) && (!reuse_address || is_datagram(kind)) &&
+           (descriptor == 0 || is_inherited(kind)) &&
+           (!has_path || kind == listen_kind::unix_stream) &&
+           (address.bytes().empty() || (!has_path && !is_inherited(kind)));
   }
   friend bool operator==(const listen&, const listen&) = default;
 };
@@ -205,18 +266,23 @@ struct listen_reply {
   std::uint32_t listener = 0;
   sharing how = sharing::offers;
   address_bytes address; ///< where it really listens
+  path_text path;        ///< that of a unix socket, when it is too long for an address
+  shared_bytes data;
+
+  static constexpr std::size_t largest =
+      14 + (1 + address_bytes::capacity) + (2 + path_text::capacity) + (2 + shared_bytes::capacity);
 
   static void fields(auto& self, auto&& field)
   {
     field(self.request), field(self.category), field(self.value), field(self.listener);
-    field(self.how), field(self.address);
+    field(self.how), field(self.address), field(self.path), field(self.data);
   }
   bool valid() const noexcept
   {
     return category <= error_kind::cohort && (category == error_kind::none) == (value == 0) &&
            how <= sharing::own_socket && (category == error_kind::none || how == sharing::offers);
   }
-  /// The socket to accept from.
+  /// The socket to accept or receive from.
   std::size_t descriptors() const noexcept { return how == sharing::offers ? 0 : 1; }
   friend bool operator==(const listen_reply&, const listen_reply&) = default;
 };

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -23,7 +24,14 @@ template <class Function>
 void for_each_sample(Function function)
 {
   function(wire::hello{wire::protocol_version, 0, 10203, 0x1122334455667788});
-  function(wire::listen{7, wire::listen_kind::unix_stream, 3, 65535, 511, 0660, address("a/path")});
+  function(wire::listen{7, wire::listen_kind::unix_stream, 3, 65535, 511, 0660, address("a/path"),
+      0, {}, wire::shared_bytes(std::string_view("a\0b", 3))});
+  function(wire::listen{
+      7, wire::listen_kind::unix_stream, 0, 0, 1, 0, {}, 0, wire::path_text("/a/long/path"), {}});
+  function(wire::listen{8, wire::listen_kind::inherited_datagram, wire::listen_reuse_address, 0, 1,
+      0, {}, 0xfffffffe, {}, {}});
+  function(wire::listen{
+      9, wire::listen_kind::tcp, wire::listen_any_host, 1, 1, 0, address("any"), 0, {}, {}});
   function(wire::listen());
   function(wire::close{0xfffffffe});
   function(wire::credit{1, 128});
@@ -36,12 +44,12 @@ void for_each_sample(Function function)
   function(wire::load{0xfffffffd});
   function(wire::accepted{4, 128});
   function(wire::listening{0xfffffffc});
-  function(wire::listen_reply{
-      9, wire::error_kind::none, 0, 3, wire::sharing::offers, address("0123456789abcdef")});
-  function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::one_socket, {}});
-  function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::own_socket, {}});
-  function(wire::listen_reply{9, wire::error_kind::system, 98, 0, wire::sharing::offers, {}});
-  function(wire::listen_reply{9, wire::error_kind::cohort, -1, 0, wire::sharing::offers, {}});
+  function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::offers,
+      address("0123456789abcdef"), wire::path_text("/long"), wire::shared_bytes("keys")});
+  for (const auto how : {wire::sharing::one_socket, wire::sharing::own_socket})
+    function(wire::listen_reply{9, wire::error_kind::none, 0, 3, how, {}, {}, {}});
+  for (const auto kind : {wire::error_kind::system, wire::error_kind::cohort})
+    function(wire::listen_reply{9, kind, -98, 0, wire::sharing::offers, {}, {}, {}});
   function(wire::offer{2, 1ull << 40, 64});
   function(wire::drain());
   function(wire::bye_ack());
@@ -69,9 +77,10 @@ struct expect_visit {
   }
 };
 
-wire::frame_view view(const wire::control_frame& frame)
+template <std::size_t Capacity>
+wire::frame_view view(const wire::control_frame<Capacity>& frame)
 {
-  return {wire::decode_header(frame.bytes().first<wire::header_size>()), frame.payload()};
+  return {wire::decode_header(frame.bytes().template first<wire::header_size>()), frame.payload()};
 }
 
 } // namespace
@@ -135,15 +144,50 @@ TEST_CASE("offers and sockets declare their descriptors, other frames have none"
   });
 }
 
-TEST_CASE("the largest messages fit into a control frame")
+TEST_CASE("the largest messages fill a control frame, and small ones have a small one")
 {
   const std::vector<std::byte> longest(wire::address_bytes::capacity, std::byte(1));
+  const std::string much(4096, 'x');
   wire::listen request;
   request.address = wire::address_bytes(longest);
-  CHECK(wire::control_frame(request).payload().size() == 145);
+  request.path = wire::path_text(std::string_view(much).substr(1));
+  request.data = wire::shared_bytes(much);
+  const wire::control_frame asked(request);
+  CHECK(asked.payload().size() == wire::listen::largest);
+  CHECK(asked.payload().size() == 8344);
   wire::listen_reply reply;
-  reply.address = wire::address_bytes(longest);
-  CHECK(wire::control_frame(reply).payload().size() == 143);
+  reply.address = request.address;
+  reply.path = request.path;
+  reply.data = request.data;
+  const wire::control_frame answered(reply);
+  CHECK(answered.payload().size() == wire::listen_reply::largest);
+  CHECK(answered.payload().size() <= wire::max_control_payload);
+  for_each_sample([](const auto& message) {
+    const wire::control_frame frame(message);
+    CHECK(frame.bytes().size() <= sizeof frame);
+    using message_type = std::decay_t<decltype(message)>;
+    if constexpr (!requires { message_type::largest; }) CHECK(sizeof frame <= 128);
+  });
+}
+
+TEST_CASE("a text that claims more bytes than it may have is refused")
+{
+  wire::listen_reply reply;
+  std::vector<std::byte> payload;
+  wire::encode(reply, payload);
+  // The last two numbers are the sizes of the path and the data, both at their ends.
+  for (const std::size_t capacity : {wire::shared_bytes::capacity, wire::path_text::capacity}) {
+    const bool is_path = capacity == wire::path_text::capacity;
+    for (std::size_t size = capacity; size != capacity + 2; ++size) {
+      std::vector<std::byte> longer(payload.begin(), payload.end() - (is_path ? 4 : 2));
+      longer.push_back(std::byte(size & 0xff));
+      longer.push_back(std::byte(size >> 8));
+      longer.resize(longer.size() + size + (is_path ? 2 : 0));
+      std::error_code ec;
+      wire::decode<wire::listen_reply>(longer, ec);
+      CHECK(!ec == (size == capacity));
+    }
+  }
 }
 
 TEST_CASE("an address that claims more bytes than an address has is refused")
@@ -151,7 +195,8 @@ TEST_CASE("an address that claims more bytes than an address has is refused")
   wire::listen_reply reply;
   std::vector<std::byte> payload;
   wire::encode(reply, payload);
-  payload.back() = std::byte(129);
+  // Behind it come the sizes of the path and the data.
+  payload[payload.size() - 5] = std::byte(129);
   payload.resize(payload.size() + 129);
   std::error_code ec;
   wire::decode<wire::listen_reply>(payload, ec);

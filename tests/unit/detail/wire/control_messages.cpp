@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <vector>
 
 namespace control_messages_test {
@@ -93,10 +94,13 @@ TEST_CASE("enumerations and flags have only the documented values")
     CHECK(refused.valid() == (value >= 1 && value <= 3));
     listen = wire::listen();
     listen.kind = static_cast<wire::listen_kind>(value);
-    CHECK(listen.valid() == (value <= 1));
+    CHECK(listen.valid() == (value <= 4));
     listen = wire::listen();
     listen.flags = static_cast<std::uint8_t>(value);
-    CHECK(listen.valid() == (value <= 7));
+    // Who asks for TCP cannot ask for what only UDP has.
+    CHECK(listen.valid() == (value <= 15));
+    listen.kind = wire::listen_kind::udp;
+    CHECK(listen.valid() == (value <= 31 && (value & wire::listen_any_host) == 0));
     reply.category = static_cast<wire::error_kind>(value);
     reply.value = value == 0 ? 0 : 13;
     CHECK(reply.valid() == (value <= 2));
@@ -106,6 +110,38 @@ TEST_CASE("enumerations and flags have only the documented values")
   CHECK(listen.valid());
   listen.mode = 010000;
   CHECK_FALSE(listen.valid());
+}
+
+TEST_CASE("what is asked for is an address, a path or a descriptor, as its kind says")
+{
+  using enum wire::listen_kind;
+  for (const auto kind : {tcp, unix_stream, udp, inherited_stream, inherited_datagram}) {
+    wire::listen listen;
+    listen.kind = kind;
+    CHECK(listen.valid());
+    listen.descriptor = 7;
+    CHECK(listen.valid() == wire::is_inherited(kind));
+    listen.descriptor = 0;
+    listen.path = wire::path_text("/long");
+    CHECK(listen.valid() == (kind == unix_stream));
+    listen.address = wire::address_bytes(std::vector<std::byte>(16));
+    CHECK_FALSE(listen.valid());
+    listen.path = wire::path_text();
+    CHECK(listen.valid() == !wire::is_inherited(kind));
+  }
+  CHECK(wire::is_datagram(udp));
+  CHECK(wire::is_datagram(inherited_datagram));
+  CHECK_FALSE(wire::is_datagram(inherited_stream));
+  CHECK_FALSE(wire::is_datagram(tcp));
+}
+
+TEST_CASE("a text keeps so many bytes, whatever they are, and no part of more")
+{
+  const std::string zeros(wire::shared_bytes::capacity, '\0');
+  CHECK(wire::shared_bytes(zeros).text() == zeros);
+  CHECK(wire::shared_bytes(zeros + 'x').text().empty());
+  CHECK(wire::path_text("/a").text() == "/a");
+  CHECK(wire::path_text() == wire::path_text(""));
 }
 
 TEST_CASE("an error in a reply has a value, and a success has none")
