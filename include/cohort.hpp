@@ -14,7 +14,9 @@
 
 // In the worker
 #include <cohort/acceptor.hpp>
+#include <cohort/any_host.hpp>
 #include <cohort/connection.hpp>
+#include <cohort/listening_endpoint.hpp>
 #include <cohort/this_worker.hpp>
 
 // Messages

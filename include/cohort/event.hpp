@@ -37,7 +37,8 @@ enum class address_type : std::uint8_t { tcp4, tcp6, unix_path };
 /// The worker listens on an address through the cluster; repeated for every listen that succeeds.
 struct listening_event : worker_event {
   address_type type = address_type::tcp4;
-  /// A numeric IP address, or the path of a unix socket.
+  /// A numeric IP address, or the path of a unix socket; of one with an abstract name `@` and that
+  /// name.
   std::string address;
   /// The port that is bound, also when port 0 was asked for; 0 for a unix socket.
   std::uint16_t port = 0;

@@ -8,7 +8,7 @@
 namespace cohort {
 
 /// How a worker listens. The first worker that listens on an address creates the socket with its
-/// options; `credit`, `adaptive_credit` and `exclusive` are each worker's own.
+/// options; `credit`, `adaptive_credit`, `exclusive` and `reuse_port` are each worker's own.
 ///
 /// Source: Node's `server.listen(options)`; credit and holding are cohort's.
 class listen_options {
@@ -38,6 +38,12 @@ public:
   listen_options& exclusive(bool value) & { return set(exclusive_, value); }
   listen_options exclusive(bool value) && { return exclusive(value); }
 
+  /// Whether this worker has a socket of its own on a port that other sockets of this user have
+  /// too, without the cluster (SO_REUSEPORT): the kernel spreads what comes over those that say so.
+  /// Implies `exclusive`. Default: false. Source: Node's `reusePort`.
+  listen_options& reuse_port(bool value) & { return set(reuse_port_, value); }
+  listen_options reuse_port(bool value) && { return reuse_port(value); }
+
   /// Whether the primary keeps the socket, and the connections that wait on it, when the last
   /// worker leaves or dies, for the next one to come. Default: false, as in Node.
   listen_options& hold_when_empty(bool value) & { return set(hold_when_empty_, value); }
@@ -51,7 +57,8 @@ public:
   unsigned credit() const noexcept { return credit_; }
   bool adaptive_credit() const noexcept { return adaptive_credit_; }
   bool ipv6_only() const noexcept { return ipv6_only_; }
-  bool exclusive() const noexcept { return exclusive_; }
+  bool exclusive() const noexcept { return exclusive_ || reuse_port_; }
+  bool reuse_port() const noexcept { return reuse_port_; }
   bool hold_when_empty() const noexcept { return hold_when_empty_; }
   unsigned mode() const noexcept { return mode_; }
 
@@ -75,6 +82,7 @@ private:
   bool adaptive_credit_ = false;
   bool ipv6_only_ = false;
   bool exclusive_ = false;
+  bool reuse_port_ = false;
   bool hold_when_empty_ = false;
 };
 

@@ -2,13 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cohort/acceptor.hpp>
 #include <cohort/channel_options.hpp>
 #include <cohort/config.hpp>
 #include <cohort/detail/channel/problem_handler.hpp>
 #include <cohort/detail/core/self_core.hpp>
 #include <cohort/detail/posix/role.hpp>
-#include <cohort/listen_options.hpp>
+#include <cohort/listening_endpoint.hpp>
 #include <cohort/message/protocol.hpp>
 #include <cohort/message_endpoint.hpp>
 #include <cohort/worker_id.hpp>
@@ -16,18 +15,13 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/execution_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/local/stream_protocol.hpp>
 
 #include <chrono>
 #include <concepts>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <system_error>
-#include <type_traits>
 #include <utility>
 
 namespace cohort {
@@ -66,7 +60,8 @@ enum class on_primary_lost {
 /// `Protocol` is that of the cluster: what it sends is in `Protocol::to_primary`.
 template <class Protocol = json_protocol, class Executor = asio::any_io_executor>
 class basic_this_worker : public message_endpoint<typename Protocol::to_primary,
-                              typename Protocol::to_worker, typename Protocol::codec, Executor> {
+                              typename Protocol::to_worker, typename Protocol::codec, Executor>,
+                          public listening_endpoint<Executor> {
   using messaging = message_endpoint<typename Protocol::to_primary, typename Protocol::to_worker,
       typename Protocol::codec, Executor>;
 
@@ -129,24 +124,6 @@ public:
   /// Errors: `operation_aborted` when it was cancelled, or when this object goes away first.
   template <class Token = default_token_t<Executor>>
   auto drain_requested(Token&& token = Token());
-
-  /// Listens on `endpoint` together with all workers that listen on it.
-  ///
-  /// The primary binds; the first worker's options count for the socket. Port 0: the n-th open
-  /// listen of each worker on port 0 shares one port. A relative path of a unix socket is taken
-  /// from this process's working directory. With `listen_options::exclusive`, or alone, this
-  /// process binds for itself.
-  ///
-  /// Completion signature: `void(std::error_code, basic_acceptor<Protocol, Executor>)`.
-  /// Per-operation cancellation: all types; a listener that was joined meanwhile is left again.
-  /// Errors: what binding gives (`address_in_use`, `permission_denied`, ...), `address_in_use` also
-  /// when this worker listens there already, `error::draining`, `error::disconnected`.
-  /// Source: Node's `server.listen`.
-  template <class Endpoint, class Token = default_token_t<Executor>>
-  requires(!std::same_as<std::decay_t<Token>, listen_options>) auto listen(
-      const Endpoint& endpoint, Token&& token = Token());
-  template <class Endpoint, class Token = default_token_t<Executor>>
-  auto listen(const Endpoint& endpoint, const listen_options& options, Token&& token = Token());
 
   /// Tells the primary how much there is to do here, in units of the program's own (requests in
   /// flight, queued bytes); scheduling policies see it as `candidate::load`. 0 unless reported, and
@@ -235,45 +212,6 @@ using this_worker = basic_this_worker<>;
 
 namespace detail {
 
-template <class Acceptor>
-struct deliver_acceptor {
-  typename Acceptor::executor_type executor;
-
-  template <class Handler>
-  void operator()(Handler handler, std::error_code error, std::shared_ptr<accept_source> source)
-  {
-    std::move(handler)(error, error ? Acceptor(executor) : Acceptor(executor, std::move(source)));
-  }
-};
-
-inline posix::socket_address listen_address(
-    const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error)
-{
-  const std::string path = endpoint.path();
-  // Abstract names begin with a NUL byte and belong to no directory.
-  if (path.empty() || path.front() == '\0' || path.front() == '/')
-    return posix::socket_address::from_path(path, error);
-  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  return error ? posix::socket_address()
-               : posix::socket_address::from_path(absolute.native(), error);
-}
-
-inline posix::socket_address listen_address(
-    const asio::ip::tcp::endpoint& endpoint, std::error_code& error)
-{
-  return posix::socket_address::from_endpoint(endpoint, error);
-}
-
-inline wire::listen_kind kind_of(const asio::local::stream_protocol::endpoint&) noexcept
-{
-  return wire::listen_kind::unix_stream;
-}
-
-inline wire::listen_kind kind_of(const asio::ip::tcp::endpoint&) noexcept
-{
-  return wire::listen_kind::tcp;
-}
-
 inline posix::worker_channels adopt_own_channels()
 {
   std::error_code error;
@@ -314,6 +252,7 @@ template <class Protocol, class Executor>
 basic_this_worker<Protocol, Executor>::basic_this_worker(
     const executor_type& executor, std::shared_ptr<detail::self_core> core)
     : messaging(std::static_pointer_cast<typename messaging::core_type>(core->messages())),
+      listening_endpoint<Executor>(executor, core),
       executor_(executor),
       core_(std::move(core))
 {
@@ -328,33 +267,6 @@ auto basic_this_worker<Protocol, Executor>::drain_requested(Token&& token)
         core->drain_requested().add(std::move(handler));
       },
       token, core_);
-}
-
-template <class Protocol, class Executor>
-template <class Endpoint, class Token>
-requires(!std::same_as<std::decay_t<Token>, listen_options>) auto basic_this_worker<Protocol,
-    Executor>::listen(const Endpoint& endpoint, Token&& token)
-{
-  return listen(endpoint, listen_options(), std::forward<Token>(token));
-}
-
-template <class Protocol, class Executor>
-template <class Endpoint, class Token>
-auto basic_this_worker<Protocol, Executor>::listen(
-    const Endpoint& endpoint, const listen_options& options, Token&& token)
-{
-  using acceptor_type = basic_acceptor<typename Endpoint::protocol_type, Executor>;
-  return asio::async_initiate<Token, void(std::error_code, acceptor_type)>(
-      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor, Endpoint where,
-          listen_options how) {
-        detail::transform_handler deliver(
-            std::move(handler), detail::deliver_acceptor<acceptor_type>{executor});
-        std::error_code error;
-        const detail::posix::socket_address address = detail::listen_address(where, error);
-        if (error) core->fail_listen(std::move(deliver), error);
-        else core->listen(std::move(deliver), detail::kind_of(where), address, how);
-      },
-      token, core_, executor_, endpoint, options);
 }
 
 template <class Protocol, class Executor>

@@ -159,7 +159,7 @@ struct answer_test {
           listened = failed;
           source = std::move(made);
         },
-        wire::listen_kind::tcp, where, cohort::listen_options());
+        listen_key(wire::listen_kind::tcp, where), cohort::listen_options());
   }
   // What became of it.
   std::error_code listen(std::uint16_t port = 0)
@@ -356,7 +356,7 @@ TEST_CASE("a worker that has said goodbye says nothing to an answer that comes t
   const auto anywhere = posix::socket_address::from_endpoint(
       asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
   self->listen([&](std::error_code reason, const auto&) { failed = reason; },
-      wire::listen_kind::tcp, anywhere, cohort::listen_options());
+      listen_key(wire::listen_kind::tcp, anywhere), cohort::listen_options());
 
   const auto tell = [&](const auto& message) {
     const wire::control_frame frame(message);

@@ -10,6 +10,7 @@
 
 #include <cohort/detail/io/process.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/detail/posix/socket.hpp>
 

@@ -19,6 +19,7 @@ TEST_CASE("listening has the documented defaults")
   CHECK(options.mode() == 0600);
   CHECK_FALSE(options.ipv6_only());
   CHECK_FALSE(options.exclusive());
+  CHECK_FALSE(options.reuse_port());
   CHECK_FALSE(options.hold_when_empty());
   CHECK_FALSE(options.adaptive_credit());
 }
@@ -34,6 +35,16 @@ TEST_CASE("every option sets its own field, chained on an object")
   CHECK(options.exclusive());
   CHECK(options.hold_when_empty());
   CHECK(options.adaptive_credit(true).adaptive_credit());
+}
+
+TEST_CASE("a socket of its own on a port of others is nothing that the cluster knows")
+{
+  listen_options options;
+  CHECK(options.reuse_port(true).exclusive());
+  CHECK(options.reuse_port());
+  CHECK_FALSE(options.reuse_port(false).exclusive());
+  CHECK(listen_options().reuse_port(true).exclusive());
+  CHECK_FALSE(listen_options().exclusive(true).reuse_port());
 }
 
 TEST_CASE("every option works on a temporary")

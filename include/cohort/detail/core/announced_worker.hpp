@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/core/listening_place.hpp>
 #include <cohort/detail/core/worker_core.hpp>
-#include <cohort/detail/posix/socket_address.hpp>
-#include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/event.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -34,8 +33,7 @@ protected:
 
   void publish_fork() { publish(fork_event()); }
   void publish_online(bool schemas_agree);
-  /// @param where what it was told when it asked to listen.
-  void publish_listening(const wire::listen_reply& where);
+  void publish_listening(const listening_place& where);
   /// Who waits at the worker was told by `set_gone`.
   void publish_disconnect() { publish(disconnect_event()); }
   void publish_exit();
@@ -65,11 +63,9 @@ void announced_worker<Cluster>::publish_online(bool schemas_agree)
 }
 
 template <class Cluster>
-void announced_worker<Cluster>::publish_listening(const wire::listen_reply& where)
+void announced_worker<Cluster>::publish_listening(const listening_place& where)
 {
-  std::error_code ignored; // it is our own
-  const auto bound = posix::socket_address::from_bytes(where.address.bytes(), ignored);
-  const listening_event event = describe_listening(bound);
+  const listening_event event = describe_listening(where);
   listening_.set(std::error_code(), about(event));
   publish(event);
 }

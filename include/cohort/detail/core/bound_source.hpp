@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cohort/detail/core/accept_source.hpp>
+#include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
-#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/listening.hpp>
 #include <cohort/listen_options.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -29,8 +30,8 @@ public:
 
   /// Binds and listens; null with an error.
   static std::shared_ptr<bound_source> listen(const asio::any_io_executor& executor,
-      std::shared_ptr<source_owner> owner, const posix::socket_address& address,
-      const listen_options& options, std::error_code& error);
+      std::shared_ptr<source_owner> owner, const listen_key& key, const listen_options& options,
+      std::error_code& error);
 
 private:
   auto serve_again();
@@ -46,14 +47,16 @@ private:
 // Implementation
 
 inline std::shared_ptr<bound_source> bound_source::listen(const asio::any_io_executor& executor,
-    std::shared_ptr<source_owner> owner, const posix::socket_address& address,
-    const listen_options& options, std::error_code& error)
+    std::shared_ptr<source_owner> owner, const listen_key& key, const listen_options& options,
+    std::error_code& error)
 {
   posix::listen_settings how;
   how.backlog = options.backlog();
   how.ipv6_only = options.ipv6_only();
+  how.any_host = key.any_host;
+  how.reuse_port = options.reuse_port();
   how.mode = static_cast<mode_t>(options.mode());
-  posix::unique_fd socket = posix::listen_stream(address, how, error);
+  posix::unique_fd socket = posix::listen_stream(key.address, how, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) return nullptr;

@@ -58,7 +58,7 @@ public:
   bool send_answers(Unheard unheard);
 
   /// The worker listens there now. Nothing when it was not told that it may.
-  std::optional<wire::listen_reply> confirmed(std::uint32_t listener)
+  std::optional<listening_place> confirmed(std::uint32_t listener)
   {
     return answers_.confirmed(listener);
   }

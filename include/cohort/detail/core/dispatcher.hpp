@@ -4,9 +4,10 @@
 
 #include <cohort/counters.hpp>
 #include <cohort/detail/core/listen_answers.hpp>
+#include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
-#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/error.hpp>
 #include <cohort/scheduling/policy.hpp>
@@ -104,16 +105,15 @@ private:
   template <class Call>
   void for_each(Call call);
 
-  std::shared_ptr<listener> find(const posix::socket_address& asked, std::uint16_t index) const;
+  std::shared_ptr<listener> find(const listen_key& asked) const;
   std::shared_ptr<listener> create(
-      const wire::listen& message, const posix::socket_address& asked, std::error_code& error);
+      const wire::listen& message, const listen_key& asked, std::error_code& error);
   bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
   void forget_finished();
 
   struct entry {
-    posix::socket_address asked;
-    std::uint16_t index;
+    listen_key asked;
     std::shared_ptr<dispatcher::listener> listener;
   };
 
@@ -150,12 +150,9 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   listen_answer reply;
   reply.request = message.request;
   std::error_code error;
-  const auto asked = posix::socket_address::from_bytes(message.address.bytes(), error);
-  const bool is_unix = asked.family() == AF_UNIX;
-  if (!error && message.kind != (is_unix ? wire::listen_kind::unix_stream : wire::listen_kind::tcp))
-    error = std::make_error_code(std::errc::invalid_argument);
+  const listen_key asked = listen_key::of(message, error);
   std::shared_ptr<listener> found;
-  if (!error) found = find(asked, message.index);
+  if (!error) found = find(asked);
   if (!error && !(found && found->knows(worker.id)) && !has_room(worker.id))
     error = std::make_error_code(std::errc::too_many_files_open);
   const bool creates = !error && !found;
@@ -178,37 +175,36 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   reply.listener = found->id();
   reply.how = found->how();
   reply.address = wire::address_bytes(found->bound().bytes());
+  reply.place.bound = found->bound();
   return reply;
 }
 
 template <class Policy, class Host>
-auto dispatcher<Policy, Host>::find(const posix::socket_address& asked, std::uint16_t index) const
-    -> std::shared_ptr<listener>
+auto dispatcher<Policy, Host>::find(const listen_key& asked) const -> std::shared_ptr<listener>
 {
   for (const entry& each : entries_) {
     if (!each.listener->is_open()) continue;
-    if (each.asked == asked && (asked.port() != 0 || each.index == index)) return each.listener;
-    // The port that came out of "any port" is another name of that listener.
-    if (asked.port() != 0 && each.listener->bound() == asked) return each.listener;
+    if (each.asked == asked || asked.names(each.listener->bound())) return each.listener;
   }
   return nullptr;
 }
 
 template <class Policy, class Host>
-auto dispatcher<Policy, Host>::create(const wire::listen& message,
-    const posix::socket_address& asked, std::error_code& error) -> std::shared_ptr<listener>
+auto dispatcher<Policy, Host>::create(const wire::listen& message, const listen_key& asked,
+    std::error_code& error) -> std::shared_ptr<listener>
 {
   posix::listen_settings settings;
   settings.backlog = static_cast<int>(std::clamp<std::uint32_t>(message.backlog, 1, 65535));
   settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
+  settings.any_host = asked.any_host;
   settings.mode = static_cast<mode_t>(message.mode);
-  const wire::sharing how = sharing_of(policy_, asked.family() == AF_UNIX);
+  const wire::sharing how = sharing_of(policy_, asked.kind == wire::listen_kind::unix_stream);
   settings.reuse_port = settings.first_of_port = how == wire::sharing::own_socket;
-  posix::unique_fd socket = posix::listen_stream(asked, settings, error);
+  posix::unique_fd socket = posix::listen_stream(asked.address, settings, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) {
-    posix::unlink_path(asked, posix::file_of(asked));
+    posix::unlink_path(asked.address, posix::file_of(asked.address));
     return nullptr;
   }
   settings.first_of_port = false;
@@ -217,7 +213,7 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message,
   auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
       (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);
   if (error) return nullptr;
-  entries_.push_back(entry{asked, message.index, created});
+  entries_.push_back(entry{asked, created});
   return created;
 }
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/offered_source.hpp>
-#include <cohort/detail/posix/socket_address.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -17,11 +17,10 @@ class joined_listeners {
 public:
   using source_pointer = std::shared_ptr<offered_source>;
 
-  /// @param asked the address as the worker named it, with `index` among its listens on it.
-  void add(std::uint32_t listener, const posix::socket_address& asked, std::uint16_t index,
-      const source_pointer& source)
+  /// @param asked what the worker asked for.
+  void add(std::uint32_t listener, const listen_key& asked, const source_pointer& source)
   {
-    all_.push_back({listener, asked, index, source});
+    all_.push_back({listener, asked, source});
   }
 
   void remove(std::uint32_t listener)
@@ -37,10 +36,10 @@ public:
     return nullptr;
   }
 
-  bool uses(const posix::socket_address& asked, std::uint16_t index) const
+  bool uses(const listen_key& asked) const
   {
     for (const entry& each : all_)
-      if (each.index == index && each.asked == asked) return true;
+      if (each.asked == asked) return true;
     return false;
   }
 
@@ -55,8 +54,7 @@ public:
 private:
   struct entry {
     std::uint32_t listener;
-    posix::socket_address asked;
-    std::uint16_t index;
+    listen_key asked;
     std::weak_ptr<offered_source> source;
   };
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/core/listening_place.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -32,6 +33,7 @@ struct listen_answer : wire::listen_reply {
   }
 
   posix::unique_fd socket;
+  listening_place place;
 };
 
 /// Answers to listens: until the control channel has room for them, and then until the worker says
@@ -48,15 +50,16 @@ public:
   template <class Channel, class Refused>
   void send(Channel& channel, Refused refused);
 
-  /// What the worker was told of this listener, once: it has answered that, one way or another.
-  std::optional<wire::listen_reply> confirmed(std::uint32_t listener);
+  /// Where the listener is of which the worker was told, once: it has answered that, one way or
+  /// another.
+  std::optional<listening_place> confirmed(std::uint32_t listener);
 
 private:
   static constexpr std::size_t most_ = 256;
 
   std::deque<listen_answer> waiting_;
   // By listener; no more than the worker may know.
-  std::map<std::uint32_t, wire::listen_reply> told_;
+  std::map<std::uint32_t, listening_place> told_;
 };
 
 // Implementation
@@ -65,12 +68,13 @@ template <class Channel, class Refused>
 void listen_answers::send(Channel& channel, Refused refused)
 {
   while (!waiting_.empty()) {
-    wire::listen_reply& reply = waiting_.front();
+    const wire::listen_reply& reply = waiting_.front();
     const std::array<int, 1> socket = {waiting_.front().socket.get()};
     std::error_code error;
     if (channel.try_send(wire::control_frame(reply).bytes(),
             std::span(socket).first(reply.descriptors()), error)) {
-      if (reply.category == wire::error_kind::none) told_.insert_or_assign(reply.listener, reply);
+      if (reply.category == wire::error_kind::none)
+        told_.insert_or_assign(reply.listener, std::move(waiting_.front().place));
       waiting_.pop_front();
       continue;
     }
@@ -85,10 +89,10 @@ void listen_answers::send(Channel& channel, Refused refused)
   }
 }
 
-inline std::optional<wire::listen_reply> listen_answers::confirmed(std::uint32_t listener)
+inline std::optional<listening_place> listen_answers::confirmed(std::uint32_t listener)
 {
   const auto found = told_.extract(listener);
-  return found ? std::optional(found.mapped()) : std::nullopt;
+  return found ? std::optional(std::move(found.mapped())) : std::nullopt;
 }
 
 } // namespace cohort::detail

@@ -4,8 +4,8 @@
 
 #include <cohort/candidate.hpp>
 #include <cohort/detail/io/listener.hpp>
+#include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/reuse_port.hpp>
-#include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>

@@ -4,7 +4,7 @@
 
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/accept_source.hpp>
-#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/core/listen_key.hpp>
 
 #include <asio/any_io_executor.hpp>
 
@@ -21,9 +21,7 @@ struct pending_listen {
   explicit pending_listen(const asio::any_io_executor& executor) : waiting(executor) {}
 
   wait_queue<std::shared_ptr<accept_source>> waiting;
-  posix::socket_address asked;
-  /// The how many-th listen on port 0 it is.
-  std::uint16_t index = 0;
+  listen_key asked;
   std::uint32_t credit = 0;
 };
 
@@ -38,7 +36,7 @@ public:
   /// Null when there is no such request.
   pointer take(std::uint32_t request);
 
-  bool uses(const posix::socket_address& asked, std::uint16_t index) const noexcept;
+  bool uses(const listen_key& asked) const noexcept;
 
   void fail_all(std::error_code reason);
 
@@ -61,11 +59,10 @@ inline auto pending_listens::take(std::uint32_t request) -> pointer
   return found ? std::move(found.mapped()) : nullptr;
 }
 
-inline bool pending_listens::uses(
-    const posix::socket_address& asked, std::uint16_t index) const noexcept
+inline bool pending_listens::uses(const listen_key& asked) const noexcept
 {
   for (const auto& [request, each] : listens_)
-    if (each->index == index && each->asked == asked) return true;
+    if (each->asked == asked) return true;
   return false;
 }
 

@@ -62,8 +62,7 @@ public:
 
   /// Adds a completion handler with signature `void(std::error_code, source_pointer)`.
   template <class Handler>
-  void listen(Handler&& handler, wire::listen_kind kind, const posix::socket_address& address,
-      const listen_options& options);
+  void listen(Handler&& handler, const listen_key& key, const listen_options& options);
 
   /// Completes such a handler with an error.
   template <class Handler>
@@ -218,14 +217,13 @@ inline void self_core::send(const wire::close& message)
 }
 
 template <class Handler>
-void self_core::listen(Handler&& handler, wire::listen_kind kind,
-    const posix::socket_address& address, const listen_options& options)
+void self_core::listen(Handler&& handler, const listen_key& key, const listen_options& options)
 {
   if (leaving_ || draining()) return fail_listen(std::forward<Handler>(handler), error::draining);
   if (standalone() || options.exclusive())
-    return listens_.bind(std::forward<Handler>(handler), shared_from_this(), address, options);
+    return listens_.bind(std::forward<Handler>(handler), shared_from_this(), key, options);
   if (!is_connected()) return fail_listen(std::forward<Handler>(handler), error::disconnected);
-  listens_.ask(std::forward<Handler>(handler), kind, address, options);
+  listens_.ask(std::forward<Handler>(handler), key, options);
 }
 
 inline void self_core::report_load(std::uint32_t load)

@@ -5,6 +5,7 @@
 #include <cohort/detail/core/bound_source.hpp>
 #include <cohort/detail/core/joined_listeners.hpp>
 #include <cohort/detail/core/kernel_source.hpp>
+#include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/offered_source.hpp>
 #include <cohort/detail/core/pending_listens.hpp>
 #include <cohort/detail/core/source_list.hpp>
@@ -41,12 +42,11 @@ public:
 
   /// Asks the primary.
   template <class Handler>
-  void ask(Handler&& handler, wire::listen_kind kind, const posix::socket_address& address,
-      const listen_options& options);
+  void ask(Handler&& handler, listen_key key, const listen_options& options);
 
   /// Binds in this process.
   template <class Handler>
-  void bind(Handler&& handler, const owner_pointer& owner, const posix::socket_address& address,
+  void bind(Handler&& handler, const owner_pointer& owner, const listen_key& key,
       const listen_options& options);
 
   template <class Handler>
@@ -82,8 +82,6 @@ public:
   void leave_all(std::error_code reason);
 
 private:
-  std::uint16_t free_index(const posix::socket_address& asked) const;
-
   asio::any_io_executor executor_;
   control_port& port_;
   pending_listens pending_;
@@ -94,36 +92,33 @@ private:
 // Implementation
 
 template <class Handler>
-void self_listens::ask(Handler&& handler, wire::listen_kind kind,
-    const posix::socket_address& address, const listen_options& options)
+void self_listens::ask(Handler&& handler, listen_key key, const listen_options& options)
 {
+  // The n-th open listen on port 0 shares its port with every other worker's n-th.
+  while (key.any_port() && (pending_.uses(key) || joined_.uses(key))) ++key.index;
   auto pending = std::make_unique<pending_listen>(executor_);
   pending->waiting.add(std::forward<Handler>(handler));
-  pending->asked = address;
-  pending->index = kind == wire::listen_kind::tcp && address.port() == 0 ? free_index(address)
-                                                                         : std::uint16_t(0);
+  pending->asked = key;
   pending->credit = options.credit();
   wire::listen message;
-  message.kind = kind;
+  key.describe_to(message);
   if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
   if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
   if (options.adaptive_credit()) message.flags |= wire::listen_paced;
-  message.index = pending->index;
   message.backlog = static_cast<std::uint32_t>(options.backlog());
   message.mode = options.mode();
-  message.address = wire::address_bytes(address.bytes());
   message.request = pending_.add(std::move(pending));
   port_.send(message);
 }
 
 template <class Handler>
-void self_listens::bind(Handler&& handler, const owner_pointer& owner,
-    const posix::socket_address& address, const listen_options& options)
+void self_listens::bind(Handler&& handler, const owner_pointer& owner, const listen_key& key,
+    const listen_options& options)
 {
   wait_queue<source_pointer> waiting(executor_);
   waiting.add(std::forward<Handler>(handler));
   std::error_code error;
-  const auto source = bound_source::listen(executor_, owner, address, options, error);
+  const auto source = bound_source::listen(executor_, owner, key, options, error);
   if (source) sources_.add(source);
   waiting.complete_one(error, source);
 }
@@ -144,14 +139,6 @@ inline void self_listens::leave_all(std::error_code reason)
     message.listener = source.listener();
     port_.send(message);
   });
-}
-
-inline std::uint16_t self_listens::free_index(const posix::socket_address& asked) const
-{
-  // The n-th open listen on port 0 shares its port with every other worker's n-th.
-  std::uint16_t index = 0;
-  while (pending_.uses(asked, index) || joined_.uses(asked, index)) ++index;
-  return index;
 }
 
 inline void self_listens::received(const wire::listen_reply& reply,
@@ -177,7 +164,7 @@ inline void self_listens::received(const wire::listen_reply& reply,
     return port_.send(unwanted);
   }
   sources_.add(source);
-  joined_.add(reply.listener, found->asked, found->index, source);
+  joined_.add(reply.listener, found->asked, source);
   // Whoever asked may have been cancelled meanwhile.
   if (!found->waiting.complete_one(std::error_code(), source))
     return source->close(asio::error::operation_aborted);

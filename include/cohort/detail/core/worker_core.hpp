@@ -7,7 +7,6 @@
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/io/process.hpp>
 #include <cohort/detail/lifecycle/worker_state.hpp>
-#include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
@@ -15,7 +14,6 @@
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/ip/tcp.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -106,22 +104,6 @@ inline posix::unique_fd* worker_core::pipe(int number) noexcept
 {
   const auto index = static_cast<std::size_t>(number);
   return number >= 0 && index < pipes_.size() && pipes_[index] ? &pipes_[index] : nullptr;
-}
-
-/// The event about a listener that is bound to this address.
-inline listening_event describe_listening(const posix::socket_address& bound)
-{
-  listening_event event;
-  if (!bound.path().empty()) {
-    event.type = address_type::unix_path;
-    event.address = bound.path();
-    return event;
-  }
-  const auto endpoint = bound.to_endpoint<asio::ip::tcp::endpoint>();
-  event.type = endpoint.address().is_v4() ? address_type::tcp4 : address_type::tcp6;
-  event.address = endpoint.address().to_string();
-  event.port = endpoint.port();
-  return event;
 }
 
 } // namespace cohort::detail

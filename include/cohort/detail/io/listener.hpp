@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cohort/detail/posix/fd_passing.hpp>
-#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 

@@ -79,11 +79,10 @@ struct told_worker final : announced_worker<noted_cluster> {
   void listens(std::uint16_t port)
   {
     std::error_code error;
-    wire::listen_reply reply;
-    reply.address = wire::address_bytes(posix::socket_address::from_endpoint(
-        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), error)
-                                            .bytes());
-    publish_listening(reply);
+    listening_place place;
+    place.bound = posix::socket_address::from_endpoint(
+        asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), error);
+    publish_listening(place);
   }
   void complain() { report("protocol", cohort::error::protocol_violation); }
   void end()

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/noted_port.hpp"
+
 #include <asio/io_context.hpp>
 #include <asio/ip/address_v4.hpp>
 #include <asio/ip/tcp.hpp>
@@ -20,19 +22,6 @@ using numbers = std::vector<std::uint32_t>;
 
 namespace {
 
-struct silent_owner final : source_owner {
-  void source_lease_ended() override {}
-};
-
-struct silent_port final : control_port {
-  bool try_send(const wire::taken&) override { return true; }
-  void send(const wire::credit&) override {}
-  void send(const wire::refused&) override {}
-  void send(const wire::released&) override {}
-  void send(const wire::accepted&) override {}
-  void send(const wire::close&) override {}
-};
-
 posix::socket_address at_port(std::uint16_t port)
 {
   std::error_code error;
@@ -40,9 +29,16 @@ posix::socket_address at_port(std::uint16_t port)
       asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), error);
 }
 
+listen_key asked_for(std::uint16_t port, std::uint16_t index = 0)
+{
+  listen_key key(wire::listen_kind::tcp, at_port(port));
+  key.index = index;
+  return key;
+}
+
 struct fixture {
   asio::io_context context{1};
-  silent_port port;
+  cohort_test::noted_port port;
   std::vector<joined_listeners::source_pointer> sources;
   joined_listeners joined;
 
@@ -51,8 +47,8 @@ struct fixture {
       std::uint32_t listener, std::uint16_t asked = 80, std::uint16_t index = 0)
   {
     sources.push_back(std::make_shared<offered_source>(context.get_executor(),
-        std::make_shared<silent_owner>(), port, at_port(asked), listener, 1));
-    joined.add(listener, at_port(asked), index, sources.back());
+        std::make_shared<cohort_test::silent_owner>(), port, at_port(asked), listener, 1));
+    joined.add(listener, asked_for(asked, index), sources.back());
     return sources.back();
   }
   numbers all() const
@@ -86,23 +82,23 @@ TEST_CASE("an address is in use with the index it was asked for, and free again 
   fixture f;
   f.add(1, 80, 0);
   f.add(2, 80, 1);
-  CHECK(f.joined.uses(at_port(80), 0));
-  CHECK(f.joined.uses(at_port(80), 1));
-  CHECK_FALSE(f.joined.uses(at_port(80), 2));
-  CHECK_FALSE(f.joined.uses(at_port(81), 0));
+  CHECK(f.joined.uses(asked_for(80, 0)));
+  CHECK(f.joined.uses(asked_for(80, 1)));
+  CHECK_FALSE(f.joined.uses(asked_for(80, 2)));
+  CHECK_FALSE(f.joined.uses(asked_for(81, 0)));
   f.joined.remove(1);
-  CHECK_FALSE(f.joined.uses(at_port(80), 0));
-  CHECK(f.joined.uses(at_port(80), 1));
+  CHECK_FALSE(f.joined.uses(asked_for(80, 0)));
+  CHECK(f.joined.uses(asked_for(80, 1)));
 }
 
 TEST_CASE("what the program asked for counts, not where it is bound")
 {
   fixture f;
-  const auto source = std::make_shared<offered_source>(
-      f.context.get_executor(), std::make_shared<silent_owner>(), f.port, at_port(4'711), 1, 1);
-  f.joined.add(1, at_port(0), 0, source);
-  CHECK(f.joined.uses(at_port(0), 0));
-  CHECK_FALSE(f.joined.uses(at_port(4'711), 0));
+  const auto source = std::make_shared<offered_source>(f.context.get_executor(),
+      std::make_shared<cohort_test::silent_owner>(), f.port, at_port(4'711), 1, 1);
+  f.joined.add(1, asked_for(0), source);
+  CHECK(f.joined.uses(asked_for(0, 0)));
+  CHECK_FALSE(f.joined.uses(asked_for(4'711, 0)));
 }
 
 TEST_CASE("sources are the program's: one that it dropped is not found, and not kept")
@@ -115,7 +111,7 @@ TEST_CASE("sources are the program's: one that it dropped is not found, and not 
   CHECK(f.joined.find(1) == nullptr);
   CHECK(f.all() == numbers{2});
   // The primary knows it until it is told.
-  CHECK(f.joined.uses(at_port(80), 0));
+  CHECK(f.joined.uses(asked_for(80, 0)));
 }
 
 TEST_CASE("each source is visited once, in the order they joined, whatever is changed meanwhile")

@@ -46,11 +46,19 @@ struct noted_channel {
   std::vector<std::string> sent;
 };
 
+posix::socket_address at_port(std::uint16_t port)
+{
+  std::error_code error;
+  return posix::socket_address::from_endpoint(
+      asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), error);
+}
+
 listen_answer answer_to(std::uint32_t request, bool with_socket)
 {
   listen_answer made;
   made.request = request;
   made.listener = 10 * request;
+  made.place.bound = at_port(static_cast<std::uint16_t>(request));
   if (with_socket) {
     std::error_code error;
     made.how = wire::sharing::own_socket;
@@ -91,7 +99,7 @@ TEST_CASE("what a worker was told it confirms once, and not before it was told")
   CHECK_FALSE(answers.confirmed(20));
   const auto first = answers.confirmed(10);
   REQUIRE(first);
-  CHECK(first->request == 1);
+  CHECK(first->bound.port() == 1);
   CHECK_FALSE(answers.confirmed(10));
   channel.room = 100;
   answers.send(channel, ignore);

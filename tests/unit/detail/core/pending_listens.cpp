@@ -14,17 +14,24 @@
 namespace pending_listens_test {
 
 using cohort::detail::accept_source;
+using cohort::detail::listen_key;
 using cohort::detail::pending_listen;
 using cohort::detail::pending_listens;
-namespace posix = cohort::detail::posix;
 
 namespace {
+
+listen_key at_index(std::uint16_t index)
+{
+  listen_key key;
+  key.index = index;
+  return key;
+}
 
 struct fixture {
   std::uint32_t add(std::uint16_t index = 0)
   {
     auto made = std::make_unique<pending_listen>(context.get_executor());
-    made->index = index;
+    made->asked.index = index;
     made->waiting.add(
         [this](std::error_code error, std::shared_ptr<accept_source>) { ends.push_back(error); });
     return listens.add(std::move(made));
@@ -53,10 +60,10 @@ TEST_CASE("an index is in use while its listen is pending")
 {
   fixture test;
   const auto number = test.add(2);
-  CHECK(test.listens.uses(posix::socket_address(), 2));
-  CHECK_FALSE(test.listens.uses(posix::socket_address(), 1));
+  CHECK(test.listens.uses(at_index(2)));
+  CHECK_FALSE(test.listens.uses(at_index(1)));
   test.listens.take(number);
-  CHECK_FALSE(test.listens.uses(posix::socket_address(), 2));
+  CHECK_FALSE(test.listens.uses(at_index(2)));
 }
 
 TEST_CASE("all that are pending fail together, once")

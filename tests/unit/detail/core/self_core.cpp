@@ -208,7 +208,7 @@ struct self_test {
   void listen(std::uint16_t port, const listen_options& options = listen_options())
   {
     listened.reset();
-    self->listen(note_source(), wire::listen_kind::tcp, loopback(port), options);
+    self->listen(note_source(), listen_key(wire::listen_kind::tcp, loopback(port)), options);
   }
   // A listener with this number.
   void joined(std::uint32_t number)
@@ -340,7 +340,7 @@ TEST_CASE("a listen that was cancelled leaves the listener when the answer comes
   self_test test;
   asio::cancellation_signal signal;
   test.self->listen(asio::bind_cancellation_slot(signal.slot(), test.note_source()),
-      wire::listen_kind::tcp, self_test::loopback(4711), listen_options());
+      listen_key(wire::listen_kind::tcp, self_test::loopback(4711)), listen_options());
   test.expect({"listen 0"});
   signal.emit(asio::cancellation_type::total);
   test.run();
@@ -745,7 +745,7 @@ TEST_CASE("a worker that stands alone binds for itself, and only its own drain e
   CHECK_FALSE(self->is_connected());
   std::shared_ptr<accept_source> source;
   self->listen([&](std::error_code, std::shared_ptr<accept_source> made) { source = made; },
-      wire::listen_kind::tcp, self_test::loopback(), listen_options());
+      listen_key(wire::listen_kind::tcp, self_test::loopback()), listen_options());
   context.poll();
   REQUIRE(source);
   noted_end left(self->left());
@@ -768,7 +768,7 @@ TEST_CASE("listeners that have closed leave nothing behind")
   const auto listen_once = [&] {
     std::shared_ptr<accept_source> source;
     self->listen([&](std::error_code, std::shared_ptr<accept_source> made) { source = made; },
-        wire::listen_kind::tcp, self_test::loopback(), listen_options());
+        listen_key(wire::listen_kind::tcp, self_test::loopback()), listen_options());
     context.restart();
     context.poll();
     REQUIRE(source);
@@ -789,7 +789,8 @@ TEST_CASE("an error of binding alone is the result")
   const auto other = posix::listen_stream(self_test::loopback(), posix::listen_settings(), error);
   std::error_code seen;
   self->listen([&](std::error_code e, std::shared_ptr<accept_source>) { seen = e; },
-      wire::listen_kind::tcp, posix::local_address(other.get(), error), listen_options());
+      listen_key(wire::listen_kind::tcp, posix::local_address(other.get(), error)),
+      listen_options());
   context.poll();
   CHECK(seen == std::errc::address_in_use);
 }

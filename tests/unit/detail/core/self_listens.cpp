@@ -43,7 +43,10 @@ struct listens_test {
       source = std::move(made);
     };
   }
-  void ask() { listens.ask(note(), wire::listen_kind::tcp, loopback(), cohort::listen_options()); }
+  void ask()
+  {
+    listens.ask(note(), listen_key(wire::listen_kind::tcp, loopback()), cohort::listen_options());
+  }
   // The primary has answered the n-th question.
   void answer(std::uint32_t request, std::uint32_t listener)
   {
@@ -92,8 +95,8 @@ TEST_CASE("an answer that nobody waits for any more leaves the listener, and nob
 {
   listens_test test;
   asio::cancellation_signal signal;
-  test.listens.ask(asio::bind_cancellation_slot(signal.slot(), test.note()), wire::listen_kind::tcp,
-      listens_test::loopback(), cohort::listen_options());
+  test.listens.ask(asio::bind_cancellation_slot(signal.slot(), test.note()),
+      listen_key(wire::listen_kind::tcp, listens_test::loopback()), cohort::listen_options());
   test.port.take();
   signal.emit(asio::cancellation_type::total);
   test.answer(1, 7);
@@ -134,7 +137,8 @@ TEST_CASE("an offer for a listener that was never joined goes back")
 TEST_CASE("what is bound here is between this process and the kernel")
 {
   listens_test test;
-  test.listens.bind(test.note(), test.owner, listens_test::loopback(), cohort::listen_options());
+  test.listens.bind(test.note(), test.owner,
+      listen_key(wire::listen_kind::tcp, listens_test::loopback()), cohort::listen_options());
   cohort_test::run_ready(test.context);
   CHECK(test.result == std::error_code());
   REQUIRE(test.source != nullptr);

@@ -3,7 +3,7 @@
 
 #include <cohort/detail/posix/reuse_port.hpp>
 
-#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/listening.hpp>
 
 #include <asio/ip/tcp.hpp>
 #include <doctest/doctest.h>

@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/any_host.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+
+#include <asio/ip/address_v6.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+namespace cohort::detail {
+
+/// What a worker asks for when it listens: workers with equal keys share one listener.
+struct listen_key {
+  wire::listen_kind kind = wire::listen_kind::tcp;
+  posix::socket_address address;
+  /// Every address of the machine, with the port of `address`.
+  bool any_host = false;
+  /// The how many-th of this worker on any port; else 0.
+  std::uint16_t index = 0;
+
+  listen_key() = default;
+  listen_key(wire::listen_kind what, const posix::socket_address& where)
+      : kind(what),
+        address(where)
+  {
+  }
+
+  // What the program says.
+
+  static listen_key of(const asio::ip::tcp::endpoint& endpoint, std::error_code& error);
+  static listen_key of(const cohort::any_host& where, std::error_code& error);
+  /// A relative path is made absolute.
+  static listen_key of(
+      const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error);
+
+  /// What a worker says; `invalid_argument` when that makes no sense.
+  static listen_key of(const wire::listen& message, std::error_code& error);
+  void describe_to(wire::listen& message) const;
+
+  /// Whether it leaves the port to the kernel.
+  bool any_port() const noexcept { return kind == wire::listen_kind::tcp && address.port() == 0; }
+
+  /// Whether it is another name of what is bound there: of what "any port" has become.
+  bool names(const posix::socket_address& bound) const noexcept;
+
+  friend bool operator==(const listen_key&, const listen_key&) = default;
+};
+
+// Implementation
+
+inline listen_key listen_key::of(const asio::ip::tcp::endpoint& endpoint, std::error_code& error)
+{
+  return {wire::listen_kind::tcp, posix::socket_address::from_endpoint(endpoint, error)};
+}
+
+inline listen_key listen_key::of(const cohort::any_host& where, std::error_code& error)
+{
+  listen_key key = of(asio::ip::tcp::endpoint(asio::ip::address_v6::any(), where.port()), error);
+  key.any_host = true;
+  return key;
+}
+
+inline listen_key listen_key::of(
+    const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error)
+{
+  std::string path = endpoint.path();
+  // Abstract names begin with a NUL byte and belong to no directory.
+  if (!path.empty() && path.front() != '\0' && path.front() != '/') {
+    path = std::filesystem::absolute(path, error).native();
+    if (error) return {};
+  }
+  return {wire::listen_kind::unix_stream, posix::socket_address::from_path(path, error)};
+}
+
+inline listen_key listen_key::of(const wire::listen& message, std::error_code& error)
+{
+  listen_key key(message.kind, posix::socket_address::from_bytes(message.address.bytes(), error));
+  key.any_host = (message.flags & wire::listen_any_host) != 0;
+  const bool is_unix = key.address.family() == AF_UNIX;
+  const auto fitting = is_unix ? wire::listen_kind::unix_stream : wire::listen_kind::tcp;
+  if (!error && key.kind != fitting) error = std::make_error_code(std::errc::invalid_argument);
+  if (key.any_port()) key.index = message.index;
+  return key;
+}
+
+inline void listen_key::describe_to(wire::listen& message) const
+{
+  message.kind = kind;
+  message.address = wire::address_bytes(address.bytes());
+  if (any_host) message.flags |= wire::listen_any_host;
+  message.index = index;
+}
+
+inline bool listen_key::names(const posix::socket_address& bound) const noexcept
+{
+  if (any_port()) return false;
+  if (!any_host) return address == bound;
+  // It may have become one of IPv4 alone.
+  const auto is_zero = [](std::byte each) { return each == std::byte(); };
+  return address.port() == bound.port() && std::ranges::all_of(bound.host(), is_zero);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/posix/socket_address.hpp>
+#include <cohort/event.hpp>
+
+#include <asio/ip/tcp.hpp>
+
+namespace cohort::detail {
+
+/// Where a worker listens through the cluster, for all who want to know.
+struct listening_place {
+  posix::socket_address bound;
+};
+
+/// The event about it, as far as it is not about the worker.
+listening_event describe_listening(const listening_place& place);
+
+// Implementation
+
+inline listening_event describe_listening(const listening_place& place)
+{
+  listening_event event;
+  if (!place.bound.path().empty()) {
+    event.type = address_type::unix_path;
+    event.address = place.bound.path();
+    if (place.bound.is_abstract()) event.address.front() = '@';
+    return event;
+  }
+  const auto endpoint = place.bound.to_endpoint<asio::ip::tcp::endpoint>();
+  event.type = endpoint.address().is_v4() ? address_type::tcp4 : address_type::tcp6;
+  event.address = endpoint.address().to_string();
+  event.port = endpoint.port();
+  return event;
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/acceptor.hpp>
+#include <cohort/any_host.hpp>
+#include <cohort/config.hpp>
+#include <cohort/detail/async/transform_handler.hpp>
+#include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/self_core.hpp>
+#include <cohort/listen_options.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+
+#include <concepts>
+#include <memory>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace cohort {
+
+namespace detail {
+
+/// The protocol of what listens at a `Place`.
+template <class Place>
+struct listening_protocol;
+
+/// Where `listen` listens: an endpoint of TCP or of Unix stream sockets, or `any_host`.
+template <class Place>
+concept listenable = requires
+{
+  typename listening_protocol<Place>::type;
+};
+
+/// No completion token, but options.
+template <class T>
+concept no_options = !std::same_as<std::decay_t<T>, listen_options>;
+
+} // namespace detail
+
+/// What a worker listens on: the base of `basic_this_worker`.
+///
+/// Thread safety: that of the worker.
+template <class Executor = asio::any_io_executor>
+class listening_endpoint {
+public:
+  listening_endpoint(const listening_endpoint&) = delete;
+  listening_endpoint& operator=(const listening_endpoint&) = delete;
+
+  /// Listens at `where` together with all workers that listen there: a `tcp::endpoint`, a
+  /// `local::stream_protocol::endpoint`, or `any_host`, which is every address of the machine.
+  ///
+  /// The primary binds; the first worker's options count for the socket. Port 0: the n-th open
+  /// listen of each worker on port 0 shares one port. A relative path of a unix socket is taken
+  /// from this process's working directory. With `listen_options::exclusive`, or alone, this
+  /// process binds for itself.
+  ///
+  /// Completion signature: `void(std::error_code, basic_acceptor<Protocol, Executor>)`.
+  /// Per-operation cancellation: all types; a listener that was joined meanwhile is left again.
+  /// Errors: what binding gives (`address_in_use`, `permission_denied`, ...), `address_in_use` also
+  /// when this worker listens there already, `error::draining`, `error::disconnected`.
+  /// Source: Node's `server.listen`.
+  template <detail::listenable Place, detail::no_options Token = default_token_t<Executor>>
+  auto listen(const Place& where, Token&& token = Token())
+  {
+    return listen(where, listen_options(), std::forward<Token>(token));
+  }
+  template <detail::listenable Place, class Token = default_token_t<Executor>>
+  auto listen(const Place& where, const listen_options& options, Token&& token = Token());
+
+protected:
+  listening_endpoint(const Executor& executor, std::shared_ptr<detail::self_core> core)
+      : executor_(executor),
+        core_(std::move(core))
+  {
+  }
+  ~listening_endpoint() = default;
+
+private:
+  Executor executor_;
+  std::shared_ptr<detail::self_core> core_;
+};
+
+// Implementation
+
+namespace detail {
+
+template <>
+struct listening_protocol<asio::ip::tcp::endpoint> {
+  using type = asio::ip::tcp;
+};
+template <>
+struct listening_protocol<any_host> {
+  using type = asio::ip::tcp;
+};
+template <>
+struct listening_protocol<asio::local::stream_protocol::endpoint> {
+  using type = asio::local::stream_protocol;
+};
+
+template <class Acceptor>
+struct deliver_acceptor {
+  typename Acceptor::executor_type executor;
+
+  template <class Handler>
+  void operator()(Handler handler, std::error_code error, std::shared_ptr<accept_source> source)
+  {
+    std::move(handler)(error, error ? Acceptor(executor) : Acceptor(executor, std::move(source)));
+  }
+};
+
+} // namespace detail
+
+template <class Executor>
+template <detail::listenable Place, class Token>
+auto listening_endpoint<Executor>::listen(
+    const Place& where, const listen_options& options, Token&& token)
+{
+  using protocol = typename detail::listening_protocol<Place>::type;
+  using acceptor_type = basic_acceptor<protocol, Executor>;
+  return asio::async_initiate<Token, void(std::error_code, acceptor_type)>(
+      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor, Place place,
+          listen_options how) {
+        detail::transform_handler deliver(
+            std::move(handler), detail::deliver_acceptor<acceptor_type>{executor});
+        std::error_code error;
+        const auto key = detail::listen_key::of(place, error);
+        if (error) core->fail_listen(std::move(deliver), error);
+        else core->listen(std::move(deliver), key, how);
+      },
+      token, core_, executor_, where, options);
+}
+
+} // namespace cohort

@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/listen_key.hpp>
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace listen_key_test {
+
+using namespace cohort::detail;
+using asio::ip::tcp;
+using local = asio::local::stream_protocol;
+
+namespace {
+
+template <class Place>
+listen_key key_of(const Place& place)
+{
+  std::error_code error;
+  const auto key = listen_key::of(place, error);
+  CHECK_FALSE(error);
+  return key;
+}
+
+listen_key key_of(const char* host, std::uint16_t port)
+{
+  return key_of(tcp::endpoint(asio::ip::make_address(host), port));
+}
+
+posix::socket_address address(const char* host, std::uint16_t port)
+{
+  return key_of(host, port).address;
+}
+
+wire::listen message_of(const listen_key& key)
+{
+  wire::listen message;
+  key.describe_to(message);
+  CHECK(message.valid());
+  return message;
+}
+
+} // namespace
+
+TEST_CASE("what a program says arrives as it was said")
+{
+  std::vector<listen_key> keys = {key_of("127.0.0.1", 80), key_of("::1", 0),
+      key_of(cohort::any_host(80)), key_of(local::endpoint("/run/x.sock")),
+      key_of(local::endpoint(std::string("\0name", 5)))};
+  keys[1].index = 3;
+  for (std::size_t i = 0; i != keys.size(); ++i) {
+    const auto arrived = key_of(message_of(keys[i]));
+    for (std::size_t j = 0; j != keys.size(); ++j) CHECK((arrived == keys[j]) == (i == j));
+  }
+}
+
+TEST_CASE("the path of a unix socket is absolute, an abstract name has no directory")
+{
+  CHECK(key_of(local::endpoint("x.sock")).address.path() ==
+        (std::filesystem::current_path() / "x.sock").native());
+  CHECK(key_of(local::endpoint("/x.sock")).address.path() == "/x.sock");
+  CHECK(key_of(local::endpoint(std::string("\0x", 2))).address.is_abstract());
+  std::error_code error;
+  listen_key::of(local::endpoint(""), error);
+  CHECK(error == std::errc::invalid_argument);
+}
+
+TEST_CASE("only a listen on any port is counted")
+{
+  auto message = message_of(key_of("127.0.0.1", 80));
+  message.index = 7;
+  CHECK(key_of(message) == key_of("127.0.0.1", 80));
+  message = message_of(key_of("127.0.0.1", 0));
+  message.index = 7;
+  CHECK(key_of(message).index == 7);
+  CHECK(key_of("127.0.0.1", 0).any_port());
+  CHECK(key_of(cohort::any_host()).any_port());
+  CHECK_FALSE(key_of("127.0.0.1", 80).any_port());
+  CHECK_FALSE(key_of(local::endpoint("/x.sock")).any_port());
+}
+
+TEST_CASE("what a worker asks for makes sense, or is an error")
+{
+  const auto error_of = [](wire::listen_kind kind, const posix::socket_address& where) {
+    wire::listen message;
+    message.kind = kind;
+    message.address = wire::address_bytes(where.bytes());
+    std::error_code error;
+    listen_key::of(message, error);
+    return error;
+  };
+  const auto path = key_of(local::endpoint("/x.sock")).address;
+  CHECK_FALSE(error_of(wire::listen_kind::tcp, address("::1", 80)));
+  CHECK_FALSE(error_of(wire::listen_kind::unix_stream, path));
+  CHECK(error_of(wire::listen_kind::tcp, path) == std::errc::invalid_argument);
+  CHECK(
+      error_of(wire::listen_kind::unix_stream, address("::1", 80)) == std::errc::invalid_argument);
+  CHECK(error_of(wire::listen_kind::tcp, posix::socket_address()) == std::errc::invalid_argument);
+}
+
+TEST_CASE("the port that came out of any port is another name")
+{
+  CHECK(key_of("127.0.0.1", 80).names(address("127.0.0.1", 80)));
+  CHECK_FALSE(key_of("127.0.0.1", 80).names(address("127.0.0.2", 80)));
+  CHECK_FALSE(key_of("127.0.0.1", 80).names(address("127.0.0.1", 81)));
+  CHECK_FALSE(key_of("127.0.0.1", 0).names(address("127.0.0.1", 0)));
+}
+
+TEST_CASE("any host is every address of either family, and no single one")
+{
+  const auto any = key_of(cohort::any_host(80));
+  CHECK(any != key_of("::", 80));
+  CHECK(any.names(address("::", 80)));
+  CHECK(any.names(address("0.0.0.0", 80)));
+  CHECK_FALSE(any.names(address("0.0.0.0", 81)));
+  CHECK_FALSE(any.names(address("127.0.0.1", 80)));
+  CHECK_FALSE(key_of("::", 80).names(address("0.0.0.0", 80)));
+}
+
+} // namespace listen_key_test
