@@ -15,6 +15,7 @@
 // In the worker
 #include <cohort/acceptor.hpp>
 #include <cohort/any_host.hpp>
+#include <cohort/bound_socket.hpp>
 #include <cohort/connection.hpp>
 #include <cohort/listening_endpoint.hpp>
 #include <cohort/this_worker.hpp>

@@ -32,9 +32,10 @@ struct online_event : worker_event {
 };
 
 /// How a listening address is to be read.
-enum class address_type : std::uint8_t { tcp4, tcp6, unix_path };
+enum class address_type : std::uint8_t { tcp4, tcp6, unix_path, udp4, udp6 };
 
-/// The worker listens on an address through the cluster; repeated for every listen that succeeds.
+/// The worker listens on an address through the cluster, or has bound it for datagrams; repeated
+/// for every `listen` and `bind` that succeeds.
 struct listening_event : worker_event {
   address_type type = address_type::tcp4;
   /// A numeric IP address, or the path of a unix socket; of one with an abstract name `@` and that

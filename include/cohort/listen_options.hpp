@@ -7,8 +7,9 @@
 
 namespace cohort {
 
-/// How a worker listens. The first worker that listens on an address creates the socket with its
-/// options; `credit`, `adaptive_credit`, `exclusive` and `reuse_port` are each worker's own.
+/// How a worker listens, or binds for datagrams. The first worker that listens on an address
+/// creates the socket with its options; `credit`, `adaptive_credit`, `exclusive` and `reuse_port`
+/// are each worker's own.
 ///
 /// Source: Node's `server.listen(options)`; credit and holding are cohort's.
 class listen_options {
@@ -44,6 +45,12 @@ public:
   listen_options& reuse_port(bool value) & { return set(reuse_port_, value); }
   listen_options reuse_port(bool value) && { return reuse_port(value); }
 
+  /// Datagrams: whether other sockets that say the same may have the address too (SO_REUSEADDR),
+  /// others of this worker as well. Which of them a datagram goes to is the kernel's business.
+  /// Default: false. Source: Node's `reuseAddr`.
+  listen_options& reuse_address(bool value) & { return set(reuse_address_, value); }
+  listen_options reuse_address(bool value) && { return reuse_address(value); }
+
   /// Whether the primary keeps the socket, and the connections that wait on it, when the last
   /// worker leaves or dies, for the next one to come. Default: false, as in Node.
   listen_options& hold_when_empty(bool value) & { return set(hold_when_empty_, value); }
@@ -59,6 +66,7 @@ public:
   bool ipv6_only() const noexcept { return ipv6_only_; }
   bool exclusive() const noexcept { return exclusive_ || reuse_port_; }
   bool reuse_port() const noexcept { return reuse_port_; }
+  bool reuse_address() const noexcept { return reuse_address_; }
   bool hold_when_empty() const noexcept { return hold_when_empty_; }
   unsigned mode() const noexcept { return mode_; }
 
@@ -83,6 +91,7 @@ private:
   bool ipv6_only_ = false;
   bool exclusive_ = false;
   bool reuse_port_ = false;
+  bool reuse_address_ = false;
   bool hold_when_empty_ = false;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cohort/acceptor.hpp>
 #include <cohort/any_host.hpp>
+#include <cohort/bound_socket.hpp>
 #include <cohort/config.hpp>
 #include <cohort/detail/async/transform_handler.hpp>
 #include <cohort/detail/core/listen_key.hpp>
@@ -13,6 +14,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/ip/udp.hpp>
 #include <asio/local/stream_protocol.hpp>
 
 #include <concepts>
@@ -35,6 +37,10 @@ concept listenable = requires
 {
   typename listening_protocol<Place>::type;
 };
+
+/// Where `bind` binds: an endpoint of UDP.
+template <class Place>
+concept bindable = std::same_as<Place, asio::ip::udp::endpoint>;
 
 /// No completion token, but options.
 template <class T>
@@ -71,6 +77,27 @@ public:
   }
   template <detail::listenable Place, class Token = default_token_t<Executor>>
   auto listen(const Place& where, const listen_options& options, Token&& token = Token());
+
+  /// A datagram socket that is bound to `where`, which all workers share that bind there: each
+  /// datagram goes to the one that reads it first, and answers have one address. With the policy
+  /// `reuse_port` each worker has a socket of its own there, and the kernel always gives the same
+  /// one what comes from the same sender, as long as no worker comes or goes.
+  ///
+  /// The primary binds; the first worker's options count for the socket. Port 0 as for `listen`,
+  /// but ports of TCP and of datagrams have nothing to do with each other. With
+  /// `listen_options::exclusive`, or alone, this process binds for itself. When the drain begins,
+  /// the socket closes, and what is received then ends with `error::draining`.
+  ///
+  /// Completion signature: `void(std::error_code, basic_bound_socket<asio::ip::udp, Executor>)`.
+  /// Per-operation cancellation and errors as for `listen`.
+  /// Source: Node's `dgram` in a cluster.
+  template <detail::bindable Place, detail::no_options Token = default_token_t<Executor>>
+  auto bind(const Place& where, Token&& token = Token())
+  {
+    return bind(where, listen_options(), std::forward<Token>(token));
+  }
+  template <detail::bindable Place, class Token = default_token_t<Executor>>
+  auto bind(const Place& where, const listen_options& options, Token&& token = Token());
 
 protected:
   listening_endpoint(const Executor& executor, std::shared_ptr<detail::self_core> core)
@@ -113,6 +140,17 @@ struct deliver_acceptor {
   }
 };
 
+template <class Socket>
+struct deliver_bound {
+  typename Socket::executor_type executor;
+
+  template <class Handler>
+  void operator()(Handler handler, std::error_code error, std::shared_ptr<datagram_source> source)
+  {
+    std::move(handler)(error, error ? Socket(executor) : Socket(executor, std::move(source)));
+  }
+};
+
 } // namespace detail
 
 template <class Executor>
@@ -131,6 +169,26 @@ auto listening_endpoint<Executor>::listen(
         const auto key = detail::listen_key::of(place, error);
         if (error) core->fail_listen(std::move(deliver), error);
         else core->listen(std::move(deliver), key, how);
+      },
+      token, core_, executor_, where, options);
+}
+
+template <class Executor>
+template <detail::bindable Place, class Token>
+auto listening_endpoint<Executor>::bind(
+    const Place& where, const listen_options& options, Token&& token)
+{
+  using socket_type = basic_bound_socket<asio::ip::udp, Executor>;
+  return asio::async_initiate<Token, void(std::error_code, socket_type)>(
+      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor, Place place,
+          listen_options how) {
+        using source = detail::datagram_source;
+        detail::transform_handler deliver(
+            std::move(handler), detail::deliver_bound<socket_type>{executor});
+        std::error_code error;
+        const auto key = detail::listen_key::of(place, error);
+        if (error) core->template fail_listen<source>(std::move(deliver), error);
+        else core->template listen<source>(std::move(deliver), key, how);
       },
       token, core_, executor_, where, options);
 }

@@ -12,7 +12,7 @@
 namespace cohort_test {
 
 /// "127.0.0.1:0", "[::1]:80" or "unix:PATH", and any of accept=N (so many, then no more), max=N,
-/// credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only.
+/// credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only, reuse_port, reuse_address.
 struct listen_spec {
   std::string host;
   std::uint16_t port = 0;
@@ -55,6 +55,8 @@ struct listen_spec {
     if (name == "hold") options.hold_when_empty(true);
     if (name == "exclusive") options.exclusive(true);
     if (name == "ipv6_only") options.ipv6_only(true);
+    if (name == "reuse_port") options.reuse_port(true);
+    if (name == "reuse_address") options.reuse_address(true);
   }
 };
 

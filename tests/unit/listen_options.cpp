@@ -20,6 +20,7 @@ TEST_CASE("listening has the documented defaults")
   CHECK_FALSE(options.ipv6_only());
   CHECK_FALSE(options.exclusive());
   CHECK_FALSE(options.reuse_port());
+  CHECK_FALSE(options.reuse_address());
   CHECK_FALSE(options.hold_when_empty());
   CHECK_FALSE(options.adaptive_credit());
 }
@@ -45,6 +46,10 @@ TEST_CASE("a socket of its own on a port of others is nothing that the cluster k
   CHECK_FALSE(options.reuse_port(false).exclusive());
   CHECK(listen_options().reuse_port(true).exclusive());
   CHECK_FALSE(listen_options().exclusive(true).reuse_port());
+  // An address that is shared is the cluster's all the same.
+  CHECK(options.reuse_address(true).reuse_address());
+  CHECK_FALSE(options.exclusive());
+  CHECK(listen_options().reuse_address(true).reuse_address());
 }
 
 TEST_CASE("every option works on a temporary")

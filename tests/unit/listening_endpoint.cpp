@@ -40,6 +40,14 @@ static_assert(can_listen<local::endpoint>);
 static_assert(!can_listen<int>);
 static_assert(!can_listen<asio::ip::udp::endpoint>);
 
+template <class Place>
+concept can_bind = requires(cohort::this_worker& self, const Place& place)
+{
+  self.bind(place, listen_options());
+};
+static_assert(can_bind<asio::ip::udp::endpoint>);
+static_assert(!can_bind<tcp::endpoint>);
+
 struct alone {
   asio::io_context context{1};
   cohort::this_worker self{context, cohort::standalone};
@@ -101,6 +109,41 @@ TEST_CASE("an IPv6 address alone leaves the port of IPv4 to others")
   const auto four = test.listen(tcp::endpoint(asio::ip::address_v4::any(), port));
   CHECK_FALSE(test.result);
   CHECK(four.local_endpoint().port() == port);
+}
+
+TEST_CASE("a worker binds for datagrams, and its drain closes the socket")
+{
+  using asio::ip::udp;
+  alone test;
+  const udp::endpoint any(asio::ip::address_v4::loopback(), 0);
+  std::optional<cohort::bound_socket<udp>> bound;
+  const auto note = [&](std::error_code error, cohort::bound_socket<udp> made) {
+    test.result = error;
+    bound.emplace(std::move(made));
+  };
+  const auto poll = [&] {
+    test.context.restart();
+    test.context.poll();
+  };
+  test.self.bind(any, note);
+  CHECK_FALSE(bound);
+  poll();
+  REQUIRE(bound);
+  CHECK(bound->is_open());
+  const udp::endpoint where = bound->local_endpoint();
+  const auto first = std::move(*bound);
+  test.self.bind(where, listen_options(), note);
+  poll();
+  CHECK(test.result == std::errc::address_in_use);
+  CHECK_FALSE(bound->is_open());
+  bool left = false;
+  test.self.disconnect([&](std::error_code error) { left = !error; });
+  poll();
+  CHECK(left);
+  CHECK_FALSE(first.is_open());
+  test.self.bind(any, note);
+  poll();
+  CHECK(test.result == cohort::error::draining);
 }
 
 TEST_CASE("a path that cannot be is an error, and no acceptor")

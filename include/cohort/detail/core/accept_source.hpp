@@ -4,6 +4,7 @@
 
 #include <cohort/detail/async/lease.hpp>
 #include <cohort/detail/async/wait_queue.hpp>
+#include <cohort/detail/core/source_list.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 
@@ -37,6 +38,7 @@ protected:
 /// Where a worker's acceptor gets connections from: what is common to those that the primary
 /// offers and those that the worker accepts for itself.
 class accept_source : public lessor,
+                      public drainable,
                       public std::enable_shared_from_this<accept_source>,
                       private wait_list_owner {
 public:
@@ -57,7 +59,7 @@ public:
   }
 
   /// Takes no more connections; waits in flight and later ones fail with `reason`.
-  void close(std::error_code reason);
+  void close(std::error_code reason) final;
 
   /// Whether it takes one more connection that the program brings along.
   bool takes_injected() const noexcept
@@ -72,7 +74,7 @@ public:
 
   bool is_open() const noexcept { return !closed_; }
   /// All that live, the injected ones too.
-  std::size_t live() const noexcept { return lent_ + injected_.lent; }
+  std::size_t live() const noexcept final { return lent_ + injected_.lent; }
   const posix::socket_address& local_address() const noexcept { return address_; }
   const asio::any_io_executor& get_executor() const noexcept { return waiting_.get_executor(); }
 

@@ -6,6 +6,7 @@
 #include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
+#include <cohort/detail/core/shared_datagrams.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -50,11 +51,13 @@ public:
   dispatcher(const asio::any_io_executor& executor, Host& host, Policy policy)
       : executor_(executor),
         host_(host),
-        policy_(std::move(policy))
+        policy_(std::move(policy)),
+        datagrams_(sharing_of(policy_, false) == wire::sharing::own_socket)
   {
   }
 
-  /// Makes the worker a member of the listener it asks for, which is created when there is none.
+  /// Makes the worker a member of the listener it asks for, or gives it the datagram socket it asks
+  /// for; either is created when there is none.
   listen_answer listen(const candidate& worker, const wire::listen& message);
 
   bool received(worker_id worker, const wire::taken& message)
@@ -97,7 +100,7 @@ public:
 
   connection_counters counters() const;
   /// How many listeners there are, those included that only wait for their connections' ends.
-  std::size_t size() const noexcept { return entries_.size(); }
+  std::size_t size() const noexcept { return entries_.size() + datagrams_.size(); }
 
 private:
   template <class Call>
@@ -105,12 +108,16 @@ private:
   template <class Call>
   void for_each(Call call);
 
+  void join(const candidate& worker, const wire::listen& message, const listen_key& asked,
+      listen_answer& answer, std::error_code& error);
   std::shared_ptr<listener> find(const listen_key& asked) const;
   std::shared_ptr<listener> create(
       const wire::listen& message, const listen_key& asked, std::error_code& error);
   bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
   void forget_finished();
+  // Whether those who want to be held are.
+  bool holds() const noexcept { return !host_.ending(); }
 
   struct entry {
     listen_key asked;
@@ -121,6 +128,7 @@ private:
   Host& host_;
   Policy policy_;
   std::vector<entry> entries_;
+  shared_datagrams datagrams_;
   std::uint32_t next_id_ = 1;
   connection_counters finished_;
 };
@@ -147,19 +155,35 @@ inline connection_counters& operator+=(
 template <class Policy, class Host>
 listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wire::listen& message)
 {
-  listen_answer reply;
-  reply.request = message.request;
+  listen_answer answer;
+  answer.request = message.request;
   std::error_code error;
   const listen_key asked = listen_key::of(message, error);
-  std::shared_ptr<listener> found;
-  if (!error) found = find(asked);
-  if (!error && !(found && found->knows(worker.id)) && !has_room(worker.id))
+  if (!error && wire::is_datagram(asked.kind)) {
+    if (!has_room(worker.id)) error = std::make_error_code(std::errc::too_many_files_open);
+    else if (datagrams_.join(worker.id, message, asked, next_id_, answer, error)) ++next_id_;
+  } else if (!error) {
+    join(worker, message, asked, answer, error);
+  }
+  if (error) {
+    answer.category = wire::error_kind::system;
+    answer.value = error.value();
+  }
+  return answer;
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::join(const candidate& worker, const wire::listen& message,
+    const listen_key& asked, listen_answer& answer, std::error_code& error)
+{
+  std::shared_ptr<listener> found = find(asked);
+  if (!(found && found->knows(worker.id)) && !has_room(worker.id))
     error = std::make_error_code(std::errc::too_many_files_open);
   const bool creates = !error && !found;
   if (creates) found = create(message, asked, error);
   if (!error && found->is_member(worker.id))
     error = std::make_error_code(std::errc::address_in_use);
-  if (!error) reply.socket = found->share(worker, error);
+  if (!error) answer.socket = found->share(worker, error);
   if (!error) found->join(worker, (message.flags & wire::listen_paced) != 0);
   if (error) {
     // Nobody may wait where no worker has ever come.
@@ -167,16 +191,13 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
       found->shut();
       forget_finished();
     }
-    reply.category = wire::error_kind::system;
-    reply.value = error.value();
-    return reply;
+    return;
   }
   share_credit(worker.id);
-  reply.listener = found->id();
-  reply.how = found->how();
-  reply.address = wire::address_bytes(found->bound().bytes());
-  reply.place.bound = found->bound();
-  return reply;
+  answer.listener = found->id();
+  answer.how = found->how();
+  answer.address = wire::address_bytes(found->bound().bytes());
+  answer.place.bound = found->bound();
 }
 
 template <class Policy, class Host>
@@ -247,6 +268,7 @@ bool dispatcher<Policy, Host>::received(worker_id worker, const wire::close& mes
     from.left(worker);
     return true;
   });
+  datagrams_.left(worker, message.listener, holds());
   share_credit(worker);
   return fits;
 }
@@ -267,6 +289,7 @@ void dispatcher<Policy, Host>::set_weight(worker_id worker, std::uint32_t weight
 template <class Policy, class Host>
 bool dispatcher<Policy, Host>::leave(worker_id worker)
 {
+  datagrams_.gone(worker, holds());
   bool left = true;
   for_each([&](listener& from) {
     if (!from.leave(worker)) left = false;
@@ -284,12 +307,14 @@ bool dispatcher<Policy, Host>::is_member(worker_id worker) const noexcept
 template <class Policy, class Host>
 void dispatcher<Policy, Host>::retire(worker_id worker)
 {
+  datagrams_.gone(worker, holds());
   for_each([&](listener& from) { from.retire(worker); });
 }
 
 template <class Policy, class Host>
 void dispatcher<Policy, Host>::gone(worker_id worker)
 {
+  datagrams_.gone(worker, holds());
   for_each([&](listener& from) { from.gone(worker); });
 }
 
@@ -304,7 +329,7 @@ bool dispatcher<Policy, Host>::has_room(worker_id worker) const noexcept
 {
   const auto known = std::ranges::count_if(
       entries_, [&](const entry& each) { return each.listener->knows(worker); });
-  return static_cast<std::size_t>(known) < max_listeners;
+  return static_cast<std::size_t>(known) + datagrams_.joined(worker) < max_listeners;
 }
 
 template <class Policy, class Host>
@@ -330,12 +355,14 @@ void dispatcher<Policy, Host>::forget_finished()
 template <class Policy, class Host>
 void dispatcher<Policy, Host>::close_unused()
 {
+  datagrams_.close_unused();
   for_each([](listener& each) { each.close_if_empty(); });
 }
 
 template <class Policy, class Host>
 void dispatcher<Policy, Host>::close()
 {
+  datagrams_.close();
   for_each([](listener& each) { each.shut(); });
 }
 

@@ -8,6 +8,7 @@
 
 #include <asio/ip/address_v6.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/ip/udp.hpp>
 #include <asio/local/stream_protocol.hpp>
 
 #include <algorithm>
@@ -38,6 +39,7 @@ struct listen_key {
   // What the program says.
 
   static listen_key of(const asio::ip::tcp::endpoint& endpoint, std::error_code& error);
+  static listen_key of(const asio::ip::udp::endpoint& endpoint, std::error_code& error);
   static listen_key of(const cohort::any_host& where, std::error_code& error);
   /// A relative path is made absolute.
   static listen_key of(
@@ -48,9 +50,14 @@ struct listen_key {
   void describe_to(wire::listen& message) const;
 
   /// Whether it leaves the port to the kernel.
-  bool any_port() const noexcept { return kind == wire::listen_kind::tcp && address.port() == 0; }
+  bool any_port() const noexcept
+  {
+    return (kind == wire::listen_kind::tcp || kind == wire::listen_kind::udp) &&
+           address.port() == 0;
+  }
 
-  /// Whether it is another name of what is bound there: of what "any port" has become.
+  /// Whether it is another name of what is bound there, if that is of the same kind: of what "any
+  /// port" has become.
   bool names(const posix::socket_address& bound) const noexcept;
 
   friend bool operator==(const listen_key&, const listen_key&) = default;
@@ -61,6 +68,11 @@ struct listen_key {
 inline listen_key listen_key::of(const asio::ip::tcp::endpoint& endpoint, std::error_code& error)
 {
   return {wire::listen_kind::tcp, posix::socket_address::from_endpoint(endpoint, error)};
+}
+
+inline listen_key listen_key::of(const asio::ip::udp::endpoint& endpoint, std::error_code& error)
+{
+  return {wire::listen_kind::udp, posix::socket_address::from_endpoint(endpoint, error)};
 }
 
 inline listen_key listen_key::of(const cohort::any_host& where, std::error_code& error)
@@ -87,8 +99,9 @@ inline listen_key listen_key::of(const wire::listen& message, std::error_code& e
   listen_key key(message.kind, posix::socket_address::from_bytes(message.address.bytes(), error));
   key.any_host = (message.flags & wire::listen_any_host) != 0;
   const bool is_unix = key.address.family() == AF_UNIX;
-  const auto fitting = is_unix ? wire::listen_kind::unix_stream : wire::listen_kind::tcp;
-  if (!error && key.kind != fitting) error = std::make_error_code(std::errc::invalid_argument);
+  if (!error &&
+      (wire::is_inherited(key.kind) || is_unix != (key.kind == wire::listen_kind::unix_stream)))
+    error = std::make_error_code(std::errc::invalid_argument);
   if (key.any_port()) key.index = message.index;
   return key;
 }

@@ -12,6 +12,7 @@ namespace cohort::detail {
 /// Where a worker listens through the cluster, for all who want to know.
 struct listening_place {
   posix::socket_address bound;
+  bool datagram = false;
 };
 
 /// The event about it, as far as it is not about the worker.
@@ -29,7 +30,9 @@ inline listening_event describe_listening(const listening_place& place)
     return event;
   }
   const auto endpoint = place.bound.to_endpoint<asio::ip::tcp::endpoint>();
-  event.type = endpoint.address().is_v4() ? address_type::tcp4 : address_type::tcp6;
+  const bool is_v4 = endpoint.address().is_v4();
+  event.type = is_v4 ? address_type::tcp4 : address_type::tcp6;
+  if (place.datagram) event.type = is_v4 ? address_type::udp4 : address_type::udp6;
   event.address = endpoint.address().to_string();
   event.port = endpoint.port();
   return event;

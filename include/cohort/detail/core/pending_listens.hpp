@@ -4,6 +4,7 @@
 
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/accept_source.hpp>
+#include <cohort/detail/core/datagram_source.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -18,11 +19,23 @@ namespace cohort::detail {
 
 /// A listen that the primary has not answered.
 struct pending_listen {
-  explicit pending_listen(const asio::any_io_executor& executor) : waiting(executor) {}
+  explicit pending_listen(const asio::any_io_executor& executor)
+      : waiting(executor),
+        binding(executor)
+  {
+  }
 
+  /// Who waits for it: one, for either.
   wait_queue<std::shared_ptr<accept_source>> waiting;
+  wait_queue<std::shared_ptr<datagram_source>> binding;
   listen_key asked;
   std::uint32_t credit = 0;
+
+  void fail(std::error_code reason)
+  {
+    waiting.complete_one(reason, nullptr);
+    binding.complete_one(reason, nullptr);
+  }
 };
 
 /// All of them, by number.
@@ -68,8 +81,7 @@ inline bool pending_listens::uses(const listen_key& asked) const noexcept
 
 inline void pending_listens::fail_all(std::error_code reason)
 {
-  for (auto& [request, each] : std::exchange(listens_, {}))
-    each->waiting.complete_one(reason, nullptr);
+  for (auto& [request, each] : std::exchange(listens_, {})) each->fail(reason);
 }
 
 } // namespace cohort::detail

@@ -60,15 +60,16 @@ public:
   latch<>& drain_requested() noexcept { return draining_; }
   latch<>& left() noexcept { return left_; }
 
-  /// Adds a completion handler with signature `void(std::error_code, source_pointer)`.
-  template <class Handler>
+  /// Adds a completion handler with signature `void(std::error_code, shared_ptr<Source>)`; the
+  /// `Source` is as for `self_listens`.
+  template <class Source = accept_source, class Handler>
   void listen(Handler&& handler, const listen_key& key, const listen_options& options);
 
   /// Completes such a handler with an error.
-  template <class Handler>
+  template <class Source = accept_source, class Handler>
   void fail_listen(Handler&& handler, std::error_code error)
   {
-    listens_.fail(std::forward<Handler>(handler), error);
+    listens_.fail<Source>(std::forward<Handler>(handler), error);
   }
 
   /// Announces the end, and takes what is offered until the primary says that nothing follows; then
@@ -216,14 +217,16 @@ inline void self_core::send(const wire::close& message)
   send_message(message);
 }
 
-template <class Handler>
+template <class Source, class Handler>
 void self_core::listen(Handler&& handler, const listen_key& key, const listen_options& options)
 {
-  if (leaving_ || draining()) return fail_listen(std::forward<Handler>(handler), error::draining);
+  if (leaving_ || draining())
+    return fail_listen<Source>(std::forward<Handler>(handler), error::draining);
   if (standalone() || options.exclusive())
-    return listens_.bind(std::forward<Handler>(handler), shared_from_this(), key, options);
-  if (!is_connected()) return fail_listen(std::forward<Handler>(handler), error::disconnected);
-  listens_.ask(std::forward<Handler>(handler), key, options);
+    return listens_.bind<Source>(std::forward<Handler>(handler), shared_from_this(), key, options);
+  if (!is_connected())
+    return fail_listen<Source>(std::forward<Handler>(handler), error::disconnected);
+  listens_.ask<Source>(std::forward<Handler>(handler), key, options);
 }
 
 inline void self_core::report_load(std::uint32_t load)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/core/bound_source.hpp>
+#include <cohort/detail/core/datagram_source.hpp>
 #include <cohort/detail/core/joined_listeners.hpp>
 #include <cohort/detail/core/kernel_source.hpp>
 #include <cohort/detail/core/listen_key.hpp>
@@ -17,7 +18,7 @@
 
 #include <asio/any_io_executor.hpp>
 
-#include <cstdint>
+#include <concepts>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -38,18 +39,19 @@ public:
   {
   }
 
-  // Each takes a completion handler with signature `void(std::error_code, source_pointer)`.
+  // Each takes a completion handler with signature `void(std::error_code, shared_ptr<Source>)`. A
+  // `Source` is an `accept_source`, or a `datagram_source` when the key is one of datagrams.
 
   /// Asks the primary.
-  template <class Handler>
+  template <class Source = accept_source, class Handler>
   void ask(Handler&& handler, listen_key key, const listen_options& options);
 
   /// Binds in this process.
-  template <class Handler>
+  template <class Source = accept_source, class Handler>
   void bind(Handler&& handler, const owner_pointer& owner, const listen_key& key,
       const listen_options& options);
 
-  template <class Handler>
+  template <class Source = accept_source, class Handler>
   void fail(Handler&& handler, std::error_code error);
 
   // What the primary says.
@@ -82,6 +84,15 @@ public:
   void leave_all(std::error_code reason);
 
 private:
+  // Each gives who waits a source for what the primary has answered, or an error. False: nobody has
+  // got one.
+  bool accept_from(pending_listen& asked, const wire::listen_reply& reply,
+      io::received_descriptors& descriptors, const owner_pointer& owner,
+      const posix::socket_address& bound);
+  bool receive_from(pending_listen& asked, const wire::listen_reply& reply,
+      io::received_descriptors& descriptors, const owner_pointer& owner,
+      const posix::socket_address& bound);
+
   asio::any_io_executor executor_;
   control_port& port_;
   pending_listens pending_;
@@ -91,13 +102,15 @@ private:
 
 // Implementation
 
-template <class Handler>
+template <class Source, class Handler>
 void self_listens::ask(Handler&& handler, listen_key key, const listen_options& options)
 {
   // The n-th open listen on port 0 shares its port with every other worker's n-th.
   while (key.any_port() && (pending_.uses(key) || joined_.uses(key))) ++key.index;
   auto pending = std::make_unique<pending_listen>(executor_);
-  pending->waiting.add(std::forward<Handler>(handler));
+  if constexpr (std::same_as<Source, datagram_source>)
+    pending->binding.add(std::forward<Handler>(handler));
+  else pending->waiting.add(std::forward<Handler>(handler));
   pending->asked = key;
   pending->credit = options.credit();
   wire::listen message;
@@ -105,28 +118,33 @@ void self_listens::ask(Handler&& handler, listen_key key, const listen_options& 
   if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
   if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
   if (options.adaptive_credit()) message.flags |= wire::listen_paced;
+  if (options.reuse_address() && wire::is_datagram(key.kind))
+    message.flags |= wire::listen_reuse_address;
   message.backlog = static_cast<std::uint32_t>(options.backlog());
   message.mode = options.mode();
   message.request = pending_.add(std::move(pending));
   port_.send(message);
 }
 
-template <class Handler>
+template <class Source, class Handler>
 void self_listens::bind(Handler&& handler, const owner_pointer& owner, const listen_key& key,
     const listen_options& options)
 {
-  wait_queue<source_pointer> waiting(executor_);
+  wait_queue<std::shared_ptr<Source>> waiting(executor_);
   waiting.add(std::forward<Handler>(handler));
   std::error_code error;
-  const auto source = bound_source::listen(executor_, owner, key, options, error);
+  std::shared_ptr<Source> source;
+  if constexpr (std::same_as<Source, datagram_source>)
+    source = datagram_source::bind(executor_, key, options, error);
+  else source = bound_source::listen(executor_, owner, key, options, error);
   if (source) sources_.add(source);
   waiting.complete_one(error, source);
 }
 
-template <class Handler>
+template <class Source, class Handler>
 void self_listens::fail(Handler&& handler, std::error_code error)
 {
-  wait_queue<source_pointer> waiting(executor_);
+  wait_queue<std::shared_ptr<Source>> waiting(executor_);
   waiting.add(std::forward<Handler>(handler));
   waiting.complete_one(error, nullptr);
 }
@@ -150,27 +168,60 @@ inline void self_listens::received(const wire::listen_reply& reply,
   else if (reply.category == wire::error_kind::cohort)
     error = static_cast<cohort::error>(reply.value);
   if (error) {
-    if (found) found->waiting.complete_one(error, nullptr);
+    if (found) found->fail(error);
     return;
   }
   wire::close unwanted;
   unwanted.listener = reply.listener;
   const auto address = posix::socket_address::from_bytes(reply.address.bytes(), error);
   if (!found || error) return port_.send(unwanted);
-  const auto source =
-      make_source(reply, descriptors, executor_, owner, port_, address, found->credit, error);
-  if (error) {
-    found->waiting.complete_one(error, nullptr);
-    return port_.send(unwanted);
-  }
-  sources_.add(source);
-  joined_.add(reply.listener, found->asked, source);
-  // Whoever asked may have been cancelled meanwhile.
-  if (!found->waiting.complete_one(std::error_code(), source))
-    return source->close(asio::error::operation_aborted);
+  const bool made = wire::is_datagram(found->asked.kind)
+                        ? receive_from(*found, reply, descriptors, owner, address)
+                        : accept_from(*found, reply, descriptors, owner, address);
+  if (!made) return port_.send(unwanted);
   wire::listening listening;
   listening.listener = reply.listener;
   port_.send(listening);
+}
+
+inline bool self_listens::accept_from(pending_listen& asked, const wire::listen_reply& reply,
+    io::received_descriptors& descriptors, const owner_pointer& owner,
+    const posix::socket_address& bound)
+{
+  std::error_code error;
+  const auto source =
+      make_source(reply, descriptors, executor_, owner, port_, bound, asked.credit, error);
+  if (error) {
+    asked.fail(error);
+    return false;
+  }
+  // Whoever asked may have been cancelled meanwhile.
+  if (!asked.waiting.complete_one(std::error_code(), source)) return false;
+  sources_.add(source);
+  joined_.add(reply.listener, asked.asked, source);
+  return true;
+}
+
+inline bool self_listens::receive_from(pending_listen& asked, const wire::listen_reply& reply,
+    io::received_descriptors& descriptors, const owner_pointer& owner,
+    const posix::socket_address& bound)
+{
+  std::error_code error;
+  if (descriptors.truncated || descriptors.fds.empty())
+    error = std::make_error_code(std::errc::too_many_files_open);
+  std::shared_ptr<datagram_source> source;
+  if (!error)
+    source = std::make_shared<datagram_source>(
+        executor_, std::move(descriptors.fds.front()), bound, error);
+  if (error) {
+    asked.fail(error);
+    return false;
+  }
+  if (!asked.binding.complete_one(std::error_code(), source)) return false;
+  source->join(owner, port_, reply.listener);
+  sources_.add(source);
+  joined_.add(reply.listener, asked.asked, nullptr);
+  return true;
 }
 
 inline void self_listens::received(const wire::offer& offer, io::received_descriptors& descriptors)

@@ -2,19 +2,29 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cohort/detail/core/accept_source.hpp>
-
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <system_error>
 #include <vector>
 
 namespace cohort::detail {
 
-/// All sources of a worker that still exist: their acceptors and connections own them.
+/// What a drain closes, and whose connections it waits for.
+class drainable {
+public:
+  virtual void close(std::error_code reason) = 0;
+  /// How many connections live; datagrams are none.
+  virtual std::size_t live() const noexcept = 0;
+
+protected:
+  ~drainable() = default;
+};
+
+/// All sources of a worker that still exist: their acceptors, connections and sockets own them.
 class source_list {
 public:
-  void add(const std::shared_ptr<accept_source>& source)
+  void add(const std::shared_ptr<drainable>& source)
   {
     std::erase_if(all_, [](const auto& each) { return each.expired(); });
     all_.push_back(source);
@@ -36,7 +46,7 @@ public:
   }
 
 private:
-  std::vector<std::weak_ptr<accept_source>> all_;
+  std::vector<std::weak_ptr<drainable>> all_;
 };
 
 } // namespace cohort::detail

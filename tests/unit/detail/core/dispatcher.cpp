@@ -123,6 +123,63 @@ TEST_CASE("the port that came out of port 0 is another name of that listener")
   CHECK(test.joined(2, test.bound) == first);
 }
 
+TEST_CASE("datagrams and connections of one port have nothing to do with each other")
+{
+  dispatcher_test test;
+  const auto stream = test.joined(1, test.loopback());
+  wire::listen message;
+  message.kind = wire::listen_kind::udp;
+  message.address = wire::address_bytes(test.bound.bytes());
+  auto answer = test.connections.listen(candidate(1), message);
+  CHECK(answer.category == wire::error_kind::none);
+  CHECK(answer.listener != stream);
+  CHECK(answer.socket);
+  CHECK(answer.how == wire::sharing::one_socket);
+  CHECK(test.connections.size() == 2);
+  CHECK(test.connections.listen(candidate(2), message).listener == answer.listener);
+  CHECK(test.connections.listen(candidate(1), message).value == EADDRINUSE);
+  // What is said of it as of a listener that has ended is ignored.
+  CHECK(test.grant(1, answer.listener, 1));
+  // No last call is made for it.
+  CHECK(test.close(1, stream));
+  CHECK(test.connections.leave(1));
+  CHECK(test.connections.size() == 1);
+  CHECK(test.close(2, answer.listener));
+  CHECK(test.connections.size() == 0);
+}
+
+TEST_CASE(
+    "a bound on listeners counts datagram sockets as well, and each end of a worker ends them")
+{
+  dispatcher_test test;
+  wire::listen message;
+  message.kind = wire::listen_kind::udp;
+  message.address = wire::address_bytes(test.loopback().bytes());
+  const auto fill = [&] {
+    for (message.index = 0; message.index != 255; ++message.index)
+      REQUIRE(test.connections.listen(candidate(1), message).value == 0);
+  };
+  fill();
+  test.joined(1, test.loopback());
+  CHECK(test.connections.listen(candidate(1), message).value == EMFILE);
+  CHECK(test.listen(1, test.loopback(), 1).value == EMFILE);
+  CHECK(test.connections.size() == 256);
+  test.connections.gone(1);
+  CHECK(test.connections.size() == 0);
+  fill();
+  test.connections.retire(1);
+  CHECK(test.connections.size() == 0);
+  message.flags = wire::listen_hold_when_empty;
+  REQUIRE(test.connections.listen(candidate(1), message).value == 0);
+  test.connections.gone(1);
+  CHECK(test.connections.size() == 1);
+  test.connections.close_unused();
+  CHECK(test.connections.size() == 0);
+  test.connections.listen(candidate(1), message);
+  test.connections.close();
+  CHECK(test.connections.size() == 0);
+}
+
 TEST_CASE("a worker that listens on an address already is told that it is in use")
 {
   dispatcher_test test;

@@ -14,6 +14,7 @@ namespace listen_key_test {
 
 using namespace cohort::detail;
 using asio::ip::tcp;
+using asio::ip::udp;
 using local = asio::local::stream_protocol;
 
 namespace {
@@ -50,8 +51,8 @@ wire::listen message_of(const listen_key& key)
 TEST_CASE("what a program says arrives as it was said")
 {
   std::vector<listen_key> keys = {key_of("127.0.0.1", 80), key_of("::1", 0),
-      key_of(cohort::any_host(80)), key_of(local::endpoint("/run/x.sock")),
-      key_of(local::endpoint(std::string("\0name", 5)))};
+      key_of(udp::endpoint(asio::ip::address_v4::loopback(), 80)), key_of(cohort::any_host(80)),
+      key_of(local::endpoint("/run/x.sock")), key_of(local::endpoint(std::string("\0name", 5)))};
   keys[1].index = 3;
   for (std::size_t i = 0; i != keys.size(); ++i) {
     const auto arrived = key_of(message_of(keys[i]));
@@ -80,6 +81,7 @@ TEST_CASE("only a listen on any port is counted")
   CHECK(key_of(message).index == 7);
   CHECK(key_of("127.0.0.1", 0).any_port());
   CHECK(key_of(cohort::any_host()).any_port());
+  CHECK(key_of(udp::endpoint(asio::ip::address_v4::loopback(), 0)).any_port());
   CHECK_FALSE(key_of("127.0.0.1", 80).any_port());
   CHECK_FALSE(key_of(local::endpoint("/x.sock")).any_port());
 }
@@ -97,6 +99,8 @@ TEST_CASE("what a worker asks for makes sense, or is an error")
   const auto path = key_of(local::endpoint("/x.sock")).address;
   CHECK_FALSE(error_of(wire::listen_kind::tcp, address("::1", 80)));
   CHECK_FALSE(error_of(wire::listen_kind::unix_stream, path));
+  CHECK_FALSE(error_of(wire::listen_kind::udp, address("::1", 80)));
+  CHECK(error_of(wire::listen_kind::udp, path) == std::errc::invalid_argument);
   CHECK(error_of(wire::listen_kind::tcp, path) == std::errc::invalid_argument);
   CHECK(
       error_of(wire::listen_kind::unix_stream, address("::1", 80)) == std::errc::invalid_argument);

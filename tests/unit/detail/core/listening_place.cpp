@@ -15,10 +15,11 @@ using namespace cohort::detail;
 
 namespace {
 
-cohort::listening_event at(const char* host, std::uint16_t port)
+cohort::listening_event at(const char* host, std::uint16_t port, bool datagram = false)
 {
   std::error_code error;
   listening_place place;
+  place.datagram = datagram;
   place.bound = posix::socket_address::from_endpoint(
       asio::ip::tcp::endpoint(asio::ip::make_address(host), port), error);
   return describe_listening(place);
@@ -44,6 +45,9 @@ TEST_CASE("an Internet address has its family and its port")
   CHECK(six.type == address_type::tcp6);
   CHECK(six.address == "::1");
   CHECK(six.port == 81);
+  CHECK(at("127.0.0.1", 53, true).type == address_type::udp4);
+  CHECK(at("::1", 53, true).type == address_type::udp6);
+  CHECK(at("::1", 53, true).port == 53);
 }
 
 TEST_CASE("a path is an address without a port, and an abstract name can be printed")

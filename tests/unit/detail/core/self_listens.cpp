@@ -13,6 +13,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -120,6 +121,83 @@ TEST_CASE("a socket that did not come is an error, and leaves the listener")
   test.reply_with(reply);
   CHECK(test.result == std::errc::too_many_files_open);
   CHECK(test.port.take() == strings{"close"});
+}
+
+TEST_CASE("datagrams come from a socket that the primary sends, and the end of it is told")
+{
+  listens_test test;
+  std::error_code error;
+  const auto key =
+      listen_key::of(asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  std::shared_ptr<datagram_source> bound;
+  const auto note = [&](std::error_code result, std::shared_ptr<datagram_source> made) {
+    test.result = result;
+    bound = std::move(made);
+  };
+  test.listens.ask<datagram_source>(note, key, cohort::listen_options());
+  test.port.take();
+  wire::listen_reply reply;
+  reply.request = 1;
+  reply.listener = 7;
+  reply.how = wire::sharing::one_socket;
+  std::array<posix::unique_fd, 1> sent = {
+      posix::bind_datagram(key.address, posix::listen_settings(), error)};
+  io::received_descriptors one;
+  one.fds = sent;
+  reply.address = wire::address_bytes(posix::local_address(sent.front().get(), error).bytes());
+  test.listens.received(reply, one, test.owner);
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == std::error_code());
+  REQUIRE(bound);
+  CHECK(bound->is_open());
+  CHECK_FALSE(test.listens.any_live());
+  CHECK(test.port.take() == strings{"listening"});
+  // The address is in use here.
+  test.listens.ask<datagram_source>(note, key, cohort::listen_options());
+  test.listens.close(cohort::error::draining);
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == cohort::error::draining);
+  test.port.take();
+
+  // One that does not come, or that nobody waits for any more, is left.
+  test.listens.ask<datagram_source>(note, key, cohort::listen_options());
+  reply.request = 3;
+  io::received_descriptors none;
+  test.listens.received(reply, none, test.owner);
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == std::errc::too_many_files_open);
+  CHECK(test.port.take() == strings{"listen", "close"});
+  asio::cancellation_signal signal;
+  test.listens.ask<datagram_source>(
+      asio::bind_cancellation_slot(signal.slot(), note), key, cohort::listen_options());
+  signal.emit(asio::cancellation_type::total);
+  reply.request = 4;
+  sent.front() = posix::bind_datagram(key.address, posix::listen_settings(), error);
+  test.listens.received(reply, one, test.owner);
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == asio::error::operation_aborted);
+  CHECK(test.port.take() == strings{"listen", "close"});
+}
+
+TEST_CASE("datagrams may come from a socket that is bound here")
+{
+  listens_test test;
+  std::error_code error;
+  const auto key =
+      listen_key::of(asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  std::shared_ptr<datagram_source> bound;
+  test.listens.bind<datagram_source>(
+      [&](std::error_code result, std::shared_ptr<datagram_source> made) {
+        test.result = result;
+        bound = std::move(made);
+      },
+      test.owner, key, cohort::listen_options());
+  cohort_test::run_ready(test.context);
+  CHECK(test.result == std::error_code());
+  REQUIRE(bound);
+  test.listens.close(cohort::error::draining);
+  CHECK_FALSE(bound->is_open());
+  CHECK(test.port.take().empty());
 }
 
 TEST_CASE("an offer for a listener that was never joined goes back")

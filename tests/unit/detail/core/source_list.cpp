@@ -3,6 +3,8 @@
 
 #include <cohort/detail/core/source_list.hpp>
 
+#include <cohort/detail/core/accept_source.hpp>
+
 #include <asio/io_context.hpp>
 #include <doctest/doctest.h>
 
