@@ -60,6 +60,7 @@ public:
   }
 
   void disconnect(duration) override {}
+  void close_channel() override {}
   void set_weight(std::uint32_t) override {}
 };
 
