@@ -4,34 +4,29 @@
 // Where Node's cluster is improved on. Each row is something that was observed there; each has a
 // test of what happens here: in this file, or where the table says.
 //
-// | row     | Node                                         | here, shown by (below tests/process) |
-// |---------|----------------------------------------------|----------------------------------------|
-// | E1      | disconnect(cb) before the last exit          | ending.cpp: disconnect waits for the |
-// |         |                                              | slowest worker, not for the first | |
-// E2, E51 | a killed worker's clients hang               | kill.cpp: what waits in the channel of |
-// |         |                                              | a stopped and killed worker; and below
-// | | E8      | 200 clients held for a blocked worker        | limits.cpp: clients of a worker that
-// | |         |                                              | does not accept wait in the kernel |
-// | E12     | a second disconnect cuts the drain           | drain.cpp: a second disconnect | | |
-// | shortens the deadline; and below       | | E13     | events of a worker that never was |
-// start.cpp: a missing program is an     | |         | | error of co_fork, and nothing follows  |
-// | E14     | a listen while disconnecting never ends      | drain.cpp: a listen while draining |
-// | E18     | full workers are asked on and on             | limits.cpp: a full worker is not asked
-// | |         |                                              | again before it has room | | E22 |
-// an exclusive listener survives a disconnect  | listen.cpp: an exclusive listener is   | | | | the
-// worker's own and ends with it      | | E27     | queued messages are lost at an end           |
-// messages.cpp; and below, 20 MiB        | | E28     | the last worker drops who is queued |
-// hand_over.cpp: the last worker of a    | |         | | listener serves what waits there       |
-// | E29     | messages before a listener are lost          | messages.cpp: messages go to a worker
-// | |         |                                              | and back; and below | | E30     |
-// clients hang when workers are killed         | kill.cpp: two hundred workers killed   | | | | at
-// random under load                   | | E43     | one full descriptor table, never served more |
-// limits.cpp: a worker whose descriptor  | |         | | table is full                          |
-// | E50     | strict rotation                              | rotation.cpp: eight workers take two |
-// |         |                                              | thousand connections | | E60     | a
-// frozen worker does no harm when shared     | below                                  | | E61     |
-// 74 us of the primary for each connection     | below: many with one call; the figure  | | | | is
-// benchmarks/connections'             |
+// Which tests show it, by file and first words; the figure of E61 is benchmarks/connections'.
+//
+// clang-format off
+// | row | Node                                    | here                                         |
+// |-----|-----------------------------------------|----------------------------------------------|
+// | E1  | disconnect(cb) before the last exit     | ending.cpp: disconnect waits for the slowest |
+// | E2  | a killed worker's clients hang          | kill.cpp: what waits in the channel; below   |
+// | E8  | 200 clients held for a blocked worker   | limits.cpp: clients of a worker             |
+// | E12 | a second disconnect cuts the drain      | drain.cpp: a second disconnect; below        |
+// | E13 | events of a worker that never was       | start.cpp: a missing program is an error     |
+// | E14 | a listen while disconnecting never ends | drain.cpp: a listen while draining           |
+// | E18 | full workers are asked on and on        | limits.cpp: a full worker is not asked again |
+// | E22 | an exclusive listener outlives it all   | listen.cpp: an exclusive listener is         |
+// | E27 | queued messages are lost at an end      | messages.cpp: what was sent before; below    |
+// | E28 | the last worker drops who is queued     | hand_over.cpp: the last worker of a listener |
+// | E29 | messages before a receiver are lost     | messages.cpp: messages go to a worker; below |
+// | E30 | clients hang when workers are killed    | kill.cpp: two hundred workers killed         |
+// | E43 | a full table once, never served again   | limits.cpp: a worker at its descriptor limit |
+// | E50 | strict rotation                         | rotation.cpp: eight workers take two        |
+// | E51 | a killed worker's descriptors stay      | below, with E2                               |
+// | E60 | a frozen worker is harmless if shared   | below                                        |
+// | E61 | 74 us of the primary a connection       | unit managed_worker.cpp: connections that    |
+// clang-format on
 
 #include "support/conversation.hpp"
 #include "support/ending_workers.hpp"
@@ -72,7 +67,8 @@ awaitable<std::uint64_t> bytes_of(jobs::worker_type worker)
 
 } // namespace
 
-TEST_CASE("E2: without another worker the clients of a killed one are told, and nothing is left")
+TEST_CASE(
+    "E2 and E51: without another worker the clients of a killed one are told, and nothing is left")
 {
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
