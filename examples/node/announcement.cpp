@@ -27,7 +27,7 @@ asio::awaitable<void> serve(cohort::this_worker& self)
 asio::awaitable<void> supervise(cohort::cluster<>& cluster)
 {
   co_await cluster.co_fork_all(3);
-  for (cohort::worker& each : cluster.workers()) each.send("big announcement to all workers");
+  for (cohort::worker& each : cluster.workers()) each.send("this is for all of you");
 
   // The same in one call; it gives how many there were to tell.
   const auto told = cluster.broadcast(boost::json::value("bye"));

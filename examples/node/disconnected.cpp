@@ -22,12 +22,12 @@ asio::awaitable<void> supervise(cohort::cluster<>& cluster)
 
   co_await workers.front().disconnect(); // completes when the process has ended
   auto left = co_await disconnects.next();
-  std::cout << "The worker #" << left.worker << " has disconnected" << std::endl;
+  std::cout << "the channel to worker " << left.worker << " has ended" << std::endl;
 
   workers.back().kill(SIGKILL);
   co_await workers.back().disconnected(); // of one worker; who asks later is told as well
   auto lost = co_await disconnects.next();
-  std::cout << "The worker #" << lost.worker << " has disconnected" << std::endl;
+  std::cout << "the channel to worker " << lost.worker << " has ended" << std::endl;
 }
 
 int main(int argc, char** argv) { return cohort::run(argc, argv, supervise, serve); }

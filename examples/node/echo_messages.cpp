@@ -3,7 +3,7 @@
 //
 // Sends a worker a message, which it sends back.
 //
-// Node: the example of `worker.send()`: "hi there", and back again.
+// Node: the example of `worker.send()`: what the worker is sent comes back.
 //
 //   node_echo_messages       ends by itself
 
@@ -25,7 +25,7 @@ asio::awaitable<void> serve(cohort::this_worker& self)
 asio::awaitable<void> supervise(cohort::cluster<>& cluster)
 {
   auto worker = co_await cluster.co_fork();
-  worker.send("hi there"); // it need not be online yet
+  worker.send("is anybody there?"); // it need not be online yet
   auto reply = co_await worker.receive();
   std::cout << "the worker says: " << reply.message << std::endl;
   co_await worker.disconnect();

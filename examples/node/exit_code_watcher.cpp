@@ -29,11 +29,9 @@ asio::awaitable<void> serve(cohort::this_worker& self)
 
 void tell(const cohort::exit_status& status)
 {
-  if (status.has_signal())
-    std::cout << "worker was killed by signal: " << status.signal() << std::endl;
-  else if (status.code() != 0)
-    std::cout << "worker exited with error code: " << status.code() << std::endl;
-  else std::cout << "worker success!" << std::endl;
+  if (status.has_signal()) std::cout << "ended by signal " << status.signal() << std::endl;
+  else if (status.code() != 0) std::cout << "failed with code " << status.code() << std::endl;
+  else std::cout << "ended well" << std::endl;
 }
 
 asio::awaitable<void> supervise(cohort::cluster<>& cluster)

@@ -41,7 +41,7 @@ asio::awaitable<void> serve(cohort::this_worker& self)
 
 void complain(cohort::worker_id worker)
 {
-  std::cout << "Something must be wrong with the connection of worker " << worker << std::endl;
+  std::cout << "worker " << worker << " should listen by now, what is wrong?" << std::endl;
 }
 
 asio::awaitable<void> supervise(cohort::cluster<>& cluster)

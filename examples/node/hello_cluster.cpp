@@ -24,18 +24,18 @@ unsigned short port = 8000;
 asio::awaitable<void> serve(cohort::this_worker& self)
 {
   auto acceptor = co_await self.listen(web::here(port));
-  std::cout << "Worker " << getpid() << " started at " << acceptor.local_endpoint() << std::endl;
+  std::cout << "worker: process " << getpid() << " on " << acceptor.local_endpoint() << std::endl;
   co_await web::answer_all(acceptor, "hello world\n");
 }
 
 asio::awaitable<void> supervise(cohort::cluster<>& cluster)
 {
-  std::cout << "Primary " << getpid() << " is running" << std::endl;
+  std::cout << "primary: process " << getpid() << std::endl;
   auto exits = cluster.subscribe<cohort::exit_event>();
   auto workers = co_await cluster.co_fork_all(); // one for each processor
   for (std::size_t alive = workers.size(); alive != 0; --alive) {
     auto event = co_await exits.next();
-    std::cout << "worker " << event.pid << " died" << std::endl;
+    std::cout << "process " << event.pid << " has ended" << std::endl;
   }
 }
 

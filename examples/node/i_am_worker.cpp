@@ -3,8 +3,8 @@
 //
 // Tells primary and workers apart, without `cohort::run`.
 //
-// Node: the example of `cluster.worker`, with `isPrimary` (until 16 `isMaster`) and `isWorker`. The
-// program is started anew for each worker, and comes to the same question with another answer.
+// Node: the example of `cluster.worker`, with `isPrimary` (before 16 `isMaster`) and `isWorker`.
+// The program is started anew for each worker, and comes to the same question with another answer.
 //
 //   node_i_am_worker       ends by itself
 

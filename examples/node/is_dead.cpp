@@ -29,7 +29,7 @@ asio::awaitable<void> serve(cohort::this_worker& self)
   auto acceptor = co_await self.listen(web::here(port));
   auto client = co_await acceptor.async_accept();
   acceptor.close(); // who comes now is for another worker
-  co_await web::answer(std::move(client), "Current process\n" + std::to_string(getpid()) + '\n');
+  co_await web::answer(std::move(client), "this was process " + std::to_string(getpid()) + '\n');
   std::raise(SIGKILL);
 }
 

@@ -32,11 +32,12 @@ asio::awaitable<void> supervise(cohort::cluster<>& cluster)
 
   // Of one worker, its first address; fails when it ends before it listens.
   auto where = co_await worker.listening();
-  std::cout << "The worker is listening on port " << where.port << std::endl;
+  std::cout << "the worker has come to listen, first on port " << where.port << std::endl;
 
   for (int i = 0; i != 2; ++i) {
     auto event = co_await addresses.next();
-    std::cout << "A worker is now connected to " << event.address << ':' << event.port << std::endl;
+    std::cout << "worker " << event.worker << " listens on " << event.address << ':' << event.port
+              << std::endl;
   }
   co_await cluster.disconnect();
 }

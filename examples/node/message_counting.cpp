@@ -3,7 +3,7 @@
 //
 // Counts requests in the primary: every worker tells it about each one by a message.
 //
-// Node: the example of the event 'message', which prints `numReqs` every second. Messages are JSON
+// Node: the example of the event 'message', which prints the count every second. Messages are JSON
 // values here, as there; 05_request_counter does it with a type of its own.
 //
 //   node_message_counting [--port N]        then: curl http://127.0.0.1:8000/
@@ -27,7 +27,7 @@ asio::awaitable<void> answer(cohort::this_worker& self, cohort::connection<tcp> 
 {
   co_await web::answer(std::move(client), "hello world\n");
   boost::json::object message;
-  message["cmd"] = "notifyRequest";
+  message["cmd"] = "count request";
   self.send(message);
 }
 
@@ -46,7 +46,7 @@ asio::awaitable<void> count(cohort::worker worker)
     auto next = co_await worker.receive(); // fails when the worker has gone, and ends this
     const auto* message = next.message.if_object();
     const auto* command = message ? message->if_contains("cmd") : nullptr;
-    if (command && *command == "notifyRequest") ++requests;
+    if (command && *command == "count request") ++requests;
   }
 }
 
@@ -62,7 +62,7 @@ asio::awaitable<void> supervise(cohort::cluster<>& cluster)
   for (;;) {
     timer.expires_after(std::chrono::seconds(1));
     co_await timer.async_wait(asio::use_awaitable);
-    std::cout << "numReqs = " << requests << std::endl;
+    std::cout << "requests so far: " << requests << std::endl;
   }
 }
 

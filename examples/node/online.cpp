@@ -24,13 +24,13 @@ asio::awaitable<void> supervise(cohort::cluster<>& cluster)
   co_await cluster.co_fork_all(2);
   for (int i = 0; i != 2; ++i) {
     auto event = co_await online.next();
-    std::cout << "Yay, worker " << event.worker << " responded after it was forked" << std::endl;
+    std::cout << "worker " << event.worker << " has come up" << std::endl;
   }
 
   // Of one worker; who asks later is told as well.
   auto third = co_await cluster.co_fork();
   co_await third.online();
-  std::cout << "Yay, so did worker " << third.id() << ", process " << third.pid() << std::endl;
+  std::cout << "so has worker " << third.id() << ", process " << third.pid() << std::endl;
   co_await cluster.disconnect();
 }
 

@@ -36,7 +36,7 @@ asio::awaitable<void> supervise(cohort::cluster<>& cluster)
   std::cout << "listening on port " << where.port << std::endl;
   for (;;) {
     auto event = co_await exits.next();
-    std::cout << "worker " << event.pid << ' ' << event.status << ". restarting..." << std::endl;
+    std::cout << "worker " << event.pid << ' ' << event.status << ", here is another" << std::endl;
     co_await cluster.co_fork(); // fails once the cluster ends, and ends this coroutine
   }
 }

@@ -116,6 +116,31 @@ TEST_CASE("child_process_send_after_close: sending to a worker that has gone is 
   });
 }
 
+TEST_CASE("child_process_disconnect: a channel that is cut is cut once, and told of later")
+{
+  cluster_fixture primary;
+  primary.run([&]() -> awaitable<void> {
+    auto ends = primary.cluster().subscribe<cohort::disconnect_event, cohort::exit_event>();
+    cohort::worker worker = co_await primary.cluster().co_fork(node_role("node_json"));
+    worker.send("a message");
+    co_await worker.receive();
+    bool told = false;
+    worker.disconnected([&](std::error_code) { told = true; });
+    worker.close_channel();
+    CHECK_FALSE(worker.is_connected());
+    CHECK_FALSE(told);
+    worker.close_channel();
+    const auto first = co_await ends.next();
+    CHECK(first.index() == 0);
+    const auto second = co_await ends.next();
+    REQUIRE(second.index() == 1);
+    CHECK(std::get<cohort::exit_event>(second).status.code() == 0);
+    CHECK_FALSE(std::get<cohort::exit_event>(second).voluntary);
+    CHECK(told);
+    worker.close_channel();
+  });
+}
+
 TEST_CASE("child_process_ipc_next_tick: a handler that throws loses no message")
 {
   constexpr int count = 5;

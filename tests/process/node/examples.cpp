@@ -120,16 +120,16 @@ private:
 TEST_CASE("node_hello_cluster serves one port by a worker for each processor")
 {
   program hello("hello_cluster", any_port);
-  CHECK(hello.line().starts_with("Primary "));
+  CHECK(hello.line().starts_with("primary: process "));
   std::string started;
   for (unsigned i = 0; i != cohort::available_parallelism(); ++i) {
     started = hello.line();
-    CHECK(started.starts_with("Worker "));
+    CHECK(started.starts_with("worker: process "));
   }
   CHECK(get(port_of(started)) == "hello world\n");
-  const std::string pid = started.substr(7, started.find(' ', 7) - 7);
+  const std::string pid = started.substr(16, started.find(' ', 16) - 16);
   ::kill(std::stoi(pid), SIGKILL);
-  CHECK(hello.line() == "worker " + pid + " died");
+  CHECK(hello.line() == "process " + pid + " has ended");
   hello.ends_on_request();
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("node_restart_on_exit replaces a worker that was killed")
   std::string pid = *before.begin();
   pid.pop_back();
   ::kill(std::stoi(pid), SIGKILL);
-  CHECK(one.line() == "worker " + pid + " killed by SIGKILL. restarting...");
+  CHECK(one.line() == "worker " + pid + " killed by SIGKILL, here is another");
   std::set<std::string> after = get_all(port, 2);
   CHECK(after.size() == 2);
   CHECK_FALSE(after.contains(*before.begin()));
@@ -168,8 +168,8 @@ TEST_CASE("node_fork_timeouts complains of workers whose port is taken, until it
   taken_port taken;
   const std::string port = std::to_string(taken.number());
   program one("fork_timeouts", {"--port", port, "--patience", "20"});
-  CHECK(one.next_lines(2) == lines{"Something must be wrong with the connection of worker 1",
-                                 "Something must be wrong with the connection of worker 2"});
+  CHECK(one.next_lines(2) == lines{"worker 1 should listen by now, what is wrong?",
+                                 "worker 2 should listen by now, what is wrong?"});
   taken.free();
   CHECK(one.next_lines(2) ==
         lines{"worker 1 listens on port " + port, "worker 2 listens on port " + port});
@@ -180,9 +180,8 @@ TEST_CASE("node_fork_timeouts complains of workers whose port is taken, until it
 TEST_CASE("node_online says when workers have come up")
 {
   program one("online");
-  CHECK(one.next_lines(2) == lines{"Yay, worker 1 responded after it was forked",
-                                 "Yay, worker 2 responded after it was forked"});
-  CHECK(one.line().starts_with("Yay, so did worker 3, process "));
+  CHECK(one.next_lines(2) == lines{"worker 1 has come up", "worker 2 has come up"});
+  CHECK(one.line().starts_with("so has worker 3, process "));
   one.ends();
 }
 
@@ -190,10 +189,10 @@ TEST_CASE("node_listening_address says both addresses of a worker")
 {
   program one("listening_address", any_port);
   const std::string first = one.line();
-  CHECK(first == "The worker is listening on port " + last_word(first));
-  CHECK(one.line() == "A worker is now connected to 127.0.0.1:" + last_word(first));
+  CHECK(first == "the worker has come to listen, first on port " + last_word(first));
+  CHECK(one.line() == "worker 1 listens on 127.0.0.1:" + last_word(first));
   const std::string second = one.line();
-  CHECK(second.starts_with("A worker is now connected to 127.0.0.1:"));
+  CHECK(second.starts_with("worker 1 listens on 127.0.0.1:"));
   CHECK(port_of(second) != port_of(first));
   one.ends();
 }
@@ -211,17 +210,17 @@ TEST_CASE("node_listening_address fails where its port is taken")
 TEST_CASE("node_disconnected says when channels end, either way")
 {
   program one("disconnected");
-  CHECK(one.line() == "The worker #1 has disconnected");
-  CHECK(one.line() == "The worker #2 has disconnected");
+  CHECK(one.line() == "the channel to worker 1 has ended");
+  CHECK(one.line() == "the channel to worker 2 has ended");
   one.ends();
 }
 
 TEST_CASE("node_exit_code_watcher tells the three ways to end")
 {
   program one("exit_code_watcher");
-  CHECK(one.line() == "worker success!");
-  CHECK(one.line() == "worker exited with error code: 3");
-  CHECK(one.line() == "worker was killed by signal: 9");
+  CHECK(one.line() == "ended well");
+  CHECK(one.line() == "failed with code 3");
+  CHECK(one.line() == "ended by signal 9");
   one.ends();
 }
 
@@ -232,31 +231,32 @@ TEST_CASE("node_message_counting counts the requests that all workers have answe
   for (int i = 0; i != 5; ++i) CHECK(get(port) == "hello world\n");
   // It says so every second, whatever it knows by then.
   std::string said = one.line();
-  while (said != "numReqs = 5" && said.starts_with("numReqs = ")) said = one.line();
-  CHECK(said == "numReqs = 5");
+  while (said != "requests so far: 5" && said.starts_with("requests so far: ")) said = one.line();
+  CHECK(said == "requests so far: 5");
   one.ends_on_request();
 }
 
 TEST_CASE("node_any_worker_messages knows whose each message is")
 {
-  program one("any_worker_messages");
+  program one("any_worker_messages", any_port);
+  const unsigned short port = port_of(one.line());
+  // The workers take turns, by their ids as soon as both ask for connections.
   std::set<std::string> workers;
-  std::set<std::string> processes;
-  for (int i = 0; i != 3; ++i) {
+  for (int i = 0; i != 1000 && workers.size() != 2; ++i) {
+    std::string process = last_word(get(port));
+    process.pop_back();
     const std::string said = one.line();
-    processes.insert(last_word(said));
-    workers.insert(said.substr(0, said.rfind(' ')));
+    CHECK(said.substr(8) == " has a request: process " + process);
+    workers.insert(said.substr(0, 8));
   }
-  CHECK(workers == std::set<std::string>{"worker 1 says: I am process",
-                       "worker 2 says: I am process", "worker 3 says: I am process"});
-  CHECK(processes.size() == 3);
-  one.ends();
+  CHECK(workers == std::set<std::string>{"worker 1", "worker 2"});
+  one.ends_on_request();
 }
 
 TEST_CASE("node_echo_messages gets back what it sent")
 {
   program one("echo_messages");
-  CHECK(one.line() == "the worker says: \"hi there\"");
+  CHECK(one.line() == "the worker says: \"is anybody there?\"");
   one.ends();
 }
 
@@ -265,7 +265,7 @@ TEST_CASE("node_announcement is heard by all workers")
   program one("announcement");
   lines expected = {"3 workers were told"};
   for (const char* worker : {"worker 1", "worker 2", "worker 3"}) {
-    expected.insert(worker + std::string(" heard: \"big announcement to all workers\""));
+    expected.insert(worker + std::string(" heard: \"this is for all of you\""));
     expected.insert(worker + std::string(" heard: \"bye\""));
   }
   CHECK(one.next_lines(7) == expected);
@@ -300,19 +300,20 @@ TEST_CASE("node_is_dead tells the living from the dead")
   CHECK(one.line() == "worker 2 is dead: false");
   const unsigned short port = port_of(one.line());
   const std::string first = get(port);
-  CHECK(first.starts_with("Current process\n"));
+  CHECK(first.starts_with("this was process "));
   const std::string dead = one.line();
   CHECK(get(port) != first);
   CHECK(lines{dead, one.line()} == lines{"worker 1 is dead: true", "worker 2 is dead: true"});
   one.ends();
 }
 
-TEST_CASE("node_voluntary_exit worries about accidents only")
+TEST_CASE("node_voluntary_exit tells what was wanted from accidents")
 {
   program one("voluntary_exit");
-  CHECK(one.next_lines(3) == lines{"worker 1: oh, it was just voluntary, no need to worry",
-                                 "worker 2: oh, it was just voluntary, no need to worry",
-                                 "worker 3: killed by SIGKILL, worry"});
+  CHECK(one.next_lines(4) == lines{"worker 1: it was meant to end, all is well",
+                                 "worker 2: it was meant to end, all is well",
+                                 "worker 3: it was meant to end, all is well",
+                                 "worker 4: killed by SIGKILL, which nobody wanted"});
   CHECK(one.line() == "also known to the handle: true");
   one.ends();
 }
@@ -419,6 +420,31 @@ TEST_CASE("node_scheduling_policy does what the environment says")
   cohort_test::program nonsense({"/usr/bin/env", "COHORT_SCHEDULING_POLICY=all", path});
   CHECK(nonsense.wait() == 2);
   CHECK(nonsense.errors() == "cohort: COHORT_SCHEDULING_POLICY is neither rr nor none: all\n");
+}
+
+TEST_CASE("node_pass_socket serves what the primary has accepted, by both workers")
+{
+  program one("pass_socket", any_port);
+  CHECK(get_all(port_of(one.line()), 2) ==
+        std::set<std::string>{"hello from worker 1\n", "hello from worker 2\n"});
+  one.ends_on_request();
+}
+
+TEST_CASE("node_hello_cluster with COHORT_DEBUG=cluster writes what becomes of its workers")
+{
+  cohort_test::program hello(
+      {"/usr/bin/env", "COHORT_DEBUG=cluster", example("node_hello_cluster"), "--port", "0"});
+  const std::string primary = last_word(hello.line());
+  const std::string started = hello.line();
+  const std::string worker = started.substr(16, started.find(' ', 16) - 16);
+  hello.signal(SIGTERM);
+  CHECK(hello.wait() == 0);
+  const std::string log = '\n' + hello.errors();
+  for (const char* what :
+      {" forked", " online", " listening on 127.0.0.1:", " disconnected", " exited with code 0"}) {
+    CAPTURE(what);
+    CHECK(log.find('\n' + primary + ",Primary Worker " + worker + what) != log.npos);
+  }
 }
 
 TEST_CASE("node_memory_report warns of workers that use more than they may")
