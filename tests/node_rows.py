@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: the cohort authors
 # SPDX-License-Identifier: MIT
-"""Keeps docs/node.md true: its list of Node's tests and its list of Node's examples.
+"""Keeps docs/node.md true: its lists of Node's tests and examples, and the files that it names.
 
 Each test that applies has a test case in tests/process/node whose name begins with the test's, with
-underscores, and a colon; each that does not has a reason. Each program in examples/node is listed, and
-has a test case in tests/process/node/examples.cpp that begins with its name. With --allow-missing the
-tests that are still to be written are listed and do not count.
+underscores, and a colon; each that does not has a reason. Each program in examples/node is listed,
+and has a test case in tests/process/node/examples.cpp that begins with its name. With
+--allow-missing the tests that are still to be written are listed and do not count.
 """
 
 import argparse
@@ -21,6 +21,7 @@ EXAMPLES = os.path.join(ROOT, "examples", "node")
 
 ROW = re.compile(r"^\| ([\w-]+) \| (yes|adapt|no) \| ?(.*?) ?\|$", re.MULTILINE)
 LISTED = re.compile(r"^\| \[node_(\w+)\]\(\.\./examples/node/(\w+)\.cpp\) \|", re.MULTILINE)
+FILE = re.compile(r"`(tests/\S+\.cpp)`")
 TEST_CASE = re.compile(r"TEST_CASE\(\s*\"([^\"]*)")
 
 
@@ -56,6 +57,12 @@ def test_problems(text):
         yield False, f"{named[name]}: {name} is none of the tests that docs/node.md lists"
 
 
+def file_problems(text):
+    for path in FILE.findall(text):
+        if not os.path.exists(os.path.join(ROOT, path)):
+            yield f"docs/node.md names {path}, which is not there"
+
+
 def example_problems(text):
     programs = {name[:-len(".cpp")] for name in cpp_files(EXAMPLES)}
     listed = {name for name, file in LISTED.findall(text) if name == file}
@@ -75,7 +82,7 @@ def main():
     arguments = parser.parse_args()
     text = read(DOCUMENT)
     found = list(test_problems(text))
-    problems = [problem for _, problem in found] + list(example_problems(text))
+    problems = [problem for _, problem in found] + [*file_problems(text), *example_problems(text)]
     missing = sum(is_missing for is_missing, _ in found)
     for problem in problems:
         print(problem)

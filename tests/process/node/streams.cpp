@@ -118,7 +118,7 @@ TEST_CASE("fork_stdio: a descriptor of the primary is the worker's, and stays op
   CHECK(text == "out\nerr\nleft\n");
 }
 
-TEST_CASE("fork_close: messages, then disconnect, then exit, and the output ends")
+TEST_CASE("child_process_fork_close: messages, then disconnect, then exit, and the output ends")
 {
   const std::vector<stdio> streams{stdio::null(), stdio::pipe(), stdio::null()};
   cluster_fixture primary(with_streams(streams));
