@@ -72,6 +72,7 @@ struct told_worker final : announced_worker<noted_cluster> {
     REQUIRE_MESSAGE(!error, error.message());
   }
   void disconnect(duration) override {}
+  void close_channel() override {}
   void set_weight(std::uint32_t) override {}
 
   void fork() { publish_fork(); }
