@@ -126,7 +126,7 @@ asio::awaitable<void> supervisor::run(cohort::cluster<Policy>& cluster)
       continue;
     }
     const auto event = co_await events.next();
-    pause = std::visit([this](const auto& each) { return handle(each); }, event);
+    pause = std::visit([this](const auto& each) { return this->handle(each); }, event);
   }
   co_await cluster.disconnect(std::chrono::seconds(1));
 }
