@@ -17,6 +17,7 @@
 #include <chrono>
 #include <iostream>
 #include <map>
+#include <utility>
 #include <variant>
 
 using asio::ip::tcp;
