@@ -58,6 +58,7 @@
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
+#include <cohort/inherited_fd.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/process_group.hpp>
 #include <cohort/resource_limit.hpp>

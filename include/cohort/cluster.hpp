@@ -96,6 +96,10 @@ public:
   /// the program and its arguments. Source: Node's `cluster.settings`.
   settings current_settings() const { return core_->current_settings(); }
 
+  /// Workers may listen on this descriptor of the primary by `inherited_fd`, though it is CLOEXEC.
+  /// The socket that has the number when a worker asks for it is the one that counts.
+  void allow_inherited(int number) { core_->allow_inherited(number); }
+
   /// Starts a worker: this program again, unless the settings say otherwise.
   ///
   /// Completes when the program is being executed, with a handle. `fork_event` precedes it.

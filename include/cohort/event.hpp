@@ -43,6 +43,8 @@ struct listening_event : worker_event {
   std::string address;
   /// The port that is bound, also when port 0 was asked for; 0 for a unix socket.
   std::uint16_t port = 0;
+  /// The primary's descriptor that was asked for by `cohort::inherited_fd`, else -1.
+  int inherited_fd = -1;
 };
 
 /// The worker's channel has ended; nothing more comes from it.

@@ -9,6 +9,8 @@
 #include <cohort/detail/async/transform_handler.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/self_core.hpp>
+#include <cohort/handle.hpp>
+#include <cohort/inherited_fd.hpp>
 #include <cohort/listen_options.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -38,9 +40,15 @@ concept listenable = requires
   typename listening_protocol<Place>::type;
 };
 
-/// Where `bind` binds: an endpoint of UDP.
+/// Where `bind` binds: an endpoint of UDP, or a socket that the primary has bound.
 template <class Place>
-concept bindable = std::same_as<Place, asio::ip::udp::endpoint>;
+concept bindable =
+    std::same_as<Place, asio::ip::udp::endpoint> || std::same_as<Place, inherited_fd>;
+
+/// What connections may be of that come from a socket which was made elsewhere.
+template <class Protocol>
+concept stream_protocol =
+    std::same_as<Protocol, asio::ip::tcp> || std::same_as<Protocol, asio::local::stream_protocol>;
 
 /// No completion token, but options.
 template <class T>
@@ -78,6 +86,47 @@ public:
   template <detail::listenable Place, class Token = default_token_t<Executor>>
   auto listen(const Place& where, const listen_options& options, Token&& token = Token());
 
+  /// Listens on a socket that the primary has, such as one of a service manager, together with all
+  /// workers that do:
+  ///
+  ///     auto acceptor = co_await self.listen<tcp>(cohort::inherited_fd(3));
+  ///
+  /// It has to listen already. The primary gives only what it has for other programs anyway, which
+  /// is what has no CLOEXEC, and what `cluster::allow_inherited` names. Its descriptor stays open,
+  /// and is non-blocking from now on, for all who have the socket; a path is not removed.
+  ///
+  /// Completion and cancellation as above. Errors: `bad_file_descriptor`, `permission_denied` for
+  /// what it does not give, `error::wrong_handle` for what is no listening socket of `Protocol`.
+  /// Source: Node's `listen({fd})`.
+  template <detail::stream_protocol Protocol, detail::no_options Token = default_token_t<Executor>>
+  auto listen(inherited_fd from, Token&& token = Token())
+  {
+    return listen<Protocol>(from, listen_options(), std::forward<Token>(token));
+  }
+  template <detail::stream_protocol Protocol, class Token = default_token_t<Executor>>
+  auto listen(inherited_fd from, const listen_options& options, Token&& token = Token())
+  {
+    const bool wants_unix = std::same_as<Protocol, asio::local::stream_protocol>;
+    return listen_for<Protocol>(
+        detail::listen_key::of(from, detail::wire::listen_kind::inherited_stream, wants_unix),
+        std::error_code(), options, std::forward<Token>(token));
+  }
+
+  /// Accepts from a listening socket of this process, such as one that came with a message, without
+  /// the primary; it drains with the rest. A bound socket that does not listen yet begins to, with
+  /// `options.backlog()`. A path is not removed.
+  ///
+  /// @param from is empty afterwards; with an error it is as it was.
+  /// @throws std::system_error `error::wrong_handle` for anything but a bound socket of `Protocol`,
+  ///   `error::draining`, or what listening gives.
+  /// Source: Node's `listen(handle)`.
+  template <detail::stream_protocol Protocol>
+  basic_acceptor<Protocol, Executor> adopt(
+      handle&& from, const listen_options& options = listen_options());
+  template <detail::stream_protocol Protocol>
+  basic_acceptor<Protocol, Executor> adopt(
+      handle&& from, const listen_options& options, std::error_code& error);
+
   /// A datagram socket that is bound to `where`, which all workers share that bind there: each
   /// datagram goes to the one that reads it first, and answers have one address. With the policy
   /// `reuse_port` each worker has a socket of its own there, and the kernel always gives the same
@@ -85,7 +134,8 @@ public:
   ///
   /// The primary binds; the first worker's options count for the socket. Port 0 as for `listen`,
   /// but ports of TCP and of datagrams have nothing to do with each other. With
-  /// `listen_options::exclusive`, or alone, this process binds for itself. When the drain begins,
+  /// `listen_options::exclusive`, or alone, this process binds for itself. An `inherited_fd` is a
+  /// bound UDP socket of the primary, under the conditions of `listen`. When the drain begins,
   /// the socket closes, and what is received then ends with `error::draining`.
   ///
   /// Completion signature: `void(std::error_code, basic_bound_socket<asio::ip::udp, Executor>)`.
@@ -108,6 +158,10 @@ protected:
   ~listening_endpoint() = default;
 
 private:
+  template <class Protocol, class Token>
+  auto listen_for(const detail::listen_key& key, std::error_code error,
+      const listen_options& options, Token&& token);
+
   Executor executor_;
   std::shared_ptr<detail::self_core> core_;
 };
@@ -140,6 +194,16 @@ struct deliver_acceptor {
   }
 };
 
+inline listen_key bind_key(const asio::ip::udp::endpoint& where, std::error_code& error)
+{
+  return listen_key::of(where, error);
+}
+
+inline listen_key bind_key(const inherited_fd& from, std::error_code&)
+{
+  return listen_key::of(from, wire::listen_kind::inherited_datagram);
+}
+
 template <class Socket>
 struct deliver_bound {
   typename Socket::executor_type executor;
@@ -158,19 +222,50 @@ template <detail::listenable Place, class Token>
 auto listening_endpoint<Executor>::listen(
     const Place& where, const listen_options& options, Token&& token)
 {
+  std::error_code error;
+  const auto key = detail::listen_key::of(where, error);
   using protocol = typename detail::listening_protocol<Place>::type;
-  using acceptor_type = basic_acceptor<protocol, Executor>;
+  return listen_for<protocol>(key, error, options, std::forward<Token>(token));
+}
+
+template <class Executor>
+template <class Protocol, class Token>
+auto listening_endpoint<Executor>::listen_for(const detail::listen_key& key, std::error_code error,
+    const listen_options& options, Token&& token)
+{
+  using acceptor_type = basic_acceptor<Protocol, Executor>;
   return asio::async_initiate<Token, void(std::error_code, acceptor_type)>(
-      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor, Place place,
-          listen_options how) {
+      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor,
+          detail::listen_key where, std::error_code wrong, listen_options how) {
         detail::transform_handler deliver(
             std::move(handler), detail::deliver_acceptor<acceptor_type>{executor});
-        std::error_code error;
-        const auto key = detail::listen_key::of(place, error);
-        if (error) core->fail_listen(std::move(deliver), error);
-        else core->listen(std::move(deliver), key, how);
+        if (wrong) core->fail_listen(std::move(deliver), wrong);
+        else core->listen(std::move(deliver), where, how);
       },
-      token, core_, executor_, where, options);
+      token, core_, executor_, key, error, options);
+}
+
+template <class Executor>
+template <detail::stream_protocol Protocol>
+auto listening_endpoint<Executor>::adopt(handle&& from, const listen_options& options,
+    std::error_code& error) -> basic_acceptor<Protocol, Executor>
+{
+  const bool wants_unix = std::same_as<Protocol, asio::local::stream_protocol>;
+  auto source = core_->adopt(from.native_handle(), wants_unix, options, error);
+  if (error) return basic_acceptor<Protocol, Executor>(executor_);
+  from.close();
+  return basic_acceptor<Protocol, Executor>(executor_, std::move(source));
+}
+
+template <class Executor>
+template <detail::stream_protocol Protocol>
+auto listening_endpoint<Executor>::adopt(handle&& from, const listen_options& options)
+    -> basic_acceptor<Protocol, Executor>
+{
+  std::error_code error;
+  auto made = adopt<Protocol>(std::move(from), options, error);
+  if (error) throw std::system_error(error, "adopt");
+  return made;
 }
 
 template <class Executor>
@@ -178,19 +273,19 @@ template <detail::bindable Place, class Token>
 auto listening_endpoint<Executor>::bind(
     const Place& where, const listen_options& options, Token&& token)
 {
+  std::error_code error;
+  const auto key = detail::bind_key(where, error);
   using socket_type = basic_bound_socket<asio::ip::udp, Executor>;
   return asio::async_initiate<Token, void(std::error_code, socket_type)>(
-      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor, Place place,
-          listen_options how) {
+      [](auto handler, std::shared_ptr<detail::self_core> core, Executor executor,
+          detail::listen_key place, std::error_code wrong, listen_options how) {
         using source = detail::datagram_source;
         detail::transform_handler deliver(
             std::move(handler), detail::deliver_bound<socket_type>{executor});
-        std::error_code error;
-        const auto key = detail::listen_key::of(place, error);
-        if (error) core->template fail_listen<source>(std::move(deliver), error);
-        else core->template listen<source>(std::move(deliver), key, how);
+        if (wrong) core->template fail_listen<source>(std::move(deliver), wrong);
+        else core->template listen<source>(std::move(deliver), place, how);
       },
-      token, core_, executor_, where, options);
+      token, core_, executor_, key, error, options);
 }
 
 } // namespace cohort

@@ -46,6 +46,7 @@ concept can_bind = requires(cohort::this_worker& self, const Place& place)
   self.bind(place, listen_options());
 };
 static_assert(can_bind<asio::ip::udp::endpoint>);
+static_assert(can_bind<cohort::inherited_fd>);
 static_assert(!can_bind<tcp::endpoint>);
 
 struct alone {
@@ -144,6 +145,96 @@ TEST_CASE("a worker binds for datagrams, and its drain closes the socket")
   test.self.bind(any, note);
   poll();
   CHECK(test.result == cohort::error::draining);
+}
+
+TEST_CASE("a listening or a bound socket is adopted, and closes with its acceptor")
+{
+  alone test;
+  for (const bool listens : {true, false}) {
+    tcp::acceptor made(test.context);
+    made.open(tcp::v4());
+    made.bind(tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    if (listens) made.listen();
+    const tcp::endpoint where = made.local_endpoint();
+    cohort::handle sent(std::move(made));
+    {
+      const auto adopted = test.self.adopt<tcp>(std::move(sent));
+      CHECK_FALSE(sent);
+      CHECK(adopted.is_open());
+      CHECK(adopted.local_endpoint() == where);
+      tcp::socket client(test.context);
+      client.connect(where);
+    }
+    std::error_code error;
+    tcp::socket late(test.context);
+    late.connect(where, error);
+    CHECK(error == asio::error::connection_refused);
+  }
+}
+
+TEST_CASE("what is not adopted stays as it was")
+{
+  alone test;
+  std::error_code error;
+  const auto refuse = [&](cohort::handle& from) {
+    const int descriptor = from.native_handle();
+    const auto none = test.self.adopt<tcp>(std::move(from), listen_options(), error);
+    CHECK_FALSE(none.is_open());
+    CHECK(from.native_handle() == descriptor);
+  };
+  cohort::handle nothing;
+  refuse(nothing);
+  CHECK(error == std::errc::bad_file_descriptor);
+  cohort::handle unbound(tcp::socket(test.context, tcp::v4()));
+  refuse(unbound);
+  CHECK(error == cohort::error::wrong_handle);
+  cohort_test::scratch_directory folder;
+  local::socket path(test.context);
+  path.open();
+  path.bind(local::endpoint(folder.file("s")));
+  cohort::handle wrong(std::move(path));
+  refuse(wrong);
+  CHECK(error == cohort::error::wrong_handle);
+  CHECK_THROWS_AS(test.self.adopt<tcp>(std::move(wrong)), std::system_error);
+  // It did not begin to listen.
+  CHECK(wrong.duplicate().kind() == cohort::handle_kind::unix_stream);
+  const auto adopted = test.self.adopt<local>(std::move(wrong));
+  CHECK(adopted.is_open());
+  test.self.disconnect([](std::error_code) {});
+  test.context.poll();
+  cohort::handle late(tcp::acceptor(test.context, tcp::endpoint(tcp::v4(), 0)));
+  refuse(late);
+  CHECK(error == cohort::error::draining);
+}
+
+TEST_CASE("alone a descriptor is one of this process")
+{
+  alone test;
+  tcp::acceptor made(test.context, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  const cohort::inherited_fd from(made.native_handle());
+  std::optional<cohort::acceptor<tcp>> acceptor;
+  const auto poll = [&] {
+    test.context.restart();
+    test.context.poll();
+  };
+  test.self.listen<tcp>(from, [&](std::error_code error, cohort::acceptor<tcp> result) {
+    test.result = error;
+    acceptor.emplace(std::move(result));
+  });
+  poll();
+  REQUIRE(acceptor);
+  CHECK_FALSE(test.result);
+  CHECK(acceptor->local_endpoint() == made.local_endpoint());
+  CHECK(made.is_open());
+  test.self.listen<local>(from, [&](std::error_code error, const auto&) { test.result = error; });
+  poll();
+  CHECK(test.result == cohort::error::wrong_handle);
+  asio::ip::udp::socket datagrams(test.context, asio::ip::udp::endpoint(asio::ip::udp::v4(), 0));
+  bool bound = false;
+  test.self.bind(cohort::inherited_fd(datagrams.native_handle()),
+      [&](std::error_code, const auto& socket) { bound = socket.is_open(); });
+  poll();
+  CHECK(bound);
 }
 
 TEST_CASE("a path that cannot be is an error, and no acceptor")

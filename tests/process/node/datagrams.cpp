@@ -12,6 +12,7 @@
 #include <asio/ip/udp.hpp>
 #include <doctest/doctest.h>
 
+#include <array>
 #include <memory>
 #include <set>
 #include <string>
@@ -112,6 +113,35 @@ TEST_CASE("dgram_2: what workers send from a shared port comes from that port")
   });
 }
 
+TEST_CASE_TEMPLATE("dgram_bind_fd: workers share a socket that the primary has bound", Policy,
+    cohort::round_robin, cohort::reuse_port)
+{
+  basic_cluster_fixture<Policy> primary;
+  // Asio's sockets are not CLOEXEC.
+  foreign_socket bound;
+  const int number = bound.socket.native_handle();
+  primary.run([&]() -> awaitable<void> {
+    auto listening = primary.cluster().template subscribe<cohort::listening_event>();
+    std::vector<cohort::worker> workers = co_await start_listeners(primary, 2);
+    for (cohort::worker& each : workers) {
+      const std::uint16_t port =
+          co_await listen_on(primary, each, "udp:fd:" + std::to_string(number));
+      CHECK(port == bound.port());
+      const cohort::listening_event event = co_await listening.next();
+      CHECK(event.inherited_fd == number);
+      CHECK(event.type == cohort::address_type::udp4);
+    }
+    datagram_client client;
+    for (int i = 0; i != 20; ++i) CHECK(client.ask(bound.port(), "x").substr(1) == " x");
+    co_await primary.end();
+  });
+  // It is the primary's still.
+  datagram_client client;
+  client.send(bound.port(), "late");
+  std::array<char, 10> data;
+  CHECK(bound.socket.receive(asio::buffer(data)) == 4);
+}
+
 TEST_CASE("dgram_ipv6only: IPv6 alone leaves the port of IPv4 to another socket of the same worker")
 {
   cluster_fixture primary;
@@ -209,39 +239,30 @@ TEST_CASE("dgram_bind_socket_close_before_cluster_reply: a cancelled bind ends a
   });
 }
 
-TEST_CASE("dgram_cluster_bind_error: a port in use is an error, and the worker binds elsewhere")
+TEST_CASE_TEMPLATE(
+    "dgram_cluster_bind_error: a port in use is an error, and the worker binds elsewhere", Policy,
+    cohort::round_robin, cohort::reuse_port)
 {
-  for (const bool own_sockets : {false, true}) {
-    CAPTURE(own_sockets);
-    const auto test = [](auto& primary) {
-      foreign_socket other;
-      primary.run([&]() -> awaitable<void> {
-        auto errors = primary.cluster().template subscribe<cohort::error_event>();
-        std::vector<cohort::worker> workers = co_await start_listeners(primary, 2);
-        for (cohort::worker& each : workers) {
-          const std::string refused = co_await primary.command(each, "listen " + at(other.port()));
-          CHECK(refused == address_in_use);
-          const cohort::error_event event = co_await errors.next();
-          CHECK(event.what == "listen");
-          CHECK(event.code == std::errc::address_in_use);
-          const std::uint16_t port = co_await listen_on(primary, each, any_port);
-          CHECK(port != other.port());
-        }
-        const std::uint16_t port = other.port();
-        other.socket.close();
-        const std::string freed = co_await primary.command(workers[0], "listen " + at(port));
-        CHECK(port_in(freed) == port);
-        co_await primary.end();
-      });
-    };
-    if (own_sockets) {
-      reuse_port_fixture primary;
-      test(primary);
-    } else {
-      cluster_fixture primary;
-      test(primary);
+  basic_cluster_fixture<Policy> primary;
+  foreign_socket other;
+  primary.run([&]() -> awaitable<void> {
+    auto errors = primary.cluster().template subscribe<cohort::error_event>();
+    std::vector<cohort::worker> workers = co_await start_listeners(primary, 2);
+    for (cohort::worker& each : workers) {
+      const std::string refused = co_await primary.command(each, "listen " + at(other.port()));
+      CHECK(refused == address_in_use);
+      const cohort::error_event event = co_await errors.next();
+      CHECK(event.what == "listen");
+      CHECK(event.code == std::errc::address_in_use);
+      const std::uint16_t port = co_await listen_on(primary, each, any_port);
+      CHECK(port != other.port());
     }
-  }
+    const std::uint16_t port = other.port();
+    other.socket.close();
+    const std::string freed = co_await primary.command(workers[0], "listen " + at(port));
+    CHECK(port_in(freed) == port);
+    co_await primary.end();
+  });
 }
 
 TEST_CASE("dgram_cluster_close_during_bind: a socket that nobody waits for any more is closed, and "

@@ -5,8 +5,9 @@
 // "server" does, over a unix socket in COHORT_TEST_CONTROL. A client sends a line "ID VERB" and
 // gets "ID WORKER PID"; a datagram comes back with "WORKER " before it.
 //
-// SPEC is a `listen_spec`, whose host may also be "any", or "unix:@NAME" for an abstract one;
-// behind "udp:" it is bound for datagrams. Commands, each with one line of answer:
+// SPEC is a `listen_spec`, whose host may also be "any", "fd" (the port is a descriptor of the
+// primary), "unixfd" for one of a Unix socket, or "unix:@NAME" for an abstract name; behind "udp:"
+// it is bound for datagrams. Commands, each with one line of answer:
 //
 //   listen SPEC [& SPEC]...   all at the same time; for each "ok WHERE" or "error CATEGORY MESSAGE"
 //   abandon SPEC              the same, cancelled at once
@@ -16,6 +17,7 @@
 //   received N                how many datagrams have come there
 //   send N PORT COUNT         so many datagrams from there to the local port
 //   plain                     the port of a plain UDP socket, which is kept
+//   adopt                     adopts the TCP listener that comes with the next message
 //   leave, draining, descriptors
 
 #include <cohort/message/json.hpp>
@@ -139,13 +141,34 @@ private:
 
   // Listening.
 
+  template <class Handler>
+  static auto cancellable(attempt_pointer made, Handler handler)
+  {
+    return asio::bind_cancellation_slot(made->abandon.slot(), std::move(handler));
+  }
+
+  auto note_listen(attempt_pointer made)
+  {
+    return [this, made](std::error_code error, auto acceptor) {
+      if (!error) accept_on(std::move(acceptor));
+      finish(*made, error);
+    };
+  }
+
   attempt_pointer begin(std::string text)
   {
     auto made = std::make_shared<attempt>(context_);
     const bool datagrams = text.starts_with("udp:");
     if (datagrams) text.erase(0, 4);
     const listen_spec spec(text);
-    if (datagrams) bind_at(udp::endpoint(asio::ip::make_address(spec.host), spec.port), spec, made);
+    const cohort::inherited_fd from(spec.port);
+    if (datagrams && spec.host == "fd") bind_at(from, spec, made);
+    else if (datagrams)
+      bind_at(udp::endpoint(asio::ip::make_address(spec.host), spec.port), spec, made);
+    else if (spec.host == "fd")
+      self_.listen<tcp>(from, spec.options, cancellable(made, note_listen(made)));
+    else if (spec.host == "unixfd")
+      self_.listen<local>(from, spec.options, cancellable(made, note_listen(made)));
     else if (spec.is_path) listen_at(path_of(spec.host), spec, made);
     else if (spec.host == "any") listen_at(cohort::any_host(spec.port), spec, made);
     else listen_at(tcp::endpoint(asio::ip::make_address(spec.host), spec.port), spec, made);
@@ -161,22 +184,29 @@ private:
   template <class Where>
   void listen_at(const Where& where, const listen_spec& spec, attempt_pointer made)
   {
-    self_.listen(where, spec.options,
-        asio::bind_cancellation_slot(
-            made->abandon.slot(), [this, made](std::error_code error, auto acceptor) {
-              if (!error) accept_on(std::move(acceptor));
-              finish(*made, error);
-            }));
+    self_.listen(where, spec.options, cancellable(made, note_listen(made)));
   }
 
-  void bind_at(const udp::endpoint& where, const listen_spec& spec, attempt_pointer made)
+  template <class Where>
+  void bind_at(const Where& where, const listen_spec& spec, attempt_pointer made)
   {
-    self_.bind(where, spec.options,
-        asio::bind_cancellation_slot(
-            made->abandon.slot(), [this, made](std::error_code error, auto socket) {
-              if (!error) receive_on(std::move(socket));
-              finish(*made, error);
-            }));
+    const auto note = [this, made](std::error_code error, auto socket) {
+      if (!error) receive_on(std::move(socket));
+      finish(*made, error);
+    };
+    self_.bind(where, spec.options, cancellable(made, note));
+  }
+
+  awaitable<std::string> adopt_next()
+  {
+    auto envelope = co_await self_.receive();
+    std::error_code error;
+    auto acceptor =
+        self_.adopt<tcp>(std::move(envelope.handles.front()), cohort::listen_options(), error);
+    attempt result(context_);
+    if (!error) accept_on(std::move(acceptor));
+    finish(result, error);
+    co_return *result.result;
   }
 
   void finish(attempt& made, std::error_code error)
@@ -295,6 +325,7 @@ private:
       else begun->close_at_once = true;
       co_return co_await result_of(begun);
     }
+    if (verb == "adopt") co_return co_await adopt_next();
     if (verb == "leave") {
       self_.disconnect([](std::error_code) {});
       co_return "ok";

@@ -6,6 +6,7 @@
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/inherited.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/listen_options.hpp>
 
@@ -22,13 +23,14 @@ class bound_source final : public accept_source {
 public:
   /// With an error, because Asio cannot watch the socket, it gives no connection.
   bound_source(const asio::any_io_executor& executor, std::shared_ptr<source_owner> owner,
-      const posix::socket_address& address, posix::unique_fd listener, std::error_code& error)
+      const posix::socket_address& address, posix::unique_fd listener, std::error_code& error,
+      io::listener::owner whose = io::listener::owner::self)
       : accept_source(executor, std::move(owner), address),
-        listener_(executor, std::move(listener), address, error)
+        listener_(executor, std::move(listener), address, error, whose)
   {
   }
 
-  /// Binds and listens; null with an error.
+  /// Binds and listens, or accepts from an inherited socket that listens; null with an error.
   static std::shared_ptr<bound_source> listen(const asio::any_io_executor& executor,
       std::shared_ptr<source_owner> owner, const listen_key& key, const listen_options& options,
       std::error_code& error);
@@ -56,12 +58,16 @@ inline std::shared_ptr<bound_source> bound_source::listen(const asio::any_io_exe
   how.any_host = key.any_host;
   how.reuse_port = options.reuse_port();
   how.mode = static_cast<mode_t>(options.mode());
-  posix::unique_fd socket = posix::listen_stream(key.address, how, error);
+  const bool inherits = wire::is_inherited(key.kind);
+  posix::unique_fd socket = inherits ? posix::share_inherited(static_cast<int>(key.descriptor),
+                                           posix::inherited_kind::listener, error)
+                                     : posix::listen_stream(key.address, how, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
+  if (!error && !key.fits(bound)) error = error::wrong_handle;
   if (error) return nullptr;
-  auto source =
-      std::make_shared<bound_source>(executor, std::move(owner), bound, std::move(socket), error);
+  auto source = std::make_shared<bound_source>(executor, std::move(owner), bound, std::move(socket),
+      error, inherits ? io::listener::owner::elsewhere : io::listener::owner::self);
   return error ? nullptr : source;
 }
 

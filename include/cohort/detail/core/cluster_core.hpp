@@ -85,6 +85,8 @@ public:
   /// Lays `more` over the settings of later forks.
   void setup(const settings& more);
 
+  void allow_inherited(int descriptor) { connections_.allow_inherited(descriptor); }
+
   /// Starts a worker; `shutting_down` while the cluster ends.
   worker_pointer fork(const environment& variables, std::error_code& error);
 

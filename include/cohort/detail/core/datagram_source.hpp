@@ -6,6 +6,7 @@
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/offered_source.hpp>
 #include <cohort/detail/core/source_list.hpp>
+#include <cohort/detail/posix/inherited.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/error.hpp>
@@ -35,7 +36,7 @@ public:
   datagram_source(const datagram_source&) = delete;
   datagram_source& operator=(const datagram_source&) = delete;
 
-  /// Binds in this process; null with an error.
+  /// Binds in this process, or shares an inherited socket; null with an error.
   static std::shared_ptr<datagram_source> bind(const asio::any_io_executor& executor,
       const listen_key& key, const listen_options& options, std::error_code& error);
 
@@ -94,7 +95,10 @@ inline std::shared_ptr<datagram_source> datagram_source::bind(const asio::any_io
   how.ipv6_only = options.ipv6_only();
   how.reuse_port = options.reuse_port();
   how.reuse_address = options.reuse_address();
-  posix::unique_fd socket = posix::bind_datagram(key.address, how, error);
+  posix::unique_fd socket = wire::is_inherited(key.kind)
+                                ? posix::share_inherited(static_cast<int>(key.descriptor),
+                                      posix::inherited_kind::datagram, error)
+                                : posix::bind_datagram(key.address, how, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) return nullptr;

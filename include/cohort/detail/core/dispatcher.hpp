@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/counters.hpp>
+#include <cohort/detail/core/inheritable_sockets.hpp>
 #include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
@@ -25,13 +26,14 @@
 
 namespace cohort::detail {
 
-/// Who accepts for a listener with this policy. Only TCP can have a socket for each worker.
+/// Who accepts for a listener with this policy. Only what is bound here for TCP can have a socket
+/// for each worker.
 template <class Policy>
-wire::sharing sharing_of(const Policy& policy, bool is_unix) noexcept
+wire::sharing sharing_of(const Policy& policy, bool is_one_socket) noexcept
 {
   if (distribution_of(policy) == distribution::by_primary) return wire::sharing::offers;
-  return wants_own_sockets(policy) && !is_unix ? wire::sharing::own_socket
-                                               : wire::sharing::one_socket;
+  return wants_own_sockets(policy) && !is_one_socket ? wire::sharing::own_socket
+                                                     : wire::sharing::one_socket;
 }
 
 /// All listeners of a cluster: finds the one a worker means, and tells each what concerns it.
@@ -94,6 +96,9 @@ public:
   void gone(worker_id worker);
   void writable(worker_id worker);
 
+  /// Workers may listen on this descriptor of this process, though no program inherits it.
+  void allow_inherited(int descriptor) { inheritable_.allow(descriptor); }
+
   /// Closes what no worker uses.
   void close_unused();
   void close();
@@ -109,10 +114,10 @@ private:
   void for_each(Call call);
 
   void join(const candidate& worker, const wire::listen& message, const listen_key& asked,
-      listen_answer& answer, std::error_code& error);
+      posix::unique_fd inherited, listen_answer& answer, std::error_code& error);
   std::shared_ptr<listener> find(const listen_key& asked) const;
-  std::shared_ptr<listener> create(
-      const wire::listen& message, const listen_key& asked, std::error_code& error);
+  std::shared_ptr<listener> create(const wire::listen& message, const listen_key& asked,
+      posix::unique_fd inherited, std::error_code& error);
   bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
   void forget_finished();
@@ -129,6 +134,7 @@ private:
   Policy policy_;
   std::vector<entry> entries_;
   shared_datagrams datagrams_;
+  inheritable_sockets inheritable_;
   std::uint32_t next_id_ = 1;
   connection_counters finished_;
 };
@@ -159,14 +165,19 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   answer.request = message.request;
   std::error_code error;
   const listen_key asked = listen_key::of(message, error);
+  posix::unique_fd inherited;
+  if (!error && wire::is_inherited(asked.kind)) inherited = inheritable_.share(asked, error);
   if (!error && wire::is_datagram(asked.kind)) {
     if (!has_room(worker.id)) error = std::make_error_code(std::errc::too_many_files_open);
-    else if (datagrams_.join(worker.id, message, asked, next_id_, answer, error)) ++next_id_;
+    else if (datagrams_.join(
+                 worker.id, message, asked, next_id_, std::move(inherited), answer, error))
+      ++next_id_;
   } else if (!error) {
-    join(worker, message, asked, answer, error);
+    join(worker, message, asked, std::move(inherited), answer, error);
   }
   if (error) {
-    answer.category = wire::error_kind::system;
+    answer.category =
+        error.category() == error_category() ? wire::error_kind::cohort : wire::error_kind::system;
     answer.value = error.value();
   }
   return answer;
@@ -174,13 +185,14 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
 
 template <class Policy, class Host>
 void dispatcher<Policy, Host>::join(const candidate& worker, const wire::listen& message,
-    const listen_key& asked, listen_answer& answer, std::error_code& error)
+    const listen_key& asked, posix::unique_fd inherited, listen_answer& answer,
+    std::error_code& error)
 {
   std::shared_ptr<listener> found = find(asked);
   if (!(found && found->knows(worker.id)) && !has_room(worker.id))
     error = std::make_error_code(std::errc::too_many_files_open);
   const bool creates = !error && !found;
-  if (creates) found = create(message, asked, error);
+  if (creates) found = create(message, asked, std::move(inherited), error);
   if (!error && found->is_member(worker.id))
     error = std::make_error_code(std::errc::address_in_use);
   if (!error) answer.socket = found->share(worker, error);
@@ -198,6 +210,8 @@ void dispatcher<Policy, Host>::join(const candidate& worker, const wire::listen&
   answer.how = found->how();
   answer.address = wire::address_bytes(found->bound().bytes());
   answer.place.bound = found->bound();
+  if (wire::is_inherited(asked.kind))
+    answer.place.inherited_fd = static_cast<int>(asked.descriptor);
 }
 
 template <class Policy, class Host>
@@ -212,16 +226,19 @@ auto dispatcher<Policy, Host>::find(const listen_key& asked) const -> std::share
 
 template <class Policy, class Host>
 auto dispatcher<Policy, Host>::create(const wire::listen& message, const listen_key& asked,
-    std::error_code& error) -> std::shared_ptr<listener>
+    posix::unique_fd inherited, std::error_code& error) -> std::shared_ptr<listener>
 {
   posix::listen_settings settings;
   settings.backlog = static_cast<int>(std::clamp<std::uint32_t>(message.backlog, 1, 65535));
   settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
   settings.any_host = asked.any_host;
   settings.mode = static_cast<mode_t>(message.mode);
-  const wire::sharing how = sharing_of(policy_, asked.kind == wire::listen_kind::unix_stream);
+  const bool inherits = static_cast<bool>(inherited);
+  const wire::sharing how =
+      sharing_of(policy_, inherits || asked.kind == wire::listen_kind::unix_stream);
   settings.reuse_port = settings.first_of_port = how == wire::sharing::own_socket;
-  posix::unique_fd socket = posix::listen_stream(asked.address, settings, error);
+  posix::unique_fd socket =
+      inherits ? std::move(inherited) : posix::listen_stream(asked.address, settings, error);
   if (error) return nullptr;
   const posix::socket_address bound = posix::local_address(socket.get(), error);
   if (error) {
@@ -229,7 +246,8 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message, const listen_
     return nullptr;
   }
   settings.first_of_port = false;
-  listening_sockets sockets(executor_, std::move(socket), bound, settings, how, error);
+  listening_sockets sockets(executor_, std::move(socket), bound, settings, how, error,
+      inherits ? io::listener::owner::elsewhere : io::listener::owner::self);
   if (error) return nullptr;
   auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
       (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);

@@ -5,6 +5,7 @@
 #include <cohort/any_host.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/inherited_fd.hpp>
 
 #include <asio/ip/address_v6.hpp>
 #include <asio/ip/tcp.hpp>
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <system_error>
 
@@ -26,6 +28,10 @@ struct listen_key {
   posix::socket_address address;
   /// Every address of the machine, with the port of `address`.
   bool any_host = false;
+  /// The number of an inherited one.
+  std::uint32_t descriptor = 0;
+  /// Whether that has to be a Unix socket; only who asks knows.
+  bool wants_unix = false;
   /// The how many-th of this worker on any port; else 0.
   std::uint16_t index = 0;
 
@@ -45,6 +51,10 @@ struct listen_key {
   static listen_key of(
       const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error);
 
+  /// @param wants_unix whether what connects there has to be a Unix socket, and not TCP.
+  static listen_key of(
+      const cohort::inherited_fd& from, wire::listen_kind kind, bool wants_unix = false);
+
   /// What a worker says; `invalid_argument` when that makes no sense.
   static listen_key of(const wire::listen& message, std::error_code& error);
   void describe_to(wire::listen& message) const;
@@ -54,6 +64,12 @@ struct listen_key {
   {
     return (kind == wire::listen_kind::tcp || kind == wire::listen_kind::udp) &&
            address.port() == 0;
+  }
+
+  /// Whether connections of what is bound there are of the kind that is asked for.
+  bool fits(const posix::socket_address& bound) const noexcept
+  {
+    return kind != wire::listen_kind::inherited_stream || wants_unix == (bound.family() == AF_UNIX);
   }
 
   /// Whether it is another name of what is bound there, if that is of the same kind: of what "any
@@ -94,13 +110,28 @@ inline listen_key listen_key::of(
   return {wire::listen_kind::unix_stream, posix::socket_address::from_path(path, error)};
 }
 
+inline listen_key listen_key::of(
+    const cohort::inherited_fd& from, wire::listen_kind kind, bool wants_unix)
+{
+  listen_key key(kind, posix::socket_address());
+  key.descriptor = static_cast<std::uint32_t>(from.number());
+  key.wants_unix = wants_unix;
+  return key;
+}
+
 inline listen_key listen_key::of(const wire::listen& message, std::error_code& error)
 {
+  if (wire::is_inherited(message.kind)) {
+    listen_key key(message.kind, posix::socket_address());
+    key.descriptor = message.descriptor;
+    if (key.descriptor > std::numeric_limits<int>::max())
+      error = std::make_error_code(std::errc::bad_file_descriptor);
+    return key;
+  }
   listen_key key(message.kind, posix::socket_address::from_bytes(message.address.bytes(), error));
   key.any_host = (message.flags & wire::listen_any_host) != 0;
   const bool is_unix = key.address.family() == AF_UNIX;
-  if (!error &&
-      (wire::is_inherited(key.kind) || is_unix != (key.kind == wire::listen_kind::unix_stream)))
+  if (!error && is_unix != (key.kind == wire::listen_kind::unix_stream))
     error = std::make_error_code(std::errc::invalid_argument);
   if (key.any_port()) key.index = message.index;
   return key;
@@ -112,11 +143,12 @@ inline void listen_key::describe_to(wire::listen& message) const
   message.address = wire::address_bytes(address.bytes());
   if (any_host) message.flags |= wire::listen_any_host;
   message.index = index;
+  message.descriptor = descriptor;
 }
 
 inline bool listen_key::names(const posix::socket_address& bound) const noexcept
 {
-  if (any_port()) return false;
+  if (any_port() || wire::is_inherited(kind)) return false;
   if (!any_host) return address == bound;
   // It may have become one of IPv4 alone.
   const auto is_zero = [](std::byte each) { return each == std::byte(); };

@@ -13,6 +13,8 @@ namespace cohort::detail {
 struct listening_place {
   posix::socket_address bound;
   bool datagram = false;
+  /// The primary's descriptor that was asked for, -1 when it was no such one.
+  int inherited_fd = -1;
 };
 
 /// The event about it, as far as it is not about the worker.
@@ -23,6 +25,7 @@ listening_event describe_listening(const listening_place& place);
 inline listening_event describe_listening(const listening_place& place)
 {
   listening_event event;
+  event.inherited_fd = place.inherited_fd;
   if (!place.bound.path().empty()) {
     event.type = address_type::unix_path;
     event.address = place.bound.path();

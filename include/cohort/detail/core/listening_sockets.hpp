@@ -37,7 +37,7 @@ public:
   /// @param how `own_socket`: more are made as workers join, with the same settings.
   listening_sockets(const asio::any_io_executor& executor, posix::unique_fd first,
       const posix::socket_address& bound, const posix::listen_settings& settings, wire::sharing how,
-      std::error_code& error);
+      std::error_code& error, io::listener::owner whose = io::listener::owner::self);
 
   const asio::any_io_executor& get_executor() noexcept { return first().get_executor(); }
   const posix::socket_address& bound() const noexcept { return first().bound(); }
@@ -102,12 +102,13 @@ private:
 
 inline listening_sockets::listening_sockets(const asio::any_io_executor& executor,
     posix::unique_fd first, const posix::socket_address& bound,
-    const posix::listen_settings& settings, wire::sharing how, std::error_code& error)
+    const posix::listen_settings& settings, wire::sharing how, std::error_code& error,
+    io::listener::owner whose)
     : settings_(settings),
       how_(how)
 {
   entry only;
-  only.socket = std::make_unique<io::listener>(executor, std::move(first), bound, error);
+  only.socket = std::make_unique<io::listener>(executor, std::move(first), bound, error, whose);
   only.served = how == wire::sharing::one_socket;
   sockets_.push_back(std::move(only));
 }

@@ -44,8 +44,6 @@ public:
 
   static constexpr std::chrono::seconds kill_limit{1};
 
-  using source_pointer = self_listens::source_pointer;
-
   self_core(const asio::any_io_executor& executor, posix::worker_channels channels,
       const message_side& side, const channel_options& options);
 
@@ -70,6 +68,13 @@ public:
   void fail_listen(Handler&& handler, std::error_code error)
   {
     listens_.fail<Source>(std::forward<Handler>(handler), error);
+  }
+
+  /// See `self_listens::adopt`.
+  auto adopt(int socket, bool is_unix, const listen_options& how, std::error_code& error)
+  {
+    error = leaving_ || draining() ? error::draining : std::error_code();
+    return error ? nullptr : listens_.adopt(shared_from_this(), socket, is_unix, how, error);
   }
 
   /// Announces the end, and takes what is offered until the primary says that nothing follows; then

@@ -46,10 +46,20 @@ public:
   template <class Source = accept_source, class Handler>
   void ask(Handler&& handler, listen_key key, const listen_options& options);
 
-  /// Binds in this process.
+  /// Binds in this process, or takes a socket of this process; null with an error.
+  template <class Source>
+  std::shared_ptr<Source> open(const owner_pointer& owner, const listen_key& key,
+      const listen_options& options, std::error_code& error);
+
+  /// The same, for who waits.
   template <class Source = accept_source, class Handler>
   void bind(Handler&& handler, const owner_pointer& owner, const listen_key& key,
       const listen_options& options);
+
+  /// A source for a socket of this process, which keeps its own descriptor: a bound one begins to
+  /// listen. Null with an error.
+  source_pointer adopt(const owner_pointer& owner, int socket, bool is_unix,
+      const listen_options& options, std::error_code& error);
 
   template <class Source = accept_source, class Handler>
   void fail(Handler&& handler, std::error_code error);
@@ -126,6 +136,28 @@ void self_listens::ask(Handler&& handler, listen_key key, const listen_options& 
   port_.send(message);
 }
 
+template <class Source>
+auto self_listens::open(const owner_pointer& owner, const listen_key& key,
+    const listen_options& options, std::error_code& error) -> std::shared_ptr<Source>
+{
+  std::shared_ptr<Source> source;
+  if constexpr (std::same_as<Source, datagram_source>)
+    source = datagram_source::bind(executor_, key, options, error);
+  else source = bound_source::listen(executor_, owner, key, options, error);
+  if (source) sources_.add(source);
+  return source;
+}
+
+inline auto self_listens::adopt(const owner_pointer& owner, int socket, bool is_unix,
+    const listen_options& options, std::error_code& error) -> source_pointer
+{
+  posix::listen_if_bound(socket, is_unix, options.backlog(), error);
+  if (error) return nullptr;
+  const auto key =
+      listen_key::of(inherited_fd(socket), wire::listen_kind::inherited_stream, is_unix);
+  return open<accept_source>(owner, key, options, error);
+}
+
 template <class Source, class Handler>
 void self_listens::bind(Handler&& handler, const owner_pointer& owner, const listen_key& key,
     const listen_options& options)
@@ -133,11 +165,7 @@ void self_listens::bind(Handler&& handler, const owner_pointer& owner, const lis
   wait_queue<std::shared_ptr<Source>> waiting(executor_);
   waiting.add(std::forward<Handler>(handler));
   std::error_code error;
-  std::shared_ptr<Source> source;
-  if constexpr (std::same_as<Source, datagram_source>)
-    source = datagram_source::bind(executor_, key, options, error);
-  else source = bound_source::listen(executor_, owner, key, options, error);
-  if (source) sources_.add(source);
+  const auto source = open<Source>(owner, key, options, error);
   waiting.complete_one(error, source);
 }
 
@@ -189,6 +217,10 @@ inline bool self_listens::accept_from(pending_listen& asked, const wire::listen_
     const posix::socket_address& bound)
 {
   std::error_code error;
+  if (!asked.asked.fits(bound)) {
+    asked.fail(error::wrong_handle);
+    return false;
+  }
   const auto source =
       make_source(reply, descriptors, executor_, owner, port_, bound, asked.credit, error);
   if (error) {

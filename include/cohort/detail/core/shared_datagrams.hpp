@@ -33,9 +33,11 @@ public:
 
   /// Gives the worker the socket it asks for, which is bound when there is none.
   /// @param number what the worker knows it by if it is bound now, and how many other sockets are.
+  /// @param inherited the socket, when it is no address that is asked for: then all share it.
   /// @return whether that number is in use now.
   bool join(worker_id worker, const wire::listen& message, const listen_key& asked,
-      std::uint32_t number, listen_answer& answer, std::error_code& error);
+      std::uint32_t number, posix::unique_fd inherited, listen_answer& answer,
+      std::error_code& error);
 
   /// The worker has closed it. Nothing happens for what is none of these.
   void left(worker_id worker, std::uint32_t number, bool hold);
@@ -63,6 +65,7 @@ private:
     posix::socket_address bound;
     posix::listen_settings settings;
     bool hold;
+    bool own_sockets;
     // Of all, or, with sockets of their own, of the one who comes next.
     posix::unique_fd socket;
     std::vector<member> members;
@@ -75,7 +78,8 @@ private:
   };
 
   entry* find(worker_id worker, const listen_key& asked, bool reuse_address) noexcept;
-  entry create(const wire::listen& message, const listen_key& asked, std::error_code& error) const;
+  entry create(const wire::listen& message, const listen_key& asked, posix::unique_fd inherited,
+      std::error_code& error) const;
   posix::unique_fd add(entry& to, worker_id worker, std::error_code& error) const;
   void remove(entry& from, worker_id worker, bool hold);
   void forget_unused(bool hold);
@@ -87,7 +91,8 @@ private:
 // Implementation
 
 inline bool shared_datagrams::join(worker_id worker, const wire::listen& message,
-    const listen_key& asked, std::uint32_t number, listen_answer& answer, std::error_code& error)
+    const listen_key& asked, std::uint32_t number, posix::unique_fd inherited,
+    listen_answer& answer, std::error_code& error)
 {
   const bool reuse_address = (message.flags & wire::listen_reuse_address) != 0;
   entry* found = find(worker, asked, reuse_address);
@@ -97,7 +102,7 @@ inline bool shared_datagrams::join(worker_id worker, const wire::listen& message
   }
   const bool creates = !found;
   if (creates) {
-    entry created = create(message, asked, error);
+    entry created = create(message, asked, std::move(inherited), error);
     if (error) return false;
     created.number = number;
     found = &entries_.emplace_back(std::move(created));
@@ -108,11 +113,13 @@ inline bool shared_datagrams::join(worker_id worker, const wire::listen& message
     if (creates) entries_.pop_back();
     return false;
   }
-  answer.how = own_sockets_ ? wire::sharing::own_socket : wire::sharing::one_socket;
+  answer.how = found->own_sockets ? wire::sharing::own_socket : wire::sharing::one_socket;
   answer.listener = found->number;
   answer.address = wire::address_bytes(found->bound.bytes());
   answer.place.bound = found->bound;
   answer.place.datagram = true;
+  if (wire::is_inherited(asked.kind))
+    answer.place.inherited_fd = static_cast<int>(asked.descriptor);
   return creates;
 }
 
@@ -127,16 +134,18 @@ inline auto shared_datagrams::find(
   return nullptr;
 }
 
-inline auto shared_datagrams::create(
-    const wire::listen& message, const listen_key& asked, std::error_code& error) const -> entry
+inline auto shared_datagrams::create(const wire::listen& message, const listen_key& asked,
+    posix::unique_fd inherited, std::error_code& error) const -> entry
 {
   entry created{};
   created.asked = asked;
   created.hold = (message.flags & wire::listen_hold_when_empty) != 0;
   created.settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
   created.settings.reuse_address = (message.flags & wire::listen_reuse_address) != 0;
-  created.settings.reuse_port = created.settings.first_of_port = own_sockets_;
-  created.socket = posix::bind_datagram(asked.address, created.settings, error);
+  created.own_sockets = own_sockets_ && !inherited;
+  created.settings.reuse_port = created.settings.first_of_port = created.own_sockets;
+  created.socket = inherited ? std::move(inherited)
+                             : posix::bind_datagram(asked.address, created.settings, error);
   created.settings.first_of_port = false;
   if (!error) created.bound = posix::local_address(created.socket.get(), error);
   return created;
@@ -150,7 +159,7 @@ inline posix::unique_fd shared_datagrams::add(
   if (error) return {};
   posix::unique_fd copy = posix::duplicate(own ? own.get() : to.socket.get(), error);
   if (error) return {};
-  if (own_sockets_ && !own) own = std::move(to.socket);
+  if (to.own_sockets && !own) own = std::move(to.socket);
   to.members.push_back({worker, std::move(own)});
   return copy;
 }
@@ -160,7 +169,7 @@ inline void shared_datagrams::remove(entry& from, worker_id worker, bool hold)
   const auto found = from.find(worker);
   if (found == from.members.end()) return;
   const auto index = static_cast<std::size_t>(found - from.members.begin());
-  if (own_sockets_ && from.hold && hold && from.members.size() == 1)
+  if (from.own_sockets && from.hold && hold && from.members.size() == 1)
     from.socket = std::move(from.members[index].socket);
   from.members.erase(found);
 }

@@ -31,6 +31,8 @@ public:
     self,
     /// Other processes accept from it as well, and its path is not to be removed.
     others_too,
+    /// Somebody else has made it, and sees to its path.
+    elsewhere,
   };
 
   /// With an error, because Asio cannot watch it, it is not open.

@@ -51,8 +51,12 @@ wire::listen message_of(const listen_key& key)
 TEST_CASE("what a program says arrives as it was said")
 {
   std::vector<listen_key> keys = {key_of("127.0.0.1", 80), key_of("::1", 0),
-      key_of(udp::endpoint(asio::ip::address_v4::loopback(), 80)), key_of(cohort::any_host(80)),
-      key_of(local::endpoint("/run/x.sock")), key_of(local::endpoint(std::string("\0name", 5)))};
+      key_of(udp::endpoint(asio::ip::address_v4::loopback(), 80)),
+      listen_key::of(cohort::inherited_fd(7), wire::listen_kind::inherited_stream),
+      listen_key::of(cohort::inherited_fd(8), wire::listen_kind::inherited_stream),
+      listen_key::of(cohort::inherited_fd(7), wire::listen_kind::inherited_datagram),
+      key_of(cohort::any_host(80)), key_of(local::endpoint("/run/x.sock")),
+      key_of(local::endpoint(std::string("\0name", 5)))};
   keys[1].index = 3;
   for (std::size_t i = 0; i != keys.size(); ++i) {
     const auto arrived = key_of(message_of(keys[i]));
@@ -113,6 +117,27 @@ TEST_CASE("the port that came out of any port is another name")
   CHECK_FALSE(key_of("127.0.0.1", 80).names(address("127.0.0.2", 80)));
   CHECK_FALSE(key_of("127.0.0.1", 80).names(address("127.0.0.1", 81)));
   CHECK_FALSE(key_of("127.0.0.1", 0).names(address("127.0.0.1", 0)));
+}
+
+TEST_CASE("a descriptor is a number, and fits connections of its kind alone")
+{
+  using enum wire::listen_kind;
+  const auto path = key_of(local::endpoint("/x.sock")).address;
+  const auto tcp_key = listen_key::of(cohort::inherited_fd(7), inherited_stream, false);
+  CHECK(tcp_key.fits(address("::1", 80)));
+  CHECK_FALSE(tcp_key.fits(path));
+  const auto unix_key = listen_key::of(cohort::inherited_fd(7), inherited_stream, true);
+  CHECK(unix_key.fits(path));
+  CHECK_FALSE(unix_key.fits(address("::1", 80)));
+  CHECK(key_of("::1", 80).fits(address("::1", 80)));
+  CHECK_FALSE(tcp_key.any_port());
+  CHECK_FALSE(tcp_key.names(posix::socket_address()));
+  wire::listen message;
+  message.kind = inherited_stream;
+  message.descriptor = 0x80000000;
+  std::error_code error;
+  listen_key::of(message, error);
+  CHECK(error == std::errc::bad_file_descriptor);
 }
 
 TEST_CASE("any host is every address of either family, and no single one")

@@ -23,17 +23,21 @@ struct datagrams_test {
   explicit datagrams_test(bool own_sockets) : shared(own_sockets) {}
 
   // What the worker is told; with an error its number is 0.
-  listen_answer join(
-      worker_id worker, std::uint16_t port = 0, std::uint16_t index = 0, std::uint8_t flags = 0)
+  listen_answer join(worker_id worker, std::uint16_t port = 0, std::uint16_t index = 0,
+      std::uint8_t flags = 0, posix::unique_fd inherited = posix::unique_fd())
   {
     error.clear();
     wire::listen message;
     listen_key asked = listen_key::of(udp::endpoint(asio::ip::address_v4::loopback(), port), error);
     asked.index = index;
+    if (inherited) {
+      asked = listen_key(wire::listen_kind::inherited_datagram, posix::socket_address());
+      asked.descriptor = 7;
+    }
     asked.describe_to(message);
     message.flags |= flags;
     listen_answer answer;
-    if (shared.join(worker, message, asked, next, answer, error)) ++next;
+    if (shared.join(worker, message, asked, next, std::move(inherited), answer, error)) ++next;
     CHECK((answer.listener == 0) == static_cast<bool>(error));
     CHECK(static_cast<bool>(answer.socket) == !error);
     return answer;
@@ -190,6 +194,31 @@ TEST_CASE("sockets of their own are not shared with strangers")
   test.join(1, posix::local_address(stranger.get(), ec).port());
   CHECK(test.error == std::errc::address_in_use);
   CHECK(test.shared.size() == 0);
+}
+
+TEST_CASE("an inherited socket is one for all, whatever the policy wants")
+{
+  std::error_code ec;
+  const auto any = listen_key::of(udp::endpoint(asio::ip::address_v4::loopback(), 0), ec);
+  const auto own = posix::bind_datagram(any.address, posix::listen_settings(), ec);
+  for (const bool own_sockets : {false, true}) {
+    datagrams_test test(own_sockets);
+    const auto first = test.join(1, 0, 0, 0, posix::duplicate(own.get(), ec));
+    const auto second = test.join(2, 0, 0, 0, posix::duplicate(own.get(), ec));
+    CHECK(first.how == wire::sharing::one_socket);
+    CHECK(first.listener == second.listener);
+    CHECK(datagrams_test::same_socket(first, second));
+    CHECK(first.place.inherited_fd == 7);
+    // By its address it is the same, under its other name.
+    const auto third = test.join(3, datagrams_test::port_of(first));
+    CHECK(third.listener == first.listener);
+    CHECK(third.place.inherited_fd == -1);
+    test.join(1, 0, 0, 0, posix::duplicate(own.get(), ec));
+    CHECK(test.error == std::errc::address_in_use);
+    for (const worker_id worker : {1U, 2U, 3U}) test.shared.gone(worker, true);
+    CHECK(test.shared.size() == 0);
+  }
+  CHECK(datagrams_test::is_bound(posix::local_address(own.get(), ec).port()));
 }
 
 TEST_CASE("an address that is taken is an error, which leaves nothing behind")

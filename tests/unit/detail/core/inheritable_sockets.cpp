@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+
+#include <cohort/detail/core/inheritable_sockets.hpp>
+
+#include <cohort/detail/posix/listening.hpp>
+
+#include <asio/ip/tcp.hpp>
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <system_error>
+
+namespace inheritable_sockets_test {
+
+using namespace cohort::detail;
+
+namespace {
+
+listen_key number(int fd, wire::listen_kind kind = wire::listen_kind::inherited_stream)
+{
+  return listen_key::of(cohort::inherited_fd(fd), kind);
+}
+
+} // namespace
+
+TEST_CASE("a worker gets what other programs get, or what the program has named")
+{
+  std::error_code error;
+  const auto any = posix::socket_address::from_endpoint(
+      asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  const auto own = posix::listen_stream(any, posix::listen_settings(), error);
+  inheritable_sockets sockets;
+  // What this library opens is not for others.
+  CHECK_FALSE(sockets.share(number(own.get()), error));
+  CHECK(error == std::errc::permission_denied);
+  sockets.allow(own.get());
+  CHECK(sockets.share(number(own.get()), error));
+  CHECK_FALSE(error);
+  CHECK_FALSE(sockets.share(number(own.get(), wire::listen_kind::inherited_datagram), error));
+  CHECK(error == cohort::error::wrong_handle);
+
+  const auto other = posix::listen_stream(any, posix::listen_settings(), error);
+  REQUIRE(::fcntl(other.get(), F_SETFD, 0) == 0);
+  CHECK(sockets.share(number(other.get()), error));
+  CHECK_FALSE(error);
+  // Named or not, it has to be there.
+  sockets.allow(999'999);
+  CHECK_FALSE(sockets.share(number(999'999), error));
+  CHECK(error == std::errc::bad_file_descriptor);
+}
+
+} // namespace inheritable_sockets_test
