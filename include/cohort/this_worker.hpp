@@ -157,10 +157,9 @@ public:
   /// Ends this process soon, with this status, and announced: the primary sees
   /// `exited_after_disconnect()`. Nothing is listened on or accepted any more; what was offered
   /// goes to others, live connections are cut. Messages that were sent before still go, if that
-  /// takes no longer than the second after which the process ends in any case. Then who waits for
-  /// `left` is told, the standard streams are flushed, and no destructor runs. When the channel has
-  /// ended, or alone, there is nothing to wait for. Called again: nothing. Source: Node's
-  /// `cluster.worker.kill()`.
+  /// takes no longer than a second. Then who waits for `left` is told, the standard streams are
+  /// flushed, and no destructor runs. When the channel has ended, or alone, there is nothing to
+  /// wait for. Called again: nothing. Source: Node's `cluster.worker.kill()`.
   void kill(int status = 0) { core_->kill(status); }
 
   /// Cuts the channel to the primary, unannounced: `is_connected()` is false at once, and when the
@@ -171,9 +170,11 @@ public:
   /// Source: Node's `process.disconnect()`.
   void close_channel() { core_->close_channel(); }
 
-  /// Decides what happens when the primary goes away. A drain is bounded by `deadline`: then the
-  /// process ends at once, with status 0 or that of its last words, and the connections that still
-  /// live are cut.
+  /// Decides what happens when the primary goes away without an announced end of this worker. A
+  /// drain is bounded by `deadline`: then the process ends at once, with status 0 or that of its
+  /// last words, and the connections that still live are cut. A worker that drains already when the
+  /// primary goes away goes on, within the same bound. Source: Node, where `exitedAfterDisconnect`
+  /// decides.
   void set_on_primary_lost(
       on_primary_lost what, duration deadline = std::chrono::seconds(30)) noexcept;
 
@@ -187,13 +188,15 @@ public:
 
   /// Called on the executor when this process is to end because the channel ended unannounced: the
   /// primary is lost, or the channel was cut on either side. The process ends with what it returns.
-  /// With `on_primary_lost::drain` that is when the deadline is over and connections live still.
+  /// After a drain that is when the deadline is over and connections live still. Not called when
+  /// the primary has broken the protocol, which ends the process with status 1.
   /// It may block, until the primary, if there is one, kills this process after
-  /// `settings::fence_grace`. An exception out of it is one out of the context's `run`.
+  /// `settings::fence_grace`. An exception out of it is one out of the context's `run`; this worker
+  /// has left then.
   /// Source: Node's `disconnect` event in the worker.
   void set_on_primary_lost(std::function<int()> last_words)
   {
-    core_->last_words(std::move(last_words));
+    core_->loss().set_last_words(std::move(last_words));
   }
 
 private:
@@ -296,7 +299,7 @@ template <class Protocol, class Executor>
 void basic_this_worker<Protocol, Executor>::set_on_primary_lost(
     on_primary_lost what, duration deadline) noexcept
 {
-  core_->on_primary_lost(
+  core_->loss().set_drain(
       what == on_primary_lost::drain ? std::optional(deadline) : std::optional<duration>());
 }
 

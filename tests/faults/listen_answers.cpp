@@ -116,7 +116,7 @@ struct answer_test {
     self = std::make_shared<self_core>(
         executor, std::move(channels), cohort_test::no_messages(), cohort::channel_options());
     // Never lets the test's process end.
-    self->on_primary_lost(30s);
+    self->loss().set_drain(30s);
     self->start();
     REQUIRE(run_until([&] { return online; }));
   }
@@ -350,7 +350,7 @@ TEST_CASE("a worker that has said goodbye says nothing to an answer that comes t
   channels.messages = std::move(messages.second);
   const auto self = std::make_shared<self_core>(context.get_executor(), std::move(channels),
       cohort_test::no_messages(), cohort::channel_options());
-  self->on_primary_lost(30s);
+  self->loss().set_drain(30s);
   self->start();
   std::error_code failed;
   const auto anywhere = posix::socket_address::from_endpoint(

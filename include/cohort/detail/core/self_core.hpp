@@ -9,7 +9,9 @@
 #include <cohort/detail/channel/problem_handler.hpp>
 #include <cohort/detail/core/life_log.hpp>
 #include <cohort/detail/core/message_farewell.hpp>
+#include <cohort/detail/core/primary_loss.hpp>
 #include <cohort/detail/core/self_listens.hpp>
+#include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/wire/control.hpp>
@@ -18,11 +20,9 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -91,11 +91,8 @@ public:
   /// Tells the primary its load, once for all that is reported in one turn of the event loop.
   void report_load(std::uint32_t load);
 
-  /// What happens when the primary goes away: nothing means an end at once with status 0.
-  void on_primary_lost(std::optional<duration> drain_for) noexcept { drain_for_ = drain_for; }
-
-  /// Called before the process ends because of that; it ends with what they return.
-  void last_words(std::function<int()> function) { last_words_ = std::move(function); }
+  /// What happens when the primary goes away.
+  primary_loss& loss() noexcept { return loss_; }
 
   /// Gives everything up without a word: waits end with `operation_aborted`.
   void abandon();
@@ -137,16 +134,22 @@ private:
   bool messages_done();
   void finish();
   void exit_if_killed();
-  void end_process_in(duration limit, int status);
-  void end_process(int status);
+  void say_last_words()
+  {
+    // Who waits for something here waits no more, wherever an exception goes.
+    loss_.end_process([this] {
+      drain();
+      finish();
+    });
+  }
   void channel_ended(std::error_code error);
   void primary_lost(std::error_code error);
   void on_violation(std::error_code why)
   {
     if (!is_connected()) return;
     control_->close();
-    if (status_) finish();
-    else primary_lost(why);
+    // It may have been noticed inside a call of the program.
+    asio::post(executor_, [self = shared_from_this(), why] { self->channel_ended(why); });
   }
 
   asio::any_io_executor executor_;
@@ -157,9 +160,8 @@ private:
   latch<> draining_;
   latch<> left_;
   self_listens listens_;
-  asio::steady_timer deadline_;
-  std::optional<duration> drain_for_;
-  std::function<int()> last_words_;
+  io::alarm deadline_;
+  primary_loss loss_;
   std::uint32_t load_ = 0;
   bool load_posted_ = false;
   bool leaving_ = false;
@@ -207,13 +209,15 @@ inline void self_core::start()
 template <class Message>
 void self_core::send_message(const Message& message)
 {
-  if (is_connected()) control_->send(wire::control_frame(message).bytes());
+  // Behind `bye` nothing may follow, whatever ends or is reported meanwhile.
+  if (is_connected() && !bye_sent_) control_->send(wire::control_frame(message).bytes());
 }
 
 inline bool self_core::try_send(const wire::taken& message)
 {
   std::error_code error;
-  return is_connected() && control_->try_send(wire::control_frame(message).bytes(), {}, error);
+  return is_connected() && !bye_sent_ &&
+         control_->try_send(wire::control_frame(message).bytes(), {}, error);
 }
 
 inline void self_core::send(const wire::close& message)
@@ -281,7 +285,7 @@ inline void self_core::kill(int status)
   if (status_) return;
   status_ = status;
   if (!is_connected()) return finish();
-  end_process_in(kill_limit, status);
+  deadline_.set_after(kill_limit, [self = shared_from_this()] { self->finish(); });
   const bool announced = leaving_ || draining();
   leaving_ = true;
   // The primary is done with it when it has said that no offer follows.
@@ -290,21 +294,6 @@ inline void self_core::kill(int status)
   if (!announced) send_message(wire::leaving());
   draining_.set(std::error_code());
   leave_if_done();
-}
-
-inline void self_core::end_process_in(duration limit, int status)
-{
-  deadline_.expires_after(limit);
-  deadline_.async_wait([self = shared_from_this(), status](std::error_code cancelled) {
-    if (!cancelled) self->end_process(status);
-  });
-}
-
-inline void self_core::end_process(int status)
-{
-  // Whoever gives itself up has said what it had to say.
-  const auto last_words = std::exchange(last_words_, nullptr);
-  posix::exit_at_once(last_words && !status_ ? last_words() : status);
 }
 
 inline void self_core::close_channel()
@@ -330,8 +319,8 @@ inline void self_core::leave_if_done()
   if (listens_.any_live() && !status_) return;
   if (!is_connected()) return finish();
   if (!last_offer_seen_ || !messages_done()) return;
-  bye_sent_ = true;
   send_message(wire::bye());
+  bye_sent_ = true;
 }
 
 inline bool self_core::messages_done()
@@ -348,7 +337,7 @@ inline bool self_core::messages_done()
 
 inline void self_core::finish()
 {
-  deadline_.cancel();
+  deadline_.call_off();
   if (control_) control_->close();
   messages_->read_to_end();
   left_.set(std::error_code());
@@ -367,7 +356,7 @@ inline void self_core::abandon()
   messages_->on_problem = nullptr;
   messages_->on_violation = nullptr;
   messages_->close();
-  deadline_.cancel();
+  deadline_.call_off();
   listens_.close(asio::error::operation_aborted);
   draining_.set(asio::error::operation_aborted);
   left_.set(asio::error::operation_aborted);
@@ -390,11 +379,15 @@ inline void self_core::channel_ended(std::error_code error)
 inline void self_core::primary_lost(std::error_code error)
 {
   log_own_life("lost its primary");
-  if (error.category() == error_category())
+  const bool violated = primary_loss::is_violation(error);
+  if (violated)
     std::cerr << "cohort: worker " << posix::role().id << ": " << error.message() << '\n';
-  if (!drain_for_) return end_process(error.category() == error_category() ? 1 : 0);
+  const auto limit = loss_.drain(!violated && (leaving_ || draining()));
+  if (!limit && violated) posix::exit_at_once(1);
+  if (!limit) return say_last_words();
   drain();
-  if (!left_.is_set()) end_process_in(*drain_for_, 0);
+  if (!left_.is_set())
+    deadline_.set_after(*limit, [self = shared_from_this()] { self->say_last_words(); });
 }
 
 } // namespace cohort::detail

@@ -160,7 +160,7 @@ struct self_test {
     self = std::make_shared<self_core>(
         context.get_executor(), std::move(channels), side, cohort::channel_options());
     // Never let a test's process end.
-    self->on_primary_lost(30s);
+    self->loss().set_drain(30s);
     primary->start();
     self->start();
     expect({"hello"});
@@ -501,6 +501,10 @@ TEST_CASE("a worker that drains and is ended waits for its connections no more")
   CHECK(test.primary->said.empty());
   test.self->kill(0);
   test.expect({"bye"});
+  // They end behind it, and nobody wants to know.
+  test.taken.clear();
+  test.run();
+  CHECK(test.primary->said.empty());
 }
 
 TEST_CASE("a worker that ends itself writes its messages before the bye, and reads none")
@@ -579,6 +583,63 @@ TEST_CASE("a listen while draining fails, as do those that are under way")
   test.run();
   CHECK(test.listened == cohort::error::draining);
   CHECK(test.primary->listens.size() == 1);
+}
+
+TEST_CASE("behind its bye a worker says nothing, whatever is reported or ends")
+{
+  self_test test;
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  test.primary->offer(1, 10, 1);
+  test.expect({"taken 10"});
+  test.primary->send(wire::drain());
+  CHECK(test.run_until([&] { return test.self->draining(); }));
+  test.taken.clear();
+  test.expect({"released 1", "bye"});
+  test.self->report_load(8);
+  test.run();
+  test.primary->send(wire::bye_ack());
+  test.expect({"end"});
+}
+
+TEST_CASE("a worker that drains when its primary goes away goes on")
+{
+  self_test test;
+  test.self->loss().set_drain(std::nullopt);
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  test.primary->offer(1, 10, 1);
+  test.expect({"taken 10"});
+  test.primary->send(wire::drain());
+  CHECK(test.run_until([&] { return test.self->draining(); }));
+  noted_end left(test.self->left());
+  test.primary->close();
+  CHECK(test.run_until([&] { return !test.self->is_connected(); }));
+  test.run();
+  CHECK_FALSE(left.seen.has_value());
+  test.taken.clear();
+  CHECK(test.run_until([&] { return left.seen.has_value(); }));
+  CHECK(left.seen == std::error_code());
+}
+
+TEST_CASE("last words that throw end every wait first")
+{
+  self_test test;
+  test.self->loss().set_drain(std::nullopt);
+  test.self->loss().set_last_words([]() -> int { throw std::runtime_error("not today"); });
+  test.joined(1);
+  test.accept();
+  test.expect({"credit 16"});
+  noted_end left(test.self->left());
+  noted_end draining(test.self->drain_requested());
+  test.primary->close();
+  CHECK_THROWS_AS(test.run_until([&] { return left.seen.has_value(); }), std::runtime_error);
+  test.run();
+  CHECK(left.seen == std::error_code());
+  CHECK(draining.seen == std::error_code());
+  CHECK(test.errors == std::vector<std::error_code>{cohort::error::draining});
 }
 
 TEST_CASE("when the primary goes away, a worker that may drain does")
