@@ -13,6 +13,7 @@
 #include <boost/json/value.hpp>
 #include <doctest/doctest.h>
 #include <string>
+#include <sys/wait.h>
 #include <utility>
 
 namespace cohort_test {
@@ -55,5 +56,15 @@ inline awaitable<void> ends(cohort::worker worker, cohort::exit_status expected,
 }
 
 inline const cohort::exit_status well = cohort::exit_status::exited(0);
+
+/// Waits until the worker, which stops by SIGSTOP, stands still.
+inline awaitable<void> standing(cluster_fixture& primary, cohort::worker worker)
+{
+  auto wait = [pid = static_cast<id_t>(worker.pid())] {
+    siginfo_t stopped;
+    CHECK(::waitid(P_PID, pid, &stopped, WSTOPPED | WNOWAIT) == 0);
+  };
+  co_await primary.in_thread(wait);
+}
 
 } // namespace cohort_test

@@ -14,27 +14,12 @@
 #include <asio/post.hpp>
 #include <csignal>
 #include <string>
-#include <sys/wait.h>
 #include <vector>
 
 namespace node_cut_off {
 
 using namespace cohort_test;
 using namespace std::chrono_literals;
-
-namespace {
-
-// Waits until the worker, which stops, stands still.
-awaitable<void> standing(cluster_fixture& primary, cohort::worker worker)
-{
-  auto wait = [pid = static_cast<id_t>(worker.pid())] {
-    siginfo_t stopped;
-    CHECK(::waitid(P_PID, pid, &stopped, WSTOPPED | WNOWAIT) == 0);
-  };
-  co_await primary.in_thread(wait);
-}
-
-} // namespace
 
 TEST_CASE("a channel that is cut here is gone at once, and twice does no harm")
 {
@@ -127,6 +112,7 @@ TEST_CASE("whom a worker has not taken when its channel is cut goes to others, a
     co_await ask_on(primary, warm_up);
     // Stopped, it is offered eight that it does not take.
     first.kill(SIGSTOP);
+    co_await standing(primary, first);
     std::vector<client> waiting = connect_many(where, 8);
     const auto all_are_out = [&] { return primary.cluster().counters().offered == 9; };
     const bool offered = co_await primary.eventually(all_are_out);

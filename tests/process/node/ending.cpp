@@ -46,7 +46,8 @@ TEST_CASE("call_and_destroy: what is asked of a worker that has left does no har
     CHECK_FALSE(worker.is_connected());
     worker.close_channel();
     std::error_code error;
-    worker.kill(SIGCONT, error);
+    // Any other one might disturb its end, and what a sanitizer does then.
+    worker.kill(0, error);
     CHECK((!error || error == std::errc::no_such_process));
     co_await ends(worker, well, true);
     worker.close_channel();

@@ -82,6 +82,7 @@ TEST_CASE(
     co_await ask_on(primary, warm_up);
     warm_up.close();
     worker.kill(SIGSTOP);
+    co_await standing(primary, worker);
     std::vector<client> waiting = connect_many(where, 8);
     const auto all_are_out = [&] { return primary.cluster().counters().offered == 9; };
     const bool offered = co_await primary.eventually(all_are_out);
