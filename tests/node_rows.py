@@ -25,7 +25,7 @@ BETTER = "improved.cpp"
 ROW = re.compile(r"^\| ([\w-]+) \| (yes|adapt|no) \| ?(.*?) ?\|$", re.MULTILINE)
 LISTED = re.compile(r"^\| \[node_(\w+)\]\(\.\./examples/node/(\w+)\.cpp\) \|", re.MULTILINE)
 FILE = re.compile(r"`(tests/\S+\.cpp)`")
-TEST_CASE = re.compile(r"TEST_CASE\(\s*\"([^\"]*)")
+TEST_CASE = re.compile(r"TEST_CASE(?:_TEMPLATE)?\(\s*\"([^\"]*)")
 
 
 def read(path):

@@ -41,8 +41,8 @@ asio::awaitable<void> supervise(cohort::cluster<>& cluster)
   co_await cluster.co_fork_all(2);
   for (;;) {
     auto event = co_await listening.next();
-    std::cout << "worker " << event.worker << " listens on port " << event.port << " by descriptor "
-              << (event.inherited_fd == number ? "of the primary" : "of nobody") << std::endl;
+    std::cout << "worker " << event.worker << " listens on descriptor " << event.inherited_fd
+              << ", port " << event.port << std::endl;
   }
 }
 

@@ -430,6 +430,26 @@ TEST_CASE("node_pass_socket serves what the primary has accepted, by both worker
   one.ends_on_request();
 }
 
+TEST_CASE("node_listen_fd serves on a socket of the primary, by both workers")
+{
+  program one("listen_fd", any_port);
+  const std::string said = one.line();
+  CHECK(said.find(" listens on descriptor ") != said.npos);
+  CHECK(said.find("descriptor -1") == said.npos);
+  const auto port = static_cast<unsigned short>(std::stoul(last_word(said)));
+  CHECK(last_word(one.line()) == std::to_string(port));
+  CHECK(get_all(port, 2).size() == 2);
+  one.ends_on_request();
+}
+
+TEST_CASE("node_own_handle serves on a socket that was sent, by both workers")
+{
+  program one("own_handle", any_port);
+  CHECK(get_all(port_of(one.line()), 2) ==
+        std::set<std::string>{"hello from worker 1\n", "hello from worker 2\n"});
+  one.ends_on_request();
+}
+
 TEST_CASE("node_hello_cluster with COHORT_DEBUG=cluster writes what becomes of its workers")
 {
   cohort_test::program hello(

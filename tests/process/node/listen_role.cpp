@@ -18,6 +18,7 @@
 //   send N PORT COUNT         so many datagrams from there to the local port
 //   plain                     the port of a plain UDP socket, which is kept
 //   adopt                     adopts the TCP listener that comes with the next message
+//   live                      how many connections are
 //   leave, draining, descriptors
 
 #include <cohort/message/json.hpp>
@@ -92,6 +93,18 @@ struct datagram_place final : place {
   std::string where() override { return text_of(socket.local_endpoint()); }
   cohort::bound_socket<udp>* datagrams() override { return &socket; }
   cohort::bound_socket<udp> socket;
+};
+
+/// Counts itself while it is there.
+class counted {
+public:
+  explicit counted(std::size_t& number) : number_(number) { ++number_; }
+  ~counted() { --number_; }
+  counted(const counted&) = delete;
+  counted& operator=(const counted&) = delete;
+
+private:
+  std::size_t& number_;
 };
 
 /// A listen that is under way.
@@ -246,6 +259,7 @@ private:
   template <class Connection>
   awaitable<void> answer(Connection client)
   {
+    const counted one(live_);
     std::string line;
     auto buffer = asio::dynamic_buffer(line);
     co_await asio::async_read_until(client, buffer, '\n', asio::use_awaitable);
@@ -330,6 +344,7 @@ private:
       self_.disconnect([](std::error_code) {});
       co_return "ok";
     }
+    if (verb == "live") co_return std::to_string(live_);
     if (verb == "draining") co_return self_.draining() ? "yes" : "no";
     if (verb == "descriptors") co_return std::to_string(cohort_test::count_descriptors());
     if (verb == "plain") {
@@ -362,6 +377,7 @@ private:
   cohort::this_worker self_;
   std::vector<std::shared_ptr<place>> places_;
   std::vector<udp::socket> plain_;
+  std::size_t live_ = 0;
 };
 
 COHORT_TEST_WORKER_ROLE(listener)
