@@ -29,6 +29,7 @@
 #include <csignal>
 #include <doctest/doctest.h>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -127,19 +128,23 @@ template <class Policy>
 template <class Body>
 void basic_cluster_fixture<Policy>::run(Body body, std::chrono::seconds limit)
 {
-  bool finished = false;
-  std::exception_ptr failure;
-  asio::co_spawn(context, body(), [&](std::exception_ptr thrown) {
-    finished = true;
-    failure = thrown;
+  // A coroutine that is late ends when this function has given up.
+  struct outcome {
+    bool finished = false;
+    std::exception_ptr failure;
+  };
+  const auto result = std::make_shared<outcome>();
+  asio::co_spawn(context, body(), [this, result](std::exception_ptr thrown) {
+    result->finished = true;
+    result->failure = thrown;
     if (thrown) context.stop();
   });
   context.restart();
   context.run_for(limit * time_factor());
-  if (failure) std::rethrow_exception(failure);
+  if (result->failure) std::rethrow_exception(result->failure);
   const bool idle = context.stopped();
   if (!idle) context.stop();
-  REQUIRE_MESSAGE(finished, "the test's coroutine still waits");
+  REQUIRE_MESSAGE(result->finished, "the test's coroutine still waits");
   REQUIRE_MESSAGE(idle, "the context still has work");
 }
 
