@@ -19,7 +19,8 @@ public:
   /// From 3 on a connected pair of Unix stream sockets, both ways. Has to be read here: when one is
   /// full the worker waits.
   static stdio pipe() noexcept { return stdio(source::pipe, -1); }
-  /// A descriptor of this process, which stays the caller's and has to be open at each fork.
+  /// A descriptor of this process, which stays the caller's and has to be open at each fork: when
+  /// it is not, `bad_file_descriptor` is the error of `co_fork`.
   /// @throws std::invalid_argument when `number` is negative.
   static stdio descriptor(int number);
 

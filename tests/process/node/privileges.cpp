@@ -15,6 +15,7 @@
 
 #include <asio/redirect_error.hpp>
 #include <boost/json.hpp>
+#include <fcntl.h>
 #include <filesystem>
 #include <string>
 #include <sys/prctl.h>
@@ -157,6 +158,35 @@ TEST_CASE("what a worker may not have is the error of co_fork")
       cohort::settings().limit(resource_limit(resource::core, 2, 1)), std::errc::invalid_argument);
   std::vector<cohort::stdio> streams(1, cohort::stdio::descriptor(900));
   expect_refusal(cohort::settings().stdio(streams), std::errc::bad_file_descriptor);
+}
+
+TEST_CASE("a descriptor that is closed is not taken for what the fork opens in its place")
+{
+  cluster_fixture primary;
+  int events = 0;
+  primary.run([&]() -> awaitable<void> {
+    auto& cluster = primary.cluster();
+    // Four numbers that are free, the lowest: the channels would get them.
+    std::vector<int> closed;
+    for (int number = 0; closed.size() != 4; ++number)
+      if (::fcntl(number, F_GETFD) == -1) closed.push_back(number);
+    auto forks = cluster.subscribe<cohort::fork_event>();
+    forks.next([&events](std::error_code error, const auto&) { events += error ? 0 : 1; });
+    for (const int number : closed) {
+      CAPTURE(number);
+      std::vector<cohort::stdio> streams(3, cohort::stdio::inherit());
+      streams.push_back(cohort::stdio::descriptor(number));
+      cluster.setup(cohort::settings().stdio(streams));
+      std::error_code error;
+      auto token = asio::redirect_error(asio::use_awaitable, error);
+      const cohort::worker worker = co_await cluster.co_fork(facts_role(), token);
+      CHECK(error == std::errc::bad_file_descriptor);
+      CHECK_FALSE(worker);
+    }
+    CHECK(cluster.workers().empty());
+    primary.destroy_cluster();
+  });
+  CHECK(events == 0);
 }
 
 TEST_CASE("a program is executed as the worker's user, who may have no way to it")

@@ -153,10 +153,22 @@ inline void prepare_streams(worker_launch& launch, const settings& how, std::err
   }
 }
 
+// Before anything is opened, which could get the number of one that is closed.
+inline void check_descriptors(const settings& how, std::error_code& error)
+{
+  error.clear();
+  for (const stdio& each : how.stdio()) {
+    if (each.from() == stdio::source::descriptor) posix::check_open(each.number(), error);
+    if (error) return;
+  }
+}
+
 inline worker_launch prepare_launch(
     worker_id id, const settings& how, const environment& variables, std::error_code& error)
 {
   worker_launch launch;
+  check_descriptors(how, error);
+  if (error) return launch;
   std::tie(launch.control, launch.worker_control) = posix::stream_pair(error);
   if (error) return launch;
   std::tie(launch.messages, launch.worker_messages) = posix::stream_pair(error);

@@ -38,6 +38,9 @@ private:
 /// A second descriptor, CLOEXEC, for the open file of `fd`.
 unique_fd duplicate(int fd, std::error_code& ec) noexcept;
 
+/// Whether there is such a descriptor: `bad_file_descriptor` when not.
+void check_open(int fd, std::error_code& ec) noexcept;
+
 /// Keeps `fd` from surviving an exec.
 void set_cloexec(int fd, std::error_code& ec) noexcept;
 
@@ -61,6 +64,11 @@ inline unique_fd duplicate(int fd, std::error_code& ec) noexcept
   unique_fd copy(sys::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   ec = copy ? std::error_code() : last_error();
   return copy;
+}
+
+inline void check_open(int fd, std::error_code& ec) noexcept
+{
+  ec = sys::fcntl(fd, F_GETFD) != -1 ? std::error_code() : last_error();
 }
 
 inline void set_cloexec(int fd, std::error_code& ec) noexcept

@@ -5,8 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include "support/scratch.hpp"
+
 #include <algorithm>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -205,6 +208,28 @@ TEST_CASE("streams are what they are said to be, and extra ones stand before the
                                       launch.worker_control.get(), launch.worker_messages.get()});
   CHECK(count(launch.options.envp, "COHORT_CONTROL_FD=5") == 1);
   CHECK(count(launch.options.envp, "COHORT_MESSAGE_FD=6") == 1);
+}
+
+TEST_CASE("a descriptor that is closed is found out, not taken for one that the launch opens")
+{
+  using cohort::stdio;
+  const posix::unique_fd spare(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  REQUIRE(spare);
+  const std::size_t before = cohort_test::count_descriptors();
+  // The lowest that are free: those that are opened next.
+  std::vector<int> closed;
+  for (int number = 0; closed.size() != 6; ++number)
+    if (::fcntl(number, F_GETFD) == -1) closed.push_back(number);
+  for (const int number : closed) {
+    CAPTURE(number);
+    std::error_code error;
+    // Behind a good one, and behind what is opened for the worker.
+    const auto how = settings().silent(true).stdio({stdio::null(), stdio::pipe(),
+        stdio::descriptor(spare.get()), stdio::pipe(), stdio::descriptor(number)});
+    const auto launch = prepare_launch(3, how, environment(), error);
+    CHECK(error == std::errc::bad_file_descriptor);
+    CHECK(cohort_test::count_descriptors() == before);
+  }
 }
 
 TEST_CASE("what the streams do not name is as silent as it is")

@@ -53,6 +53,17 @@ TEST_CASE("unique_fd moves and is never copied")
   CHECK(is_open(second));
 }
 
+TEST_CASE("a number is a descriptor or not")
+{
+  const int number = open_null();
+  std::error_code ec = std::make_error_code(std::errc::io_error);
+  check_open(number, ec);
+  CHECK(!ec);
+  CHECK(::close(number) == 0);
+  check_open(number, ec);
+  CHECK(ec == std::errc::bad_file_descriptor);
+}
+
 TEST_CASE("release gives the descriptor away, reset takes another")
 {
   unique_fd fd(open_null());
