@@ -91,6 +91,10 @@ public:
   /// `groups` change before `gid` and that before `uid`; what the kernel has then is verified
   /// before the program is executed. Whatever fails is the error of `co_fork`, and nothing is
   /// started.
+  ///
+  /// Another user than this process's, if it is not root, has no capabilities: none of this
+  /// process's stays in any of its sets, the ambient one included. What the file of a program has
+  /// itself it gets all the same, as with the set-user-ID bit: see `no_new_privs`.
   settings& uid(uid_t value) & { return set(uid_, value); }
   settings uid(uid_t value) && { return std::move(uid(value)); }
 
@@ -108,7 +112,7 @@ public:
   settings limit(const resource_limit& value) && { return std::move(limit(value)); }
 
   /// Whether neither the worker nor its children gain privileges by what they execute, such as a
-  /// program with the set-user-ID bit. Default: false.
+  /// program with the set-user-ID bit or with capabilities of its own. Default: false.
   settings& no_new_privs(bool value) & { return set(no_new_privs_, value); }
   settings no_new_privs(bool value) && { return std::move(no_new_privs(value)); }
 

@@ -115,7 +115,7 @@ TEST_CASE("whichever call of a fork fails, its error comes back, and nothing is 
     }
     // The look at a descriptor, the channels, the null device, three pipes, the process, and what
     // it does before its exec.
-    CHECK(failed >= 1 + 2 + 1 + 3 * 2 + 4 + 20);
+    CHECK(failed >= 1 + 2 + 1 + 3 * 2 + 4 + 23);
   }
 }
 
@@ -146,6 +146,9 @@ TEST_CASE("each kind of call that makes a worker what it is can be what fails")
       {call::child_getgroups, 1},
       {call::child_getgroups, 2},
       {call::child_prctl, 1},
+      {call::child_capset, 1},
+      {call::child_capget, 1},
+      {call::child_prctl, 2},
       {call::child_execve, 1},
   };
   for (const auto& item : cases) {

@@ -158,9 +158,10 @@ TEST_CASE("whichever call of a start as another user fails, nobody runs as the w
       CHECK(::prctl(PR_GET_DUMPABLE) == 1);
       if (!reached) break;
     }
-    // setsid, prlimit, setgroups, setresgid, getresuid, setresuid; getresuid, getresgid and twice
-    // getgroups to verify; prctl. That root does not come back fails in any case.
-    CHECK(failed >= 8 + 11);
+    // setsid, prlimit, setgroups, setresgid, getresuid, setresuid, prctl, capset; getresuid,
+    // getresgid, twice getgroups and capget to verify; prctl. That root does not come back fails in
+    // any case.
+    CHECK(failed >= 8 + 14);
   }
 }
 
@@ -179,11 +180,14 @@ TEST_CASE("each step to another user is named when it fails")
       {call::child_setresgid, 1, start_step::group_id},
       {call::child_setresuid, 1, start_step::user_id},
       {call::child_getids, 1, start_step::user_id},
+      {call::child_prctl, 1, start_step::capabilities},
+      {call::child_capset, 1, start_step::capabilities},
       {call::child_getids, 2, start_step::verify},
       {call::child_getids, 3, start_step::verify},
       {call::child_getgroups, 1, start_step::verify},
       {call::child_getgroups, 2, start_step::verify},
-      {call::child_prctl, 1, start_step::no_new_privs},
+      {call::child_capget, 1, start_step::verify},
+      {call::child_prctl, 2, start_step::no_new_privs},
   };
   auto options = program("exit 0");
   options.uid = 12345;
@@ -202,6 +206,21 @@ TEST_CASE("each step to another user is named when it fails")
     CHECK(error.step == item.step);
     CHECK(has_no_child());
   }
+}
+
+TEST_CASE("a kernel without ambient capabilities starts the program as another user, without any")
+{
+  if (::geteuid() != 0) return cohort_test::skip("needs root");
+  auto options = program("[ \"$(grep -cE '^Cap(Inh|Prm|Eff|Amb):\t0+$' /proc/self/status)\" = 4 ]");
+  options.envp = {"PATH=/usr/bin:/bin"};
+  options.uid = 12345;
+  faults faults;
+  faults.fail(call::child_prctl, 1, EINVAL);
+  std::error_code ec;
+  const auto child = start_child(options, ec);
+  REQUIRE(!ec);
+  CHECK(faults.count(call::child_prctl) == 1);
+  CHECK(wait(child.pidfd.get(), child.pid) == exit_status::exited(0));
 }
 
 TEST_CASE("a kernel without pidfds in clone is asked for one afterwards")

@@ -77,6 +77,8 @@ enum class call {
   child_getids,
   child_getgroups,
   child_prctl,
+  child_capset,
+  child_capget,
   child_execve,
   child_other,
   size_
@@ -287,6 +289,8 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
     case SYS_getresuid: kind = call::child_getids; break;
     case SYS_getgroups: kind = call::child_getgroups; break;
     case SYS_prctl: kind = call::child_prctl; break;
+    case SYS_capset: kind = call::child_capset; break;
+    case SYS_capget: kind = call::child_capget; break;
     case SYS_execve: kind = call::child_execve; break;
     default: break;
     }

@@ -5,6 +5,7 @@
 
 #include "support/client.hpp"
 #include "support/cluster_fixture.hpp"
+#include "support/role_program.hpp"
 #include "support/scratch.hpp"
 #include "support/skip.hpp"
 #include "support/worker_facts.hpp"
@@ -85,6 +86,17 @@ TEST_CASE("a worker runs as another user and group, and serves, and its primary 
     CHECK(line == "1 2 " + std::to_string(worker.pid()));
     co_await primary.end();
   });
+}
+
+TEST_CASE("a worker of another user has none of the capabilities that its primary was started with")
+{
+  if (::geteuid() != 0) return skip("needs root");
+  role_program program("node_capabilities");
+  const std::string some = " 00000000000004c0", none = " 0000000000000000";
+  CHECK(program.line() == "same" + some + some + some + some);
+  CHECK(program.line() == "other" + none + none + none + none);
+  CHECK(program.line().empty());
+  CHECK(program.wait() == 0);
 }
 
 TEST_CASE("a worker has the supplementary groups it was given, in whatever order they were")

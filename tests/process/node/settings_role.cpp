@@ -7,6 +7,9 @@
 //   and
 //                   "err" to its streams, sends back what its descriptor COHORT_TEST_ECHO receives,
 //                   and goes on until it is told to leave
+//   node_capabilities
+//                   a primary that is not root but has ambient capabilities, and says what a worker
+//                   of its own user has of them, then what a worker of another user has
 //   node_argv       a primary that writes over its own argument, twice, and says what is taken from
 //   it
 
@@ -16,6 +19,7 @@
 #include <cohort/subscription.hpp>
 #include <cohort/this_worker.hpp>
 
+#include "support/capabilities.hpp"
 #include "support/scratch.hpp"
 #include "support/worker_roles.hpp"
 
@@ -84,6 +88,8 @@ json::object facts(int argc, char** argv)
   std::array<gid_t, 100> others;
   const int count = ::getgroups(100, others.data());
   all["others"] = json::array(others.begin(), others.begin() + count);
+  const std::vector<std::string> capabilities = cohort_test::capabilities();
+  all["capabilities"] = json::array(capabilities.begin(), capabilities.end());
   all["no_new_privs"] = ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
   all["process_group"] = ::getpgrp();
   all["session"] = ::getsid(0);
@@ -132,6 +138,37 @@ void tell(const char* whose, const std::vector<std::string>& arguments)
   std::cout << std::endl;
 }
 
+void tell(const char* whose, const json::array& seen)
+{
+  std::vector<std::string> words;
+  for (const json::value& each : seen) words.emplace_back(each.as_string());
+  tell(whose, words);
+}
+
+awaitable<void> tell_capabilities(cohort::cluster<>& cluster)
+{
+  const auto variables = cohort::environment().set("COHORT_TEST_ROLE", "node_settings");
+  for (const char* whose : {"same", "other"}) {
+    cohort::worker worker = co_await cluster.co_fork(variables);
+    auto envelope = co_await worker.receive();
+    tell(whose, envelope.message.at("capabilities").as_array());
+    cluster.setup(cohort::settings().uid(65'534).gid(65'534));
+  }
+  co_await cluster.disconnect();
+}
+
+COHORT_TEST_WORKER_ROLE(node_capabilities)
+{
+  if (!cohort_test::become_user_with_capabilities(12'345, 23'456)) return 2;
+  asio::io_context context(1);
+  cohort::cluster<> cluster(context, cohort::settings().exec("/proc/self/exe"));
+  int status = 0;
+  asio::co_spawn(context, tell_capabilities(cluster),
+      [&status](std::exception_ptr failure) { status = failure ? 1 : 0; });
+  context.run();
+  return status;
+}
+
 awaitable<void> tell_arguments(cohort::cluster<>& cluster, char* argument)
 {
   auto setups = cluster.subscribe<cohort::setup_event>();
@@ -145,10 +182,7 @@ awaitable<void> tell_arguments(cohort::cluster<>& cluster, char* argument)
   const cohort::setup_event second = co_await setups.next();
   tell("fork", *second.settings.args());
   auto envelope = co_await worker.receive();
-  const json::array& seen = envelope.message.at("arguments").as_array();
-  std::vector<std::string> arguments;
-  for (const json::value& each : seen) arguments.emplace_back(each.as_string());
-  tell("worker", arguments);
+  tell("worker", envelope.message.at("arguments").as_array());
   const cohort::settings now = cluster.current_settings();
   tell("settings", *now.args());
   co_await cluster.disconnect();

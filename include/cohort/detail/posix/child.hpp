@@ -63,8 +63,9 @@ struct start_error {
 /// unblocked and with their default actions. Descriptors in `options` stay open here; whether they
 /// are CLOEXEC does not matter. After an error nothing is left: no process, no zombie.
 ///
-/// It runs as the user and groups of `options`, which is verified, or not at all. The program is
-/// looked up and executed as that user, `cwd` is entered before.
+/// It runs as the user and groups of `options`, which is verified, or not at all; as another user
+/// than this process, not root, without capabilities. The program is looked up and executed as that
+/// user, `cwd` is entered before.
 ///
 /// May be called beside other threads. The cost does not depend on how much memory this process
 /// has: nothing of it is copied. The calling thread waits until the program is executed.

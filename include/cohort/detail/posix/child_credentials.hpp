@@ -6,6 +6,7 @@
 #include <cohort/process_group.hpp>
 
 #include <cstdint>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 
 namespace cohort::detail::posix {
@@ -35,8 +36,8 @@ struct child_credentials {
   uid_t uid;
   bool no_new_privs;
 
-  /// Set by the child: whether it could become root again.
-  bool was_root;
+  /// Set by the child: whether it was another user, and is not to be root.
+  bool changes_user;
 };
 
 // The child's steps, each gives `errno` or 0. They are bare system calls: those of the C library
@@ -49,6 +50,9 @@ COHORT_CHILD_SIDE int set_groups(child_credentials& wanted);
 COHORT_CHILD_SIDE int set_gid(const child_credentials& wanted);
 /// The last of the three: it takes the right to the other two away.
 COHORT_CHILD_SIDE int set_uid(child_credentials& wanted);
+/// Who becomes another user keeps no capability: those that were not root's by its user id stay
+/// through the change, and the inheritable ones of root too. A program file's own come at exec.
+COHORT_CHILD_SIDE int drop_capabilities(const child_credentials& wanted);
 /// Proves that all of it is so, and that there is no way back.
 COHORT_CHILD_SIDE int verify_credentials(const child_credentials& wanted);
 COHORT_CHILD_SIDE int forbid_new_privileges(const child_credentials& wanted);
@@ -129,6 +133,28 @@ COHORT_CHILD_SIDE inline int verify_groups(const child_credentials& wanted)
   return 0;
 }
 
+// Two of 32 bits for each set.
+using capability_sets = __user_cap_data_struct[_LINUX_CAPABILITY_U32S_3];
+
+// Of this process.
+COHORT_CHILD_SIDE inline int call_with_capabilities(long call, capability_sets& sets)
+{
+  __user_cap_header_struct header;
+  header.version = _LINUX_CAPABILITY_VERSION_3;
+  header.pid = 0;
+  return sys::raw(call, word(&header), word(sets)) == -1 ? errno : 0;
+}
+
+COHORT_CHILD_SIDE inline int verify_capabilities()
+{
+  capability_sets found;
+  if (const int error = call_with_capabilities(SYS_capget, found)) return error;
+  // None is ambient that is not permitted and inheritable.
+  for (const auto& part : found)
+    if ((part.effective | part.permitted | part.inheritable) != 0) return EPERM;
+  return 0;
+}
+
 } // namespace child_detail
 
 COHORT_CHILD_SIDE inline int enter_group(const child_credentials& wanted)
@@ -176,9 +202,21 @@ COHORT_CHILD_SIDE inline int set_uid(child_credentials& wanted)
   if (!wanted.sets_uid) return 0;
   three_ids ids;
   if (const int error = read_ids(call_getresuid, ids)) return error;
-  wanted.was_root = ids.real == 0 || ids.effective == 0 || ids.saved == 0;
+  wanted.changes_user = wanted.uid != 0 && !are_all(ids, wanted.uid);
   const long id = wanted.uid;
   return sys::raw(call_setresuid, id, id, id) == -1 ? errno : 0;
+}
+
+COHORT_CHILD_SIDE inline int drop_capabilities(const child_credentials& wanted)
+{
+  using namespace child_detail;
+  if (!wanted.changes_user) return 0;
+  // Where ambient ones do not exist this is an unknown option.
+  if (sys::raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL) == -1 && errno != EINVAL)
+    return errno;
+  capability_sets none;
+  for (auto& part : none) part.effective = part.permitted = part.inheritable = 0;
+  return call_with_capabilities(SYS_capset, none);
 }
 
 COHORT_CHILD_SIDE inline int verify_credentials(const child_credentials& wanted)
@@ -189,11 +227,9 @@ COHORT_CHILD_SIDE inline int verify_credentials(const child_credentials& wanted)
   if (!same) return EPERM;
   if (wanted.sets_groups)
     if (const int error = verify_groups(wanted)) return error;
-  // Capabilities that outlive the change, as securebits can make them, would undo it.
-  if (wanted.sets_uid && wanted.uid != 0 && wanted.was_root &&
-      sys::raw(call_setresuid, -1, 0, -1) != -1)
-    return EPERM;
-  return 0;
+  if (!wanted.changes_user) return 0;
+  if (const int error = verify_capabilities()) return error;
+  return sys::raw(call_setresuid, -1, 0, -1) == -1 ? 0 : EPERM;
 }
 
 COHORT_CHILD_SIDE inline int forbid_new_privileges(const child_credentials& wanted)

@@ -28,7 +28,9 @@ enum class start_step : int {
   group_id,
   /// Changing its user.
   user_id,
-  /// Proving that user and groups are as they should be.
+  /// Dropping the capabilities that stayed through that.
+  capabilities,
+  /// Proving that user, groups and capabilities are as they should be.
   verify,
   /// Giving up privileges of later programs.
   no_new_privs,
@@ -81,6 +83,7 @@ inline const char* name_of(start_step step) noexcept
   case start_step::groups: return "groups";
   case start_step::group_id: return "group id";
   case start_step::user_id: return "user id";
+  case start_step::capabilities: return "capabilities";
   case start_step::verify: return "verify";
   case start_step::no_new_privs: return "no_new_privs";
   case start_step::execute: return "execute";
@@ -216,6 +219,7 @@ COHORT_CHILD_SIDE inline int run_step(child_plan& plan, start_step step)
   case start_step::groups: return set_groups(plan.credentials);
   case start_step::group_id: return set_gid(plan.credentials);
   case start_step::user_id: return set_uid(plan.credentials);
+  case start_step::capabilities: return drop_capabilities(plan.credentials);
   case start_step::verify: return verify_credentials(plan.credentials);
   case start_step::no_new_privs: return forbid_new_privileges(plan.credentials);
   case start_step::execute: return execute(plan);

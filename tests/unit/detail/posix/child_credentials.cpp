@@ -5,10 +5,13 @@
 
 #include <doctest/doctest.h>
 
+#include "support/capabilities.hpp"
 #include "support/skip.hpp"
 
+#include <array>
 #include <grp.h>
 #include <linux/securebits.h>
+#include <string>
 #include <vector>
 
 namespace child_credentials_test {
@@ -55,6 +58,16 @@ child_credentials with_groups(const std::vector<gid_t>& groups, std::vector<gid_
 
 bool is_root() { return ::geteuid() == 0; }
 
+// Those that root has by being root, and one that would stay when it is not.
+bool raise_inheritable()
+{
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
+  sets[0].inheritable = 1U << CAP_NET_BIND_SERVICE;
+  return ::syscall(SYS_capset, &header, sets.data()) == 0;
+}
+
 } // namespace
 
 TEST_CASE("who wants nothing changed is verified as it is")
@@ -84,7 +97,7 @@ TEST_CASE("all three user ids and all three group ids change")
       if (each != user) return 2;
     for (const gid_t each : groups)
       if (each != group) return 3;
-    return wanted.was_root ? 0 : 4;
+    return wanted.changes_user ? 0 : 4;
   }) == 0);
 }
 
@@ -116,6 +129,58 @@ TEST_CASE("a user that could become root again is found out")
     if (set_uid(wanted) != 0) return 2;
     return verify_credentials(wanted);
   }) == EPERM);
+}
+
+TEST_CASE("who becomes another user has no capabilities left, whoever it was")
+{
+  if (!is_root()) return cohort_test::skip("needs root");
+  const auto drop = [] {
+    child_credentials wanted = as_user();
+    if (set_uid(wanted) || drop_capabilities(wanted)) return 3;
+    if (cohort_test::capabilities() != cohort_test::no_capabilities()) return 4;
+    return verify_credentials(wanted);
+  };
+  CHECK(in_a_child([&] {
+    if (!cohort_test::become_user_with_capabilities(user + 1, group)) return 1;
+    for (const std::string& set : cohort_test::capabilities())
+      if (set != "00000000000004c0") return 2;
+    return drop();
+  }) == 0);
+  CHECK(in_a_child([&] { return raise_inheritable() ? drop() : 1; }) == 0);
+  CHECK(in_a_child([&] {
+    return ::prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0 ? drop() : 1;
+  }) == 0);
+}
+
+TEST_CASE("capabilities that are left in any set are found out")
+{
+  if (!is_root()) return cohort_test::skip("needs root");
+  const auto keep = [] {
+    child_credentials wanted = as_user();
+    return set_uid(wanted) ? 3 : verify_credentials(wanted);
+  };
+  CHECK(in_a_child([&] {
+    return cohort_test::become_user_with_capabilities(user + 1, group) ? keep() : 1;
+  }) == EPERM);
+  // The inheritable ones alone, and the permitted ones alone.
+  CHECK(in_a_child([&] { return raise_inheritable() ? keep() : 1; }) == EPERM);
+  CHECK(
+      in_a_child([&] { return ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 ? keep() : 1; }) == EPERM);
+}
+
+TEST_CASE("who stays the same user, or becomes root, keeps its capabilities")
+{
+  if (!is_root()) return cohort_test::skip("needs root");
+  for (const uid_t wanted_user : {user, uid_t(0)}) {
+    CHECK(in_a_child([&] {
+      if (!cohort_test::become_user_with_capabilities(user, group)) return 1;
+      child_credentials wanted = as_user();
+      wanted.uid = wanted_user;
+      if (set_uid(wanted) || drop_capabilities(wanted) || verify_credentials(wanted)) return 2;
+      const auto left = cohort_test::capabilities();
+      return left[0] != "0000000000000000" && left[2] != "0000000000000000" ? 0 : 3;
+    }) == 0);
+  }
 }
 
 TEST_CASE("supplementary groups become those that are wanted, also none")
