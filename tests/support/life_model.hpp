@@ -17,8 +17,8 @@
 namespace cohort_test {
 
 /// What a worker is told to do to itself. `kill` is `this_worker::kill(kill_status)`, `exit` ends
-/// the process with `exit_status_told`.
-enum class life_command : std::uint8_t { listen, disconnect, kill, close_channel, exit };
+/// the process with `exit_status_told`. `load` reports loads, which ends nobody.
+enum class life_command : std::uint8_t { listen, disconnect, kill, close_channel, exit, load };
 
 /// What may become of one worker: it is told what is done to it, and says whether what is seen of
 /// it then may be. No process, no channel and no clock are in it.
@@ -132,7 +132,8 @@ inline void life_model::course::carry_out(life_command command)
 {
   if (exited) return;
   switch (command) {
-  case life_command::listen: break;
+  case life_command::listen:
+  case life_command::load: break;
   case life_command::disconnect: announced = announced || !closed; break;
   case life_command::kill:
     announced = announced || !closed;

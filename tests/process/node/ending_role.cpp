@@ -7,6 +7,7 @@
 //   listen             on port 0
 //   listen_at PORT     says "listening", or the error; with COHORT_TEST_THROWS it throws that error
 //   disconnect         kill N             close_channel           exit N            raise N
+//   load N             reports N loads, each in a turn of the event loop of its own
 //   spin               never comes back
 //   inject             gives its first acceptor the socket that came with the command
 //   say                says "said"
@@ -39,6 +40,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
@@ -46,6 +48,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -131,9 +134,18 @@ private:
     else if (verb == "close_channel") self_.close_channel();
     else if (verb == "exit") std::exit(number);
     else if (verb == "raise") std::raise(number);
+    else if (verb == "load") report_loads(number);
     else if (verb == "spin") spin();
     else if (verb == "inject") inject(handles.at(0));
     else say("said");
+  }
+
+  // What is reported in one turn is said once. It goes on while this leaves, and afterwards.
+  void report_loads(int count)
+  {
+    if (count == 0) return;
+    self_.report_load(++load_);
+    asio::post(context_, [this, count] { report_loads(count - 1); });
   }
 
   static void spin()
@@ -176,6 +188,7 @@ private:
 
   asio::io_context context_{1};
   cohort::this_worker self_{context_};
+  std::uint32_t load_ = 0;
   std::vector<std::shared_ptr<cohort::acceptor<tcp>>> acceptors_;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
 };

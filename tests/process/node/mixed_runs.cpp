@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Random sequences of all that can be done to workers, against a model: whatever is seen of a
-// worker has to be possible after what was done to it. A failure names its seed.
+// worker has to be possible after what was done to it, and nothing of it is an error. A failure
+// names its seed.
 
 #include "support/ending_workers.hpp"
 #include "support/life_model.hpp"
@@ -39,7 +40,7 @@ public:
 
 private:
   using life_events = cohort::subscription<cohort::fork_event, cohort::online_event,
-      cohort::listening_event, cohort::disconnect_event, cohort::exit_event>;
+      cohort::listening_event, cohort::disconnect_event, cohort::exit_event, cohort::error_event>;
   using event = life_events::value_type;
 
   static constexpr std::size_t most_workers_ = 4;
@@ -68,6 +69,7 @@ private:
 
   void do_something();
   void fork();
+  void hang_up();
   void act_on(life& one);
   void tell_something(life& one);
 
@@ -84,7 +86,7 @@ private:
   // Nobody is killed for being slow.
   cohort::cluster<> cluster_{context_, cohort::settings().fence_grace(60s)};
   life_events events_ = cluster_.subscribe<cohort::fork_event, cohort::online_event,
-      cohort::listening_event, cohort::disconnect_event, cohort::exit_event>();
+      cohort::listening_event, cohort::disconnect_event, cohort::exit_event, cohort::error_event>();
   std::map<cohort::worker_id, life> lives_;
   std::vector<std::uint16_t> ports_;
   std::vector<client> clients_;
@@ -148,6 +150,7 @@ void mixed_run::do_something()
     clients_.emplace_back(address::tcp4(ports_[below(ports_.size())]));
     return;
   }
+  if (!clients_.empty() && below(4) == 0) return hang_up();
   act_on(*living[below(living.size())]);
 }
 
@@ -162,6 +165,14 @@ void mixed_run::fork()
   });
   // The handle comes with the next turn, before anything is done to it.
   catch_up();
+}
+
+// Whether it was served, waits, or was refused.
+void mixed_run::hang_up()
+{
+  std::swap(clients_[below(clients_.size())], clients_.back());
+  if (below(2) == 0) clients_.back().abort();
+  clients_.pop_back();
 }
 
 void mixed_run::act_on(life& one)
@@ -190,10 +201,10 @@ void mixed_run::tell_something(life& one)
 {
   static const std::map<life_command, std::string> words{{listen, "listen"},
       {disconnect, "disconnect"}, {kill, "kill 4"}, {close_channel, "close_channel"},
-      {exit, "exit 3"}};
+      {exit, "exit 3"}, {load, "load 200"}};
   std::string message;
   life_model::commands commands;
-  // Most are told to listen, some to end, some to end twice at once.
+  // Most are told to listen, some to end, some to end twice at once, some to talk while they end.
   for (std::size_t count = 1 + below(2); count != 0; --count) {
     const life_command next =
         below(2) == 0 ? listen : static_cast<life_command>(below(words.size()));
@@ -214,6 +225,9 @@ void mixed_run::see_events()
 
 void mixed_run::see(const event& what)
 {
+  // Whatever is done here a worker may do: one that is blamed is blamed by mistake.
+  if (const auto* error = std::get_if<cohort::error_event>(&what))
+    return check(error->what + ": " + error->code.message(), error->worker);
   const auto look = [this](const auto& each) {
     using kind = std::decay_t<decltype(each)>;
     life& one = lives_[each.worker];
@@ -227,7 +241,7 @@ void mixed_run::see(const event& what)
       ports_.push_back(each.port);
     } else if constexpr (std::is_same_v<kind, cohort::disconnect_event>) {
       wrong = one.model.saw_disconnect();
-    } else {
+    } else if constexpr (std::is_same_v<kind, cohort::exit_event>) {
       wrong = one.model.saw_exit(each.status, each.voluntary);
     }
     check(wrong, each.worker);

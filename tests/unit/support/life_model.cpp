@@ -69,7 +69,8 @@ TEST_CASE("nobody is online, or listens, after the channel was cut or a drain ha
 
 TEST_CASE("a worker does not end for no reason")
 {
-  const life_model model = online();
+  life_model model = online();
+  model.told({listen, load});
   for (const bool voluntary : {false, true}) {
     CHECK_FALSE(model.may_end(well, voluntary));
     CHECK_FALSE(model.may_end(killed_itself, voluntary));
