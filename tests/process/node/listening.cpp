@@ -3,8 +3,7 @@
 //
 // How workers listen through their primary, and what becomes of it when they cannot, after the
 // tests of Node's cluster: each test case begins with the name of Node's file, as docs/node.md
-// lists them. Sockets of their own are in own_sockets.cpp, and what they accept in
-// arrivals.cpp.
+// lists them. Sockets of their own are in own_sockets.cpp, what they accept in arrivals.cpp.
 
 #include "support/conversation.hpp"
 #include "support/ending_workers.hpp"
@@ -27,12 +26,12 @@
 #include <optional>
 #include <string>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace node_listening {
 
 using namespace cohort_test;
-using namespace std::chrono_literals;
 using asio::ip::tcp;
 using any_fixture = basic_cluster_fixture<cohort::any_policy>;
 namespace posix = cohort::detail::posix;
