@@ -48,8 +48,9 @@ inline bool become_user_with_capabilities(uid_t user, gid_t group)
   if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return false;
   if (::setresgid(group, group, group) != 0 || ::setresuid(user, user, user) != 0) return false;
   if (!set_capabilities(rights, rights, rights)) return false;
-  for (const unsigned each : {CAP_SETUID, CAP_SETGID, CAP_NET_BIND_SERVICE})
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, each, 0, 0) != 0) return false;
+  for (const int each : {CAP_SETUID, CAP_SETGID, CAP_NET_BIND_SERVICE})
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, static_cast<unsigned long>(each), 0, 0) != 0)
+      return false;
   return ::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) == 0;
 }
 
