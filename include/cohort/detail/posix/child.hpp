@@ -146,7 +146,7 @@ public:
   {
     if (!needed) return;
     lock_.lock();
-    before_ = sys::prctl(PR_GET_DUMPABLE, 0);
+    before_ = sys::prctl(PR_GET_DUMPABLE, 0UL);
     if (before_ == -1) ec = last_error();
   }
   dumpable_guard(const dumpable_guard&) = delete;
