@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -113,6 +114,10 @@ public:
   /// @throws std::system_error `bad_descriptor` when it never listened.
   endpoint_type local_endpoint() const;
   endpoint_type local_endpoint(std::error_code& error) const;
+
+  /// The bytes of `listen_options::shared_data` of the worker that listened here first, as long as
+  /// anybody has done so.
+  const std::string& shared_data() const noexcept;
 
 private:
   executor_type executor_;
@@ -218,6 +223,13 @@ template <class Protocol, class Executor>
 void basic_acceptor<Protocol, Executor>::cancel()
 {
   if (source_) source_->cancel();
+}
+
+template <class Protocol, class Executor>
+const std::string& basic_acceptor<Protocol, Executor>::shared_data() const noexcept
+{
+  static const std::string none;
+  return source_ ? source_->shared_data() : none;
 }
 
 template <class Protocol, class Executor>

@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -91,6 +92,10 @@ public:
 
   /// Leaves. Operations in flight end with `operation_aborted`.
   void close();
+
+  /// The bytes of `listen_options::shared_data` of the worker that was bound here first, as long as
+  /// anybody has been.
+  const std::string& shared_data() const noexcept;
 
   /// The socket itself, for its options and for what Asio has beside the above; it has to be bound.
   /// Workers share what an option changes.
@@ -185,6 +190,13 @@ auto basic_bound_socket<Protocol, Executor>::async_send_to(
             what, to, detail::transform_handler(std::move(handler), detail::explain_failure{from}));
       },
       token, source(), buffers, destination);
+}
+
+template <class Protocol, class Executor>
+const std::string& basic_bound_socket<Protocol, Executor>::shared_data() const noexcept
+{
+  static const std::string none;
+  return source_ ? source_->shared_data() : none;
 }
 
 template <class Protocol, class Executor>

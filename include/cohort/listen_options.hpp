@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
 namespace cohort {
 
@@ -56,6 +58,13 @@ public:
   listen_options& hold_when_empty(bool value) & { return set(hold_when_empty_, value); }
   listen_options hold_when_empty(bool value) && { return hold_when_empty(value); }
 
+  /// Bytes that all get who listen on the address, such as the keys of TLS tickets, if this worker
+  /// is the first: see `acceptor::shared_data`. Default: none. Source: Node, which does so with the
+  /// keys.
+  /// @throws std::length_error when there are more than 4,096.
+  listen_options& shared_data(std::string bytes) &;
+  listen_options shared_data(std::string bytes) && { return shared_data(std::move(bytes)); }
+
   /// Permission bits of a unix socket. Default: 0600.
   listen_options& mode(unsigned value) & { return set(mode_, value & 0777U); }
   listen_options mode(unsigned value) && { return mode(value); }
@@ -69,6 +78,7 @@ public:
   bool reuse_address() const noexcept { return reuse_address_; }
   bool hold_when_empty() const noexcept { return hold_when_empty_; }
   unsigned mode() const noexcept { return mode_; }
+  const std::string& shared_data() const noexcept { return shared_data_; }
 
 private:
   template <class T>
@@ -93,6 +103,7 @@ private:
   bool reuse_port_ = false;
   bool reuse_address_ = false;
   bool hold_when_empty_ = false;
+  std::string shared_data_;
 };
 
 // Implementation
@@ -101,6 +112,13 @@ inline listen_options& listen_options::credit(unsigned value) &
 {
   if (value < 1 || value > 128) throw std::invalid_argument("cohort: credit is 1 to 128");
   return set(credit_, value);
+}
+
+inline listen_options& listen_options::shared_data(std::string bytes) &
+{
+  if (bytes.size() > 4096) throw std::length_error("cohort: shared data is at most 4096 bytes");
+  shared_data_ = std::move(bytes);
+  return *this;
 }
 
 } // namespace cohort

@@ -12,7 +12,8 @@
 namespace cohort_test {
 
 /// "127.0.0.1:0", "[::1]:80" or "unix:PATH", and any of accept=N (so many, then no more), max=N,
-/// credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only, reuse_port, reuse_address.
+/// credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only, reuse_port, reuse_address,
+/// data=WORD.
 struct listen_spec {
   std::string host;
   std::uint16_t port = 0;
@@ -41,6 +42,8 @@ struct listen_spec {
   {
     const auto equals = word.find('=');
     const std::string name = word.substr(0, equals);
+    if (name == "data") options.shared_data(word.substr(equals + 1));
+    if (name == "data") return;
     const int base = name == "mode" ? 8 : 10;
     const auto value =
         equals == word.npos

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <stdexcept>
+#include <string>
 
 namespace listen_options_test {
 
@@ -36,6 +37,17 @@ TEST_CASE("every option sets its own field, chained on an object")
   CHECK(options.exclusive());
   CHECK(options.hold_when_empty());
   CHECK(options.adaptive_credit(true).adaptive_credit());
+}
+
+TEST_CASE("shared data is any bytes, and not many")
+{
+  listen_options options;
+  CHECK(options.shared_data().empty());
+  const std::string bytes("a\0b", 3);
+  CHECK(options.shared_data(bytes).shared_data() == bytes);
+  CHECK(listen_options().shared_data(std::string(4096, 'x')).shared_data().size() == 4096);
+  CHECK_THROWS_AS(options.shared_data(std::string(4097, 'x')), std::length_error);
+  CHECK(options.shared_data() == bytes);
 }
 
 TEST_CASE("a socket of its own on a port of others is nothing that the cluster knows")

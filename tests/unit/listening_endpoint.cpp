@@ -9,14 +9,19 @@
 #include "support/scratch.hpp"
 #include "support/skip.hpp"
 
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/udp.hpp>
 #include <doctest/doctest.h>
 
 #include <optional>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace listening_endpoint_test {
 
@@ -235,6 +240,27 @@ TEST_CASE("alone a descriptor is one of this process")
       [&](std::error_code, const auto& socket) { bound = socket.is_open(); });
   poll();
   CHECK(bound);
+}
+
+TEST_CASE("alone a worker has the data that it gives, in a coroutine as well")
+{
+  alone test;
+  std::vector<std::string> seen;
+  const auto listen = [](cohort::this_worker& self,
+                          std::vector<std::string>& data) -> asio::awaitable<void> {
+    const tcp::endpoint stream(asio::ip::address_v4::loopback(), 0);
+    const asio::ip::udp::endpoint datagram(asio::ip::address_v4::loopback(), 0);
+    // Longer than what a string holds in itself.
+    const std::string keys(100, 'k');
+    const auto acceptor = co_await self.listen(stream, listen_options().shared_data(keys));
+    data.push_back(acceptor.shared_data());
+    const auto socket = co_await self.bind(datagram, listen_options().shared_data(keys));
+    data.push_back(socket.shared_data());
+  };
+  asio::co_spawn(test.context, listen(test.self, seen), asio::detached);
+  test.context.poll();
+  CHECK(seen == std::vector<std::string>(2, std::string(100, 'k')));
+  CHECK(cohort::acceptor<tcp>(test.context.get_executor()).shared_data().empty());
 }
 
 TEST_CASE("a path that cannot be is an error, and no acceptor")

@@ -18,6 +18,7 @@
 //   send N PORT COUNT         so many datagrams from there to the local port
 //   plain                     the port of a plain UDP socket, which is kept
 //   adopt                     adopts the TCP listener that comes with the next message
+//   data N                    the data that all share there
 //   live                      how many connections are
 //   leave, draining, descriptors
 
@@ -75,6 +76,7 @@ struct place {
   virtual ~place() = default;
   virtual void close() = 0;
   virtual std::string where() = 0;
+  virtual std::string data() = 0;
   virtual cohort::bound_socket<udp>* datagrams() { return nullptr; }
   std::size_t received = 0;
 };
@@ -84,6 +86,7 @@ struct acceptor_place final : place {
   explicit acceptor_place(cohort::acceptor<Protocol> made) : acceptor(std::move(made)) {}
   void close() override { acceptor.close(); }
   std::string where() override { return text_of(acceptor.local_endpoint()); }
+  std::string data() override { return acceptor.shared_data(); }
   cohort::acceptor<Protocol> acceptor;
 };
 
@@ -92,6 +95,7 @@ struct datagram_place final : place {
   void close() override { socket.close(); }
   std::string where() override { return text_of(socket.local_endpoint()); }
   cohort::bound_socket<udp>* datagrams() override { return &socket; }
+  std::string data() override { return socket.shared_data(); }
   cohort::bound_socket<udp> socket;
 };
 
@@ -354,6 +358,7 @@ private:
     if (!(words >> number) || number >= places_.size()) co_return "no such command";
     place& one = *places_[number];
     if (verb == "where") co_return one.where();
+    if (verb == "data") co_return one.data();
     if (verb == "received") co_return std::to_string(one.received);
     if (verb == "close") one.close();
     if (verb == "reopen") {

@@ -15,6 +15,7 @@
 #include <deque>
 #include <limits>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -73,6 +74,11 @@ public:
   void set_max_connections(std::size_t maximum);
 
   bool is_open() const noexcept { return !closed_; }
+
+  /// What the first worker gave to all.
+  const std::string& shared_data() const noexcept { return shared_data_; }
+  void set_shared_data(const std::string& bytes) { shared_data_ = bytes; }
+
   /// All that live, the injected ones too.
   std::size_t live() const noexcept final { return lent_ + injected_.lent; }
   const posix::socket_address& local_address() const noexcept { return address_; }
@@ -141,6 +147,7 @@ private:
   injected_connections injected_{*this};
   std::size_t maximum_ = std::numeric_limits<std::size_t>::max();
   std::error_code closed_;
+  std::string shared_data_;
 };
 
 /// A source that never was open: every wait fails.

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -57,6 +58,10 @@ public:
   std::size_t live() const noexcept override { return 0; }
   bool is_open() const noexcept { return !closed_; }
 
+  /// What the first worker gave to all.
+  const std::string& shared_data() const noexcept { return shared_data_; }
+  void set_shared_data(const std::string& bytes) { shared_data_ = bytes; }
+
   /// Why an operation on the socket has failed: once it is closed, that.
   std::error_code outcome(std::error_code error) const noexcept
   {
@@ -73,6 +78,7 @@ private:
   control_port* port_ = nullptr;
   std::uint32_t listener_ = 0;
   std::error_code closed_;
+  std::string shared_data_;
 };
 
 // Implementation

@@ -127,6 +127,7 @@ private:
   struct entry {
     listen_key asked;
     std::shared_ptr<dispatcher::listener> listener;
+    wire::shared_bytes data;
   };
 
   asio::any_io_executor executor_;
@@ -209,6 +210,8 @@ void dispatcher<Policy, Host>::join(const candidate& worker, const wire::listen&
   answer.listener = found->id();
   answer.how = found->how();
   answer.address = wire::address_bytes(found->bound().bytes());
+  for (const entry& each : entries_)
+    if (each.listener == found) answer.data = each.data;
   answer.place.bound = found->bound();
   if (wire::is_inherited(asked.kind))
     answer.place.inherited_fd = static_cast<int>(asked.descriptor);
@@ -252,7 +255,7 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message, const listen_
   auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
       (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);
   if (error) return nullptr;
-  entries_.push_back(entry{asked, created});
+  entries_.push_back(entry{asked, created, message.data});
   return created;
 }
 

@@ -132,6 +132,7 @@ void self_listens::ask(Handler&& handler, listen_key key, const listen_options& 
     message.flags |= wire::listen_reuse_address;
   message.backlog = static_cast<std::uint32_t>(options.backlog());
   message.mode = options.mode();
+  message.data = wire::shared_bytes(options.shared_data());
   message.request = pending_.add(std::move(pending));
   port_.send(message);
 }
@@ -144,7 +145,9 @@ auto self_listens::open(const owner_pointer& owner, const listen_key& key,
   if constexpr (std::same_as<Source, datagram_source>)
     source = datagram_source::bind(executor_, key, options, error);
   else source = bound_source::listen(executor_, owner, key, options, error);
-  if (source) sources_.add(source);
+  if (!source) return nullptr;
+  source->set_shared_data(options.shared_data());
+  sources_.add(source);
   return source;
 }
 
@@ -227,6 +230,7 @@ inline bool self_listens::accept_from(pending_listen& asked, const wire::listen_
     asked.fail(error);
     return false;
   }
+  source->set_shared_data(reply.data.text());
   // Whoever asked may have been cancelled meanwhile.
   if (!asked.waiting.complete_one(std::error_code(), source)) return false;
   sources_.add(source);
@@ -249,6 +253,7 @@ inline bool self_listens::receive_from(pending_listen& asked, const wire::listen
     asked.fail(error);
     return false;
   }
+  source->set_shared_data(reply.data.text());
   if (!asked.binding.complete_one(std::error_code(), source)) return false;
   source->join(owner, port_, reply.listener);
   sources_.add(source);

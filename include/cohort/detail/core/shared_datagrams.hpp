@@ -66,6 +66,7 @@ private:
     posix::listen_settings settings;
     bool hold;
     bool own_sockets;
+    wire::shared_bytes data;
     // Of all, or, with sockets of their own, of the one who comes next.
     posix::unique_fd socket;
     std::vector<member> members;
@@ -116,6 +117,7 @@ inline bool shared_datagrams::join(worker_id worker, const wire::listen& message
   answer.how = found->own_sockets ? wire::sharing::own_socket : wire::sharing::one_socket;
   answer.listener = found->number;
   answer.address = wire::address_bytes(found->bound.bytes());
+  answer.data = found->data;
   answer.place.bound = found->bound;
   answer.place.datagram = true;
   if (wire::is_inherited(asked.kind))
@@ -139,6 +141,7 @@ inline auto shared_datagrams::create(const wire::listen& message, const listen_k
 {
   entry created{};
   created.asked = asked;
+  created.data = message.data;
   created.hold = (message.flags & wire::listen_hold_when_empty) != 0;
   created.settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
   created.settings.reuse_address = (message.flags & wire::listen_reuse_address) != 0;
