@@ -129,11 +129,11 @@ template <class Body>
 void basic_cluster_fixture<Policy>::run(Body body, std::chrono::seconds limit)
 {
   // A coroutine that is late ends when this function has given up.
-  struct outcome {
+  struct end_of_test {
     bool finished = false;
     std::exception_ptr failure;
   };
-  const auto result = std::make_shared<outcome>();
+  const auto result = std::make_shared<end_of_test>();
   asio::co_spawn(context, body(), [this, result](std::exception_ptr thrown) {
     result->finished = true;
     result->failure = thrown;
