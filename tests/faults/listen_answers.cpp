@@ -74,6 +74,10 @@ struct answering_cluster {
   {
     return worker->send_offer(message, descriptors);
   }
+  bool send_turn(worker_id, const wire::turn& message) noexcept
+  {
+    return worker->send_turn(message);
+  }
   void last_call_done(worker_id) noexcept { worker->last_call_done(); }
   void accept_failed(std::error_code error) noexcept { failures.push_back(error); }
   void offer_failed(std::error_code error) noexcept { failures.push_back(error); }

@@ -62,7 +62,9 @@ def wire():
         "refused": frame(6, struct.pack("<IQHB", 1, 7, 3, 1)),
         "released": frame(7, struct.pack("<II", 1, 9)),
         "load": frame(10, struct.pack("<I", 70000)),
-        "accepted": frame(11, struct.pack("<II", 1, 3)),
+        "accepted": frame(11, struct.pack("<IHH", 1, 3, 0)),
+        "accepted_left": frame(11, struct.pack("<IHH", 1, 3, 2)),
+        "accepted_more_left": frame(11, struct.pack("<IHH", 1, 3, 4)),
         "listening": frame(12, struct.pack("<I", 1)),
         "leaving": frame(8),
         "bye": frame(9),
@@ -71,6 +73,9 @@ def wire():
         "listen_error": reply(1, 1, 98, 0, 0),
         "drain": frame(18),
         "bye_ack": frame(19),
+        "turn": frame(20, struct.pack("<IB", 1, 0)),
+        "turn_go": frame(20, struct.pack("<IB", 1, 1)),
+        "turn_neither": frame(20, struct.pack("<IB", 1, 2)),
     }
 
     def offer(count, first=1):

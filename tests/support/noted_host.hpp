@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <set>
 #include <span>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -40,6 +41,13 @@ struct noted_host {
     if (descriptors.size() != message.count) wrong = true;
     return true;
   }
+  bool send_turn(cohort::worker_id worker, const cohort::detail::wire::turn& message) noexcept
+  {
+    if (full.contains(worker)) return false;
+    turns.push_back(std::to_string(worker) + (message.go != 0 ? " goes" : " waits"));
+    if (message.listener != 1) wrong = true;
+    return true;
+  }
   void last_call_done(cohort::worker_id worker) noexcept { called.push_back(worker); }
   void accept_failed(std::error_code) noexcept { wrong = true; }
   bool ending() const noexcept { return is_ending; }
@@ -62,6 +70,7 @@ struct noted_host {
 
   std::set<cohort::worker_id> full;
   std::vector<offer> offers;
+  std::vector<std::string> turns;
   int tries = 0;
   std::vector<cohort::worker_id> called;
   bool is_ending = false;

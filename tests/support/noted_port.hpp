@@ -53,7 +53,9 @@ struct noted_port final : cohort::detail::control_port {
   }
   void send(const wire::accepted& message) override
   {
-    sent.push_back("accepted " + std::to_string(message.count));
+    std::string line = "accepted " + std::to_string(message.count);
+    if (message.left != 0) line += ", left " + std::to_string(message.left);
+    sent.push_back(line);
   }
   void send(const wire::close&) override { sent.push_back("close"); }
 

@@ -7,12 +7,12 @@
 namespace cohort {
 
 /// All workers accept from one socket, and the kernel gives each connection to one that waits: no
-/// hand-over, no choice. A busy worker takes none, so that it costs nothing to have many.
+/// hand-over, no choice. A busy worker takes none.
 ///
-/// All that are idle are woken for a connection, so that it is for a few workers, not for hundreds.
-/// Which of them gets it is up to the system's scheduler; after sixteen a worker goes behind the
-/// others, so that nobody is left out, but while there is little to do some get far more than
-/// others.
+/// Those that are idle are woken for a connection, so that it is for a few workers, not for
+/// hundreds. One that has got eight more than another one lets the others go first: it waits for a
+/// millisecond, and accepts whom they have left. So idle workers get the same but for a few, and no
+/// client waits for a busy or stopped one by more than that.
 ///
 /// Source: Node's `cluster.SCHED_NONE`, of which one worker got most; nginx's `accept_mutex off`.
 struct shared {

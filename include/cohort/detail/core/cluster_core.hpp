@@ -119,6 +119,7 @@ public:
   // For the listeners.
   bool send_offer(
       worker_id id, const wire::offer& message, std::span<const int> descriptors) noexcept;
+  bool send_turn(worker_id id, const wire::turn& message) noexcept;
   void last_call_done(worker_id id) noexcept;
   void accept_failed(std::error_code error) noexcept
   {
@@ -315,6 +316,13 @@ bool cluster_core<Policy>::send_offer(
 {
   const auto found = workers_.find(id);
   return found != workers_.end() && found->second->send_offer(message, descriptors);
+}
+
+template <class Policy>
+bool cluster_core<Policy>::send_turn(worker_id id, const wire::turn& message) noexcept
+{
+  const auto found = workers_.find(id);
+  return found != workers_.end() && found->second->send_turn(message);
 }
 
 template <class Policy>

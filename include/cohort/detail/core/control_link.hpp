@@ -50,6 +50,14 @@ public:
   template <class Message>
   bool send(const Message& message);
 
+  /// Sends it now or not at all, as `send_offer`.
+  bool try_send(const wire::turn& message)
+  {
+    // A channel that is broken tells its end on its own.
+    std::error_code ignored;
+    return channel_.try_send(wire::control_frame(message).bytes(), {}, ignored);
+  }
+
   /// Keeps the answer until there is room for it; false as `send`.
   /// @param unheard called with the number of a listener that the worker will never know.
   template <class Unheard>

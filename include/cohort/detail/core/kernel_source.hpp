@@ -22,7 +22,8 @@ namespace cohort::detail {
 /// Connections that a worker accepts itself, from a socket that the primary has given it. The
 /// primary offers it those that the kernel gave to a worker that is gone.
 ///
-/// Its credit tells the primary whether anybody accepts here.
+/// Its credit tells the primary whether anybody accepts here. Of a socket that several workers
+/// share, the primary says who is to let others go first: see `accept_turns`.
 class kernel_source final : public offered_source {
 public:
   /// With an error, because Asio cannot watch the socket, it is of no use.
@@ -34,11 +35,14 @@ public:
   {
   }
 
+  void set_turn(bool go) override;
+
 private:
   // So many are told together.
-  static constexpr std::uint32_t tell_after_ = 8;
+  static constexpr std::uint16_t tell_after_ = 8;
 
   auto serve_again();
+  void wait();
   void serve() override;
   void live_changed() override;
   void unwanted() override;
@@ -47,7 +51,12 @@ private:
   void tell_accepted();
 
   io::listener listener_;
-  std::uint32_t untold_ = 0;
+  std::uint16_t untold_ = 0;
+  // Of those, accepted after others had been let go first.
+  std::uint16_t left_ = 0;
+  bool may_go_ = true;
+  // They had their time: whom they left is accepted until nobody is there.
+  bool others_went_ = false;
 };
 
 /// The source for a listener that the primary has let this worker join. With an error, because the
@@ -89,16 +98,37 @@ inline void kernel_source::serve()
   offered_source::serve();
   if (!listener_.is_open() || listener_.is_waiting()) return;
   while (wanted() && room() > 0) {
+    if (!may_go_ && !others_went_) return wait();
     const std::error_code error =
         listener_.accept(1, false, [this](posix::unique_fd socket, const posix::socket_address&) {
-          if (++untold_ == tell_after_) tell_accepted();
+          ++untold_;
+          if (others_went_) ++left_;
+          if (untold_ == tell_after_) tell_accepted();
           deliver(std::move(socket));
         });
     if (!error) continue;
-    return posix::would_block(error) ? listener_.wait(serve_again())
-                                     : listener_.back_off(serve_again());
+    others_went_ = false;
+    return posix::would_block(error) ? wait() : listener_.back_off(serve_again());
   }
   offered_source::serve(); // there may be no more room
+}
+
+inline void kernel_source::wait()
+{
+  listener_.wait([self = std::static_pointer_cast<kernel_source>(shared_from_this())] {
+    if (!self->is_open()) return;
+    if (self->may_go_) return self->serve();
+    self->listener_.let_others_go_first([self] {
+      self->others_went_ = !self->may_go_;
+      if (self->is_open()) self->serve();
+    });
+  });
+}
+
+inline void kernel_source::set_turn(bool go)
+{
+  may_go_ = go;
+  others_went_ = false;
 }
 
 inline void kernel_source::live_changed()
@@ -113,7 +143,8 @@ inline void kernel_source::tell_accepted()
   if (untold_ == 0) return;
   wire::accepted message;
   message.listener = listener();
-  message.count = std::exchange(untold_, 0);
+  message.count = std::exchange(untold_, std::uint16_t(0));
+  message.left = std::exchange(left_, std::uint16_t(0));
   port().send(message);
 }
 

@@ -47,6 +47,7 @@ public:
   void announce() { apply(state_.started()); }
 
   bool send_offer(const wire::offer& message, std::span<const int> descriptors) noexcept;
+  bool send_turn(const wire::turn& message) noexcept { return control_.try_send(message); }
   /// A listener needs this worker no more: see `dispatcher::leave`.
   void last_call_done()
   {

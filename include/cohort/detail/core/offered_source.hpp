@@ -62,6 +62,10 @@ public:
   void offered(std::uint64_t first, std::uint16_t count, std::span<posix::unique_fd> sockets,
       bool truncated);
 
+  /// Whether this worker may accept at once what others might, or lets them go first. Of those who
+  /// are offered no other one has a chance.
+  virtual void set_turn(bool) {}
+
   /// The channel has room again.
   void writable()
   {

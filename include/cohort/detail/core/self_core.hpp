@@ -126,6 +126,7 @@ private:
   {
     listens_.received(offer, descriptors);
   }
+  void received(const wire::turn& turn) { listens_.received(turn); }
   void received(const wire::drain&);
   void received(const wire::bye_ack&) { finish(); }
 

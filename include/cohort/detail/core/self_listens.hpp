@@ -69,6 +69,11 @@ public:
   void received(const wire::listen_reply& reply, io::received_descriptors& descriptors,
       const owner_pointer& owner);
   void received(const wire::offer& offer, io::received_descriptors& descriptors);
+  void received(const wire::turn& turn)
+  {
+    // It may have crossed our `close` on the way.
+    if (const auto source = joined_.find(turn.listener)) source->set_turn(turn.go != 0);
+  }
 
   /// The channel has room again.
   void writable()

@@ -6,6 +6,7 @@
 #include <cohort/detail/core/connection_pump.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
 #include <cohort/detail/io/alarm.hpp>
+#include <cohort/detail/lifecycle/accept_turns.hpp>
 #include <cohort/detail/lifecycle/credit_accounts.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -27,6 +28,7 @@ namespace cohort::detail {
 ///
 /// `Host` has, all of them `noexcept`:
 ///   bool send_offer(worker_id, const wire::offer&, std::span<const int> descriptors)
+///   bool send_turn(worker_id, const wire::turn&)  false: there is no room, and `writable` follows
 ///   void last_call_done(worker_id)       see `leave`
 ///   void accept_failed(std::error_code)  reported at most once a second
 ///   bool ending()                        the cluster ends: no listener is held
@@ -68,10 +70,7 @@ public:
   }
   /// @param paced whether its credit is to be adapted to how fast it takes its offers.
   bool join(candidate worker, bool paced = false);
-  bool accepted(worker_id worker, const wire::accepted& message)
-  {
-    return this->members().accepted(worker, message.count);
-  }
+  bool accepted(worker_id worker, const wire::accepted& message);
   bool taken(worker_id worker, const wire::taken& message);
   bool refused(worker_id worker, const wire::refused& message);
   bool released(worker_id worker, const wire::released& message);
@@ -92,6 +91,7 @@ public:
   void writable(worker_id worker)
   {
     if (this->members().set_open(worker, true)) this->pump();
+    tell_turns();
   }
 
   /// Offers the worker nothing more. When it is the last member, what waits in the kernel and in
@@ -121,6 +121,19 @@ private:
 
   auto self() { return std::static_pointer_cast<shared_listener>(this->shared_from_this()); }
 
+  auto ask_credit(worker_id worker, std::uint32_t window)
+  {
+    turns_.set_accepting(worker, window != 0);
+    tell_turns();
+    return credit_.ask(worker, window);
+  }
+  void close_account(worker_id worker)
+  {
+    credit_.close(worker);
+    turns_.leave(worker);
+    tell_turns();
+  }
+  void tell_turns();
   void members_changed()
   {
     this->update_sockets();
@@ -137,6 +150,8 @@ private:
 
   bool hold_when_empty_;
   credit_accounts credit_;
+  // Of those who accept from one socket, if they do.
+  accept_turns turns_;
   std::set<worker_id> closed_;
   io::alarm last_call_end_;
   // For whom the last call is.
@@ -162,10 +177,33 @@ bool shared_listener<Policy, Host>::join(candidate worker, bool paced)
   worker.since = clock::now();
   if (!this->members().join(worker)) return false;
   credit_.open(worker.id, paced);
+  if (this->how() == wire::sharing::one_socket) turns_.join(worker.id);
   closed_.erase(worker.id);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (leaving_) finish_last_call();
   return true;
+}
+
+template <class Policy, class Host>
+bool shared_listener<Policy, Host>::accepted(worker_id worker, const wire::accepted& message)
+{
+  if (!this->members().accepted(worker, message.count)) return false;
+  turns_.accepted(worker, message.count, message.left);
+  tell_turns();
+  return true;
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::tell_turns()
+{
+  // Nobody accepts from a socket that is closed; nor is anything asked of the host then.
+  if (!is_open()) return;
+  turns_.tell([this](worker_id worker, bool go) {
+    wire::turn message;
+    message.listener = this->id();
+    message.go = go ? 1 : 0;
+    return this->host().send_turn(worker, message);
+  });
 }
 
 template <class Policy, class Host>
@@ -189,7 +227,7 @@ bool shared_listener<Policy, Host>::taken(worker_id worker, const wire::taken& m
 template <class Policy, class Host>
 bool shared_listener<Policy, Host>::refused(worker_id worker, const wire::refused& message)
 {
-  if (message.reason != wire::refuse_reason::unusable) credit_.ask(worker, 0);
+  if (message.reason != wire::refuse_reason::unusable) ask_credit(worker, 0);
   const bool fits = this->members().refused(
       worker, message.first, message.count, message.reason, [](connection) noexcept {});
   if (!fits) return false;
@@ -210,7 +248,7 @@ template <class Policy, class Host>
 bool shared_listener<Policy, Host>::credit(worker_id worker, std::uint32_t window)
 {
   // A grant may cross the news that the worker is to leave.
-  const auto in_force = credit_.ask(worker, window);
+  const auto in_force = ask_credit(worker, window);
   if (in_force && this->members().grant(worker, *in_force)) members_changed();
   return true;
 }
@@ -247,7 +285,7 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::retire(worker_id worker)
 {
-  credit_.close(worker);
+  close_account(worker);
   end_last_call(worker);
   if (!this->members().retire(worker)) return;
   check_members();
@@ -266,7 +304,7 @@ void shared_listener<Policy, Host>::left(worker_id worker)
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::gone(worker_id worker)
 {
-  credit_.close(worker);
+  close_account(worker);
   closed_.erase(worker);
   end_last_call(worker);
   this->members().gone(worker);

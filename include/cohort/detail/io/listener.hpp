@@ -66,6 +66,10 @@ public:
   void wait(Handler handler);
   template <class Handler>
   void back_off(Handler handler);
+  /// The same after a moment in which other processes may accept who is there. They do not wake
+  /// this one by it: it does not watch the socket meanwhile.
+  template <class Handler>
+  void let_others_go_first(Handler handler);
   bool is_waiting() const noexcept { return waiting_; }
 
   /// Ends the wait, without its handler.
@@ -79,23 +83,22 @@ private:
   // Long enough not to spin, short enough that nobody notices the pause.
   static constexpr std::chrono::milliseconds pause_{50};
 
-  // How many connections one of several processes accepts before it goes behind the others, for
-  // all of them to get the same number.
-  static constexpr unsigned accepts_in_turn_ = 16;
+  // More than enough for one that has nothing else to do.
+  static constexpr std::chrono::milliseconds moment_for_others_{1};
 
   template <class Handler>
   auto guarded(Handler handler);
-  void go_behind_others();
+  template <class Handler>
+  void call_after(std::chrono::milliseconds pause, Handler handler);
+  void watch_again();
 
   asio::any_io_executor executor_;
   asio::posix::stream_descriptor socket_;
-  // The socket while it could not be watched anew, for lack of memory; it is tried again.
+  // The socket while it is not watched: others go first, or there was no memory to watch it again.
   posix::unique_fd unwatched_;
   asio::steady_timer timer_;
   posix::socket_address bound_;
   posix::socket_file file_;
-  owner whose_;
-  unsigned accepted_in_turn_ = 0;
   unsigned expect_single_ = 0;
   // Which wait is in force: an earlier one may be on its way to its handler already.
   unsigned wait_number_ = 0;
@@ -111,8 +114,7 @@ inline listener::listener(const asio::any_io_executor& executor, posix::unique_f
       socket_(executor),
       timer_(executor),
       bound_(bound),
-      file_(whose == owner::self ? posix::file_of(bound) : posix::socket_file()),
-      whose_(whose)
+      file_(whose == owner::self ? posix::file_of(bound) : posix::socket_file())
 {
   socket_.assign(socket.get(), error);
   if (!error) socket.release();
@@ -135,7 +137,6 @@ std::error_code listener::accept(std::size_t limit, bool thorough, Take&& take)
     empty_ = error && posix::would_block(error);
     if (empty_ && accepted == 1) expect_single_ = single_accepts_;
     if (error) return error;
-    ++accepted_in_turn_;
     take(std::move(connection), peer);
   }
   return std::error_code();
@@ -155,20 +156,14 @@ auto listener::guarded(Handler handler)
 template <class Handler>
 void listener::wait(Handler handler)
 {
-  if (whose_ == owner::others_too) go_behind_others();
+  watch_again();
   if (unwatched_) return back_off(std::move(handler));
   socket_.async_wait(socket_.wait_read, guarded(std::move(handler)));
   waiting_ = true;
 }
 
-// Processes that wait on one socket are woken in the order in which they began to watch it, and the
-// first that is awake gets the connection. Watching it anew is going to the end of that order.
-inline void listener::go_behind_others()
+inline void listener::watch_again()
 {
-  if (accepted_in_turn_ >= accepts_in_turn_) {
-    accepted_in_turn_ = 0;
-    unwatched_.reset(socket_.release());
-  }
   if (!unwatched_) return;
   std::error_code error;
   socket_.assign(unwatched_.get(), error);
@@ -178,7 +173,20 @@ inline void listener::go_behind_others()
 template <class Handler>
 void listener::back_off(Handler handler)
 {
-  timer_.expires_after(pause_);
+  call_after(pause_, std::move(handler));
+}
+
+template <class Handler>
+void listener::let_others_go_first(Handler handler)
+{
+  if (!unwatched_) unwatched_.reset(socket_.release());
+  call_after(moment_for_others_, std::move(handler));
+}
+
+template <class Handler>
+void listener::call_after(std::chrono::milliseconds pause, Handler handler)
+{
+  timer_.expires_after(pause);
   timer_.async_wait(guarded(std::move(handler)));
   waiting_ = true;
 }

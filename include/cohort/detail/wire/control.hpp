@@ -217,6 +217,7 @@ inline void visit_from_primary(const frame_view& frame, Visitor&& visitor, std::
   case message_type::offer: return visit_as<offer>(frame, visitor, ec);
   case message_type::drain: return visit_as<drain>(frame, visitor, ec);
   case message_type::bye_ack: return visit_as<bye_ack>(frame, visitor, ec);
+  case message_type::turn: return visit_as<turn>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

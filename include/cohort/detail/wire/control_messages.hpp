@@ -41,6 +41,7 @@ enum class message_type : std::uint16_t {
   offer = 17,
   drain = 18,
   bye_ack = 19,
+  turn = 20,
 };
 
 enum class listen_kind : std::uint8_t {
@@ -307,11 +308,26 @@ struct offer {
 struct accepted {
   static constexpr message_type type = message_type::accepted;
   std::uint32_t listener = 0;
-  std::uint32_t count = 0; ///< told in groups: the receiver counts them one by one
+  std::uint16_t count = 0; ///< told in groups: the receiver counts them one by one
+  std::uint16_t left = 0;  ///< so many of them after it had let others go first
 
-  static void fields(auto& self, auto&& field) { field(self.listener), field(self.count); }
-  bool valid() const noexcept { return count != 0 && count <= max_outstanding; }
+  static void fields(auto& self, auto&& field)
+  {
+    field(self.listener), field(self.count), field(self.left);
+  }
+  bool valid() const noexcept { return count != 0 && count <= max_outstanding && left <= count; }
   friend bool operator==(const accepted&, const accepted&) = default;
+};
+
+/// Whether a worker may accept at once from the socket that it shares with others.
+struct turn {
+  static constexpr message_type type = message_type::turn;
+  std::uint32_t listener = 0;
+  std::uint8_t go = 1; ///< 0: it lets the others go first
+
+  static void fields(auto& self, auto&& field) { field(self.listener), field(self.go); }
+  bool valid() const noexcept { return go <= 1; }
+  friend bool operator==(const turn&, const turn&) = default;
 };
 
 struct load {

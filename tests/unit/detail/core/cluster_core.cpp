@@ -313,9 +313,10 @@ TEST_CASE("accept errors are reported at most once a second")
   CHECK(seen[0].what == "accept");
 }
 
-TEST_CASE("an offer to a worker that is no more is not sent")
+TEST_CASE("an offer to a worker that is no more is not sent, nor whose turn it is")
 {
   cluster_test test;
+  CHECK_FALSE(test.core->send_turn(9, detail::wire::turn()));
   CHECK_FALSE(test.core->send_offer(9, detail::wire::offer(), {}));
   test.core->last_call_done(9);
 }

@@ -81,6 +81,17 @@ TEST_CASE("an offer that cannot be sent is an error, and counts for nothing")
   CHECK(error == cohort::condition::peer_gone);
 }
 
+TEST_CASE("whose turn it is is told now or not at all")
+{
+  link_test test;
+  std::size_t sent = 0;
+  while (sent != 1000000 && test.link->try_send(wire::turn())) ++sent;
+  CHECK(sent > 1);
+  CHECK(sent < 1000000);
+  test.peer.reset();
+  CHECK_FALSE(test.link->try_send(wire::turn()));
+}
+
 TEST_CASE("what waits for a worker that does not read has a bound")
 {
   link_test test;

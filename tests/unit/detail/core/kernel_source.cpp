@@ -10,6 +10,7 @@
 #include "support/noted_host.hpp"
 #include "support/noted_port.hpp"
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +50,12 @@ struct source_test {
   {
     context.restart();
     context.poll();
+  }
+  // What it does next, once.
+  void step()
+  {
+    context.restart();
+    CHECK(context.run_one_for(std::chrono::seconds(10) * cohort_test::time_factor()) == 1);
   }
   bool takes(std::size_t count)
   {
@@ -170,6 +177,82 @@ TEST_CASE("closing says so and leaves those who wait to the primary")
   test.source->close(asio::error::operation_aborted);
   CHECK(test.port.take() == lines{"close"});
   test.clients.connect(test.bound, 1);
+  CHECK(test.someone_waits());
+}
+
+TEST_CASE("a worker whose turn it is not lets others go first, and then takes whom they left")
+{
+  source_test test;
+  test.wait();
+  test.source->set_turn(false);
+  test.clients.connect(test.bound, 3);
+  test.step(); // it sees that somebody is there
+  CHECK(test.someone_waits());
+  CHECK(test.takes(1));
+  // Who is left is not left to wait once more.
+  test.wait();
+  CHECK(test.takes(2));
+  test.source->close(cohort::error::draining);
+  CHECK(test.port.take() == lines{"credit 16", "accepted 2, left 2"});
+}
+
+TEST_CASE("when others took all it waits, and lets them go first the next time as well")
+{
+  source_test test;
+  test.wait();
+  test.source->set_turn(false);
+  test.clients.connect(test.bound, 1);
+  test.step();
+  CHECK(test.someone_waits());
+  test.step(); // nobody is left
+  test.clients.connect(test.bound, 1);
+  CHECK(test.takes(1));
+  test.source->close(cohort::error::draining);
+  CHECK(test.port.take() == lines{"credit 16", "accepted 1, left 1"});
+}
+
+TEST_CASE("a worker that may go again does, and nobody was left to it")
+{
+  source_test test;
+  test.wait(2);
+  test.source->set_turn(false);
+  SUBCASE("before anybody comes") { test.source->set_turn(true); }
+  SUBCASE("while it lets others go first")
+  {
+    test.clients.connect(test.bound, 1);
+    test.step();
+    test.source->set_turn(true);
+    CHECK(test.takes(1));
+  }
+  SUBCASE("when it has")
+  {
+    // Its program asks for nobody then.
+    test.source->cancel();
+    test.wait();
+    test.clients.connect(test.bound, 1);
+    test.step();
+    test.source->cancel();
+    test.run();
+    test.source->set_turn(true);
+    test.wait(2);
+    CHECK(test.takes(1));
+  }
+  test.clients.connect(test.bound, 2 - static_cast<int>(test.taken.size()));
+  CHECK(test.takes(2));
+  test.source->close(cohort::error::draining);
+  CHECK(test.port.take().back() == "accepted 2");
+}
+
+TEST_CASE("a worker that lets others go first can be closed, and goes without a word")
+{
+  source_test test;
+  test.wait();
+  test.source->set_turn(false);
+  test.clients.connect(test.bound, 1);
+  test.step();
+  test.source->close(cohort::error::draining);
+  test.run();
+  CHECK(test.taken.empty());
   CHECK(test.someone_waits());
 }
 

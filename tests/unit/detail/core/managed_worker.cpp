@@ -57,6 +57,10 @@ struct noted_cluster {
   {
     return worker->send_offer(message, descriptors);
   }
+  bool send_turn(worker_id, const wire::turn& message) noexcept
+  {
+    return worker->send_turn(message);
+  }
   void last_call_done(worker_id) noexcept { worker->last_call_done(); }
   void accept_failed(std::error_code) noexcept {}
   void offer_failed(std::error_code) noexcept { offer_failures = true; }
@@ -126,6 +130,8 @@ public:
             offer = message;
             offers += message.count;
             heard.push_back("offer " + std::to_string(message.count));
+          } else if constexpr (std::is_same_v<type, wire::turn>) {
+            heard.push_back(message.go != 0 ? "go" : "wait");
           } else {
             reply = message;
             heard.push_back(message.value == 0 ? "listen" : "no listen");
@@ -795,6 +801,23 @@ TEST_CASE("a worker that outlives its cluster is fenced and tells nobody")
   test.worker().kill(SIGTERM, error);
   CHECK(error == std::errc::no_such_process);
   test.worker().disconnect(1s);
+}
+
+TEST_CASE("a worker is told whose turn it is, and its end needs no telling")
+{
+  worker_test test;
+  test.come_online();
+  wire::turn turn;
+  turn.go = 0;
+  CHECK(test.worker().send_turn(turn));
+  turn.go = 1;
+  CHECK(test.worker().send_turn(turn));
+  test.tells({"wait", "go"});
+  test.peer->close();
+  CHECK_FALSE(test.worker().send_turn(turn));
+  CHECK_FALSE(test.cluster.offer_failures);
+  test.kill();
+  test.run();
 }
 
 TEST_CASE("an offer to a worker that has just gone fails without a report: its end is one")

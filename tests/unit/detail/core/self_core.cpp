@@ -725,6 +725,42 @@ TEST_CASE("without a primary nothing is listened on")
   CHECK(test.listened == cohort::error::draining);
 }
 
+TEST_CASE("whose turn it is may cross a close, and goes on with what follows")
+{
+  self_test test;
+  test.joined(1);
+  wire::turn turn;
+  turn.go = 0;
+  for (const std::uint32_t listener : {1U, 2U}) {
+    turn.listener = listener;
+    test.primary->send(turn);
+  }
+  // Whom it is offered it does not leave to others.
+  test.accept();
+  test.expect({"credit 16"});
+  test.primary->offer(1, 10, 1);
+  test.expect({"taken 10"});
+  CHECK(test.taken.size() == 1);
+  test.taken.clear();
+  test.expect({"released 1"});
+  test.source->close(asio::error::operation_aborted);
+  test.expect({"close 1"});
+  turn.listener = 1;
+  test.primary->send(turn);
+  test.primary->offer(1, 11, 1);
+  test.expect({"refused 11+1 draining"});
+}
+
+TEST_CASE("a primary that says neither that it may go nor that it may not is left")
+{
+  self_test test;
+  wire::turn turn;
+  turn.go = 2;
+  test.primary->send(turn);
+  test.expect({"end"});
+  CHECK_FALSE(test.self->is_connected());
+}
+
 TEST_CASE("a primary that breaks the protocol is left")
 {
   self_test test;

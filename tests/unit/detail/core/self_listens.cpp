@@ -212,6 +212,24 @@ TEST_CASE("an offer for a listener that was never joined goes back")
   CHECK(test.port.take() == strings{"refused 10+2 draining"});
 }
 
+TEST_CASE("whose turn it is concerns who has joined, and crosses a close without harm")
+{
+  listens_test test;
+  test.ask();
+  test.answer(1, 7);
+  test.port.take();
+  wire::turn turn;
+  for (const std::uint32_t listener : {7U, 8U}) {
+    turn.listener = listener;
+    turn.go = 0;
+    test.listens.received(turn);
+  }
+  test.listens.left(7);
+  turn.listener = 7;
+  test.listens.received(turn);
+  CHECK(test.port.take().empty());
+}
+
 TEST_CASE("what is bound here is between this process and the kernel")
 {
   listens_test test;

@@ -22,6 +22,7 @@ using namespace cohort::detail;
 using cohort::candidate;
 using cohort::worker_id;
 using counts = std::vector<int>;
+using words = std::vector<std::string>;
 
 namespace {
 
@@ -33,14 +34,15 @@ struct listener_test {
   {
   }
 
-  listener_test(const posix::socket_address& where, bool hold_when_empty)
+  listener_test(const posix::socket_address& where, bool hold_when_empty,
+      wire::sharing how = wire::sharing::offers)
   {
     std::error_code error;
     auto socket = posix::listen_stream(where, posix::listen_settings(), error);
     REQUIRE_MESSAGE(!error, error.message());
     const auto bound = posix::local_address(socket.get(), error);
-    listening_sockets sockets(context.get_executor(), std::move(socket), bound,
-        posix::listen_settings(), wire::sharing::offers, error);
+    listening_sockets sockets(
+        context.get_executor(), std::move(socket), bound, posix::listen_settings(), how, error);
     REQUIRE_FALSE(error);
     listener = std::make_shared<listener_type>(
         host, 1, std::move(sockets), hold_when_empty, cohort::round_robin(), error);
@@ -86,6 +88,16 @@ struct listener_test {
     message.reason = reason;
     return listener->refused(worker, message);
   }
+
+  bool accepted(worker_id worker, std::uint16_t count, std::uint16_t left = 0)
+  {
+    wire::accepted message;
+    message.listener = 1;
+    message.count = count;
+    message.left = left;
+    return listener->accepted(worker, message);
+  }
+  words take_turns() { return std::exchange(host.turns, {}); }
 
   void run()
   {
@@ -193,6 +205,85 @@ TEST_CASE("a grant of one who is no member is ignored: it crossed the news")
   listener_test test;
   CHECK(test.listener->credit(9, 5));
   CHECK_FALSE(test.listener->is_member(9));
+}
+
+TEST_CASE("of those who share a socket, who is ahead lets the others go first")
+{
+  listener_test test(listener_test::loopback(), false, wire::sharing::one_socket);
+  test.member(1, 16);
+  test.member(2, 16);
+  CHECK(test.accepted(1, 8));
+  CHECK(test.take_turns() == words{"1 waits"});
+  CHECK(test.accepted(2, 4));
+  CHECK(test.take_turns() == words{"1 goes"});
+  CHECK(test.accepted(1, 4));
+  CHECK(test.take_turns() == words{"1 waits"});
+  SUBCASE("one without credit is not waited for")
+  {
+    CHECK(test.listener->credit(2, 0));
+    CHECK(test.take_turns() == words{"1 goes"});
+    CHECK(test.listener->credit(2, 1));
+    CHECK(test.take_turns() == words{"1 waits"});
+  }
+  SUBCASE("nor one that leaves")
+  {
+    test.listener->retire(2);
+    CHECK(test.take_turns() == words{"1 goes"});
+    CHECK(test.accepted(2, 1));
+  }
+  SUBCASE("nor one that is gone")
+  {
+    test.listener->gone(2);
+    CHECK(test.take_turns() == words{"1 goes"});
+    CHECK_FALSE(test.accepted(2, 1));
+  }
+  SUBCASE("nor one that does not come though it may")
+  {
+    CHECK(test.accepted(1, 15, 15));
+    CHECK(test.take_turns().empty());
+    CHECK(test.accepted(1, 1, 1));
+    CHECK(test.take_turns() == words{"1 goes"});
+  }
+  SUBCASE("one that has no room for the news gets it later")
+  {
+    test.host.full = {1};
+    CHECK(test.accepted(2, 4));
+    CHECK(test.take_turns().empty());
+    test.host.full.clear();
+    test.listener->writable(1);
+    CHECK(test.take_turns() == words{"1 goes"});
+  }
+  SUBCASE("when all is closed nobody is told anything")
+  {
+    test.listener->shut();
+    CHECK(test.accepted(2, 4));
+    CHECK(test.take_turns().empty());
+  }
+}
+
+TEST_CASE("who has a socket alone, or is offered connections, need not let anybody go first")
+{
+  for (const auto how : {wire::sharing::own_socket, wire::sharing::offers}) {
+    listener_test test(listener_test::loopback(), false, how);
+    test.member(1, 16);
+    test.member(2, 16);
+    CHECK(test.accepted(1, 100));
+    CHECK(test.take_turns().empty());
+  }
+}
+
+TEST_CASE("a refusal for lack of room counts as having none, for who shares a socket as well")
+{
+  listener_test test(listener_test::loopback(), false, wire::sharing::one_socket);
+  test.member(1, 16);
+  CHECK(test.accepted(1, 8));
+  test.connect(1);
+  // The one that it accepts from is gone.
+  test.member(2, 16);
+  CHECK(test.accepted(1, 8));
+  CHECK(test.take_turns() == words{"1 waits"});
+  CHECK_FALSE(test.refuse(2, 1, 1));
+  CHECK(test.take_turns() == words{"1 goes"});
 }
 
 TEST_CASE("nobody joins twice")

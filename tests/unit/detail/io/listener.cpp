@@ -130,6 +130,49 @@ TEST_CASE("a new wait after an interrupted one is called once")
   CHECK(calls == 1);
 }
 
+TEST_CASE("others may go first: it wakes nobody here, and then the handler is called all the same")
+{
+  listener_test test;
+  // What somebody else would have accepted from, and has not.
+  test.connect(1);
+  SUBCASE("before it waits") {}
+  SUBCASE("when its wait is over") { CHECK(test.run_until_called()); }
+  test.called = false;
+  test.listener->let_others_go_first([&] { test.called = true; });
+  CHECK(test.listener->is_waiting());
+  test.context.restart();
+  test.context.run_for(std::chrono::seconds(10));
+  CHECK(test.called);
+  CHECK_FALSE(test.listener->is_waiting());
+  // It is open, and accepts, and can wait again.
+  CHECK(test.listener->is_open());
+  CHECK(test.accept(2) == std::errc::operation_would_block);
+  CHECK(test.accepted.size() == 1);
+  test.connect(1);
+  CHECK(test.run_until_called());
+}
+
+TEST_CASE("a listener that lets others go first can be interrupted, and closed")
+{
+  listener_test test;
+  test.listener->let_others_go_first([&] { test.called = true; });
+  SUBCASE("interrupted")
+  {
+    test.listener->interrupt();
+    test.context.run_for(std::chrono::seconds(10));
+    CHECK_FALSE(test.called);
+    test.connect(1);
+    CHECK(test.run_until_called());
+  }
+  SUBCASE("closed")
+  {
+    test.listener->close();
+    CHECK_FALSE(test.listener->is_open());
+    test.context.run_for(std::chrono::seconds(10));
+    CHECK_FALSE(test.called);
+  }
+}
+
 TEST_CASE("backing off calls its handler after a pause, unless the listener closes")
 {
   listener_test test;

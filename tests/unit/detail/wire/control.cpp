@@ -42,7 +42,8 @@ void for_each_sample(Function function)
   function(wire::leaving());
   function(wire::bye());
   function(wire::load{0xfffffffd});
-  function(wire::accepted{4, 128});
+  function(wire::accepted{4, 128, 0});
+  function(wire::accepted{4, 3, 2});
   function(wire::listening{0xfffffffc});
   function(wire::listen_reply{9, wire::error_kind::none, 0, 3, wire::sharing::offers,
       address("0123456789abcdef"), wire::path_text("/long"), wire::shared_bytes("keys")});
@@ -53,12 +54,15 @@ void for_each_sample(Function function)
   function(wire::offer{2, 1ull << 40, 64});
   function(wire::drain());
   function(wire::bye_ack());
+  function(wire::turn{0xfffffffb, 0});
+  function(wire::turn{1, 1});
 }
 
 template <class Message>
 constexpr bool from_worker =
     !std::is_same_v<Message, wire::listen_reply> && !std::is_same_v<Message, wire::offer> &&
-    !std::is_same_v<Message, wire::drain> && !std::is_same_v<Message, wire::bye_ack>;
+    !std::is_same_v<Message, wire::drain> && !std::is_same_v<Message, wire::bye_ack> &&
+    !std::is_same_v<Message, wire::turn>;
 
 template <class Message>
 constexpr bool from_primary = !from_worker<Message> || std::is_same_v<Message, wire::hello>;

@@ -68,6 +68,28 @@ TEST_CASE("connections that were accepted are counted, and are not none")
   CHECK_FALSE(accepted.valid());
 }
 
+TEST_CASE("no more were left to a worker than it has accepted")
+{
+  wire::accepted accepted;
+  accepted.count = 3;
+  accepted.left = 3;
+  CHECK(accepted.valid());
+  accepted.left = 4;
+  CHECK_FALSE(accepted.valid());
+  accepted.count = accepted.left = 0;
+  CHECK_FALSE(accepted.valid());
+}
+
+TEST_CASE("a worker goes at once or lets others go, and nothing else")
+{
+  wire::turn turn;
+  CHECK(turn.go == 1);
+  for (unsigned value = 0; value != 256; ++value) {
+    turn.go = static_cast<std::uint8_t>(value);
+    CHECK(turn.valid() == (value < 2));
+  }
+}
+
 TEST_CASE("a socket comes with a listen that succeeded alone, and then it is one")
 {
   wire::listen_reply reply;
