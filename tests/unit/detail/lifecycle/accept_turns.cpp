@@ -267,7 +267,7 @@ TEST_CASE("the more often one does not come, the longer nobody waits for it")
 {
   team two(2);
   two.accept_all(1);
-  for (const std::uint32_t while_it_is_missed : {16, 32, 64, 128, 256, 512, 1024, 1024}) {
+  for (const std::uint32_t while_it_is_missed : {16U, 32U, 64U, 128U, 256U, 512U, 1024U, 1024U}) {
     two.leave_to(1, 16);
     CHECK(two.accept_all(1) == while_it_is_missed);
   }
