@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ TEST_CASE_TEMPLATE(
       const std::uint16_t port =
           co_await listen_on(primary, workers[0], kind + any_port + " data=first");
       co_await listen_on(primary, workers[1], kind + at(port) + " data=second");
-      for (int i = 0; i != 2; ++i) {
+      for (std::size_t i = 0; i != 2; ++i) {
         const std::string data = co_await primary.command(workers[i], "data 0");
         CHECK(data == "first");
       }
