@@ -278,7 +278,11 @@ template <class Policy, class Host>
 template <class Call>
 void dispatcher<Policy, Host>::for_each(Call call)
 {
-  for (const entry& each : std::vector(entries_)) call(*each.listener);
+  // The call may end entries; and what they were asked for need not be copied.
+  std::vector<std::shared_ptr<listener>> all;
+  all.reserve(entries_.size());
+  for (const entry& each : entries_) all.push_back(each.listener);
+  for (const auto& each : all) call(*each);
   forget_finished();
 }
 

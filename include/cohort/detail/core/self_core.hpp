@@ -291,8 +291,10 @@ inline void self_core::kill(int status)
   leaving_ = true;
   // The primary is done with it when it has said that no offer follows.
   if (!last_offer_seen_) listens_.leave_all(error::draining);
-  if (!announced) log_own_life("leaves");
-  if (!announced) send_message(wire::leaving());
+  if (!announced) {
+    log_own_life("leaves");
+    send_message(wire::leaving());
+  }
   draining_.set(std::error_code());
   leave_if_done();
 }
