@@ -5,8 +5,7 @@
 
 Each test that applies has a test case in tests/process/node whose name begins with the test's, with
 underscores, and a colon; each that does not has a reason. Each program in examples/node is listed,
-and has a test case in tests/process/node/examples.cpp that begins with its name. With
---allow-missing the tests that are still to be written are listed and do not count.
+and has a test case in tests/process/node/examples.cpp that begins with its name.
 """
 
 import argparse
@@ -82,9 +81,7 @@ def example_problems(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--allow-missing", action="store_true")
-    arguments = parser.parse_args()
+    argparse.ArgumentParser(description=__doc__).parse_args()
     text = read(DOCUMENT)
     found = list(test_problems(text))
     problems = [problem for _, problem in found] + [*file_problems(text), *example_problems(text)]
@@ -93,8 +90,7 @@ def main():
         print(problem)
     applying = sum(applies != "no" for _, applies, _ in ROW.findall(text))
     print(f"{applying - missing} of {applying} tests of Node's that apply have a test case")
-    tolerated = missing if arguments.allow_missing else 0
-    sys.exit(1 if len(problems) > tolerated else 0)
+    sys.exit(1 if problems else 0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include "support/cluster_fixture.hpp"
 #include "support/load.hpp"
+#include "support/stopped_worker.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/message/json.hpp>
@@ -21,7 +22,6 @@
 #include <csignal>
 #include <map>
 #include <string>
-#include <sys/wait.h>
 #include <utility>
 #include <vector>
 
@@ -100,12 +100,6 @@ shares ask_until_even(const address& to, std::size_t workers, unsigned clients)
   return got;
 }
 
-void wait_until_stopped(pid_t child)
-{
-  siginfo_t info{};
-  CHECK(::waitid(P_PID, static_cast<id_t>(child), &info, WSTOPPED | WNOWAIT) == 0);
-}
-
 std::string text_of(const shares& got)
 {
   std::string text;
@@ -182,8 +176,7 @@ TEST_CASE("of one socket a stopped worker gets nothing, and its share again when
     cohort::worker stopped = workers[1];
     auto clients = [&] {
       ask_until_all(where, 3);
-      stopped.kill(SIGSTOP);
-      wait_until_stopped(stopped.pid());
+      CHECK(cohort_test::stop_worker(stopped));
       without = ask_one_by_one(where, 300);
       stopped.kill(SIGCONT);
       // Or more, for what it has missed.

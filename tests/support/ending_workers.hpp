@@ -3,6 +3,7 @@
 #pragma once
 
 #include "support/cluster_fixture.hpp"
+#include "support/stopped_worker.hpp"
 
 #include <cohort/exit_status.hpp>
 #include <cohort/send_status.hpp>
@@ -13,7 +14,6 @@
 #include <boost/json/value.hpp>
 #include <doctest/doctest.h>
 #include <string>
-#include <sys/wait.h>
 #include <utility>
 
 namespace cohort_test {
@@ -60,10 +60,7 @@ inline const cohort::exit_status well = cohort::exit_status::exited(0);
 /// Waits until the worker, which stops by SIGSTOP, stands still.
 inline awaitable<void> standing(cluster_fixture& primary, cohort::worker worker)
 {
-  auto wait = [pid = static_cast<id_t>(worker.pid())] {
-    siginfo_t stopped;
-    CHECK(::waitid(P_PID, pid, &stopped, WSTOPPED | WNOWAIT) == 0);
-  };
+  auto wait = [pid = worker.pid()] { CHECK(stands_still(pid)); };
   co_await primary.in_thread(wait);
 }
 

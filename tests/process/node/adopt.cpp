@@ -84,7 +84,8 @@ TEST_CASE_TEMPLATE("listen_fd_cluster: workers listen on a descriptor of the pri
     const std::set<cohort::worker_id> seen = co_await who_serves(primary, where);
     CHECK(!seen.empty());
     for (cohort::worker& each : workers) co_await primary.command(each, "close 0");
-    const bool closed = co_await primary.eventually([&] { return count_descriptors() == before; });
+    const auto as_before = [&] { return count_descriptors() == before; };
+    const bool closed = co_await primary.eventually(as_before);
     CHECK(closed);
     co_await primary.end();
   });

@@ -209,8 +209,8 @@ TEST_CASE("rr_ref: closing ends all that wait for a connection, once")
     tell(worker, "once");
     const std::string next = co_await heard(worker);
     CHECK(next == "once");
-    const bool refused =
-        co_await primary.eventually([&] { return client().connect(where) == outcome::refused; });
+    const auto is_refused = [&] { return client().connect(where) == outcome::refused; };
+    const bool refused = co_await primary.eventually(is_refused);
     CHECK(refused);
     worker.disconnect([](std::error_code, cohort::exit_status) {});
     co_await ends(worker, cohort::exit_status::exited(42), true);

@@ -216,7 +216,8 @@ TEST_CASE("disconnect_unshared_udp: a worker that is binding when it is to end, 
           [&](std::exception_ptr, const std::string&) { asked = true; });
       const cohort::exit_status status = co_await each.disconnect();
       CHECK(status.success());
-      const bool over = co_await primary.eventually([&] { return asked; });
+      const auto is_answered = [&] { return asked; };
+      const bool over = co_await primary.eventually(is_answered);
       CHECK(over);
     }
     co_await primary.end();
@@ -280,8 +281,8 @@ TEST_CASE("dgram_cluster_close_during_bind: a socket that nobody waits for any m
     }
     const bool as_before = co_await has_descriptors(primary, worker, before);
     CHECK(as_before);
-    const bool own_as_before =
-        co_await primary.eventually([&] { return count_descriptors() == own_before; });
+    const auto has_own = [&] { return count_descriptors() == own_before; };
+    const bool own_as_before = co_await primary.eventually(has_own);
     CHECK(own_as_before);
     const std::uint16_t port = co_await listen_on(primary, worker, any_port);
     const cohort::listening_event event = co_await listening.next();
@@ -304,8 +305,8 @@ TEST_CASE("dgram_cluster_close_in_listening: a socket may be closed as soon as i
       CHECK(event.worker == each.id());
       CHECK(event.port == port_in(reply));
     }
-    const bool as_before =
-        co_await primary.eventually([&] { return count_descriptors() == before; });
+    const auto has_closed = [&] { return count_descriptors() == before; };
+    const bool as_before = co_await primary.eventually(has_closed);
     CHECK(as_before);
     co_await primary.end();
   });

@@ -6,6 +6,7 @@
 
 #include "support/ending_workers.hpp"
 #include "support/life_model.hpp"
+#include "support/stopped_worker.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/message/json.hpp>
@@ -13,7 +14,6 @@
 
 #include <csignal>
 #include <string>
-#include <sys/wait.h>
 #include <vector>
 
 namespace node_ending_matrix {
@@ -121,9 +121,7 @@ awaitable<void> matrix::one(std::vector<const way*> together, bool frozen)
   CHECK(online.index() == 1);
   CHECK(model.saw_online().empty());
   if (frozen) {
-    worker.kill(SIGSTOP);
-    siginfo_t stopped;
-    CHECK(::waitid(P_PID, static_cast<id_t>(worker.pid()), &stopped, WSTOPPED | WNOWAIT) == 0);
+    CHECK(cohort_test::stop_worker(worker));
   }
   end(worker, model, together);
   if (frozen) {

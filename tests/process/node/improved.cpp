@@ -31,6 +31,7 @@
 #include "support/conversation.hpp"
 #include "support/ending_workers.hpp"
 #include "support/job_protocol.hpp"
+#include "support/stopped_worker.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/message/json.hpp>
@@ -41,7 +42,6 @@
 #include <csignal>
 #include <cstdint>
 #include <string>
-#include <sys/wait.h>
 #include <vector>
 
 namespace node_improved {
@@ -214,9 +214,7 @@ TEST_CASE("E60: with a shared socket a frozen worker harms nobody")
     co_await primary.in_thread(warm_up);
     REQUIRE((first && second));
     cohort::worker frozen = workers[0];
-    frozen.kill(SIGSTOP);
-    siginfo_t stopped;
-    REQUIRE(::waitid(P_PID, static_cast<id_t>(frozen.pid()), &stopped, WSTOPPED | WNOWAIT) == 0);
+    REQUIRE(cohort_test::stop_worker(frozen));
     auto clients = [&] {
       for (int i = 0; i != 20; ++i) answers.push_back(ask(where));
     };

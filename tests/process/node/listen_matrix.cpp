@@ -141,7 +141,8 @@ TEST_CASE_TEMPLATE("a port in use is told to everybody who asks for it at the sa
       for (cohort::worker& each : workers)
         asio::co_spawn(primary.context, primary.command(each, line),
             [&](std::exception_ptr, std::string reply) { replies.push_back(std::move(reply)); });
-      const bool all = co_await primary.eventually([&] { return replies.size() == 3; });
+      const auto have_answered = [&] { return replies.size() == 3; };
+      const bool all = co_await primary.eventually(have_answered);
       REQUIRE(all);
       const std::string expected =
           round == 0 ? address_in_use : "ok 127.0.0.1:" + line.substr(line.rfind(':') + 1);
@@ -194,8 +195,8 @@ TEST_CASE_TEMPLATE("an answer to a cancelled listen opens nothing, whatever it s
     }
     const bool as_before = co_await has_descriptors(primary, worker, before);
     CHECK(as_before);
-    const bool own_as_before =
-        co_await primary.eventually([&] { return count_descriptors() == own_before; });
+    const auto has_own = [&] { return count_descriptors() == own_before; };
+    const bool own_as_before = co_await primary.eventually(has_own);
     CHECK(own_as_before);
     const std::uint16_t port = co_await listen_on(primary, worker, "127.0.0.1:0");
     const cohort::listening_event event = co_await listening.next();

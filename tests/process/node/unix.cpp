@@ -117,7 +117,8 @@ TEST_CASE("listen_pipe_readable_writable: a path may be everybody's, whatever th
       CHECK(mode_of(path) == mode_t(0777));
       const std::string index = *whose ? "1" : "0";
       co_await primary.command(worker, "close " + index);
-      const bool gone = co_await primary.eventually([&] { return !mode_of(path); });
+      const auto is_gone = [&] { return !mode_of(path); };
+      const bool gone = co_await primary.eventually(is_gone);
       CHECK(gone);
     }
     co_await primary.end();

@@ -121,7 +121,6 @@ private:
   bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
   void forget_finished();
-  // Whether those who want to be held are.
   bool holds() const noexcept { return !host_.ending(); }
 
   struct entry {
@@ -278,9 +277,7 @@ template <class Policy, class Host>
 template <class Call>
 void dispatcher<Policy, Host>::for_each(Call call)
 {
-  // The call may end entries; and what they were asked for need not be copied.
-  std::vector<std::shared_ptr<listener>> all;
-  all.reserve(entries_.size());
+  std::vector<std::shared_ptr<listener>> all; // the call may end entries
   for (const entry& each : entries_) all.push_back(each.listener);
   for (const auto& each : all) call(*each);
   forget_finished();
