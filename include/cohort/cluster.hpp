@@ -114,7 +114,12 @@ public:
   template <class Token = default_token_t<>>
   auto co_fork(environment variables, Token&& token = Token());
   template <class Token = default_token_t<>>
-  requires(!std::convertible_to<Token, environment>) auto co_fork(Token&& token = Token());
+  requires(!std::convertible_to<Token, environment> &&
+           !std::convertible_to<Token, settings>) auto co_fork(Token&& token = Token());
+
+  /// The same with `more` laid over the settings for this worker alone.
+  template <class Token = default_token_t<>>
+  auto co_fork(settings more, Token&& token = Token());
 
   /// Starts `count` workers, one for each processor unless said.
   ///
@@ -222,22 +227,30 @@ template <class Policy, class Protocol>
 template <class Token>
 auto cluster<Policy, Protocol>::co_fork(environment variables, Token&& token)
 {
+  return co_fork(settings().env(std::move(variables)), std::forward<Token>(token));
+}
+
+template <class Policy, class Protocol>
+template <class Token>
+auto cluster<Policy, Protocol>::co_fork(settings more, Token&& token)
+{
   return asio::async_initiate<Token, void(std::error_code, worker_type)>(
-      [](auto handler, core_pointer core, environment with) {
+      [](auto handler, core_pointer core, settings with) {
         std::error_code error;
         worker_type forked(core->fork(with, error));
         detail::complete_later<worker_type>(
             core->get_executor(), std::move(handler), error, std::move(forked));
       },
-      token, core_, std::move(variables));
+      token, core_, std::move(more));
 }
 
 template <class Policy, class Protocol>
 template <class Token>
-requires(!std::convertible_to<Token, environment>) auto cluster<Policy, Protocol>::co_fork(
-    Token&& token)
+requires(
+    !std::convertible_to<Token, environment> &&
+    !std::convertible_to<Token, settings>) auto cluster<Policy, Protocol>::co_fork(Token&& token)
 {
-  return co_fork(environment(), std::forward<Token>(token));
+  return co_fork(settings(), std::forward<Token>(token));
 }
 
 template <class Policy, class Protocol>
@@ -249,7 +262,7 @@ auto cluster<Policy, Protocol>::co_fork_all(unsigned count, Token&& token)
         std::error_code error;
         std::vector<worker_type> started;
         while (started.size() != wanted && !error) {
-          worker_type forked(core->fork(environment(), error));
+          worker_type forked(core->fork(settings(), error));
           if (!error) started.push_back(std::move(forked));
         }
         detail::complete_later<std::vector<worker_type>>(

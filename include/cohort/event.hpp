@@ -47,6 +47,23 @@ struct listening_event : worker_event {
   int inherited_fd = -1;
 };
 
+/// The worker serves: its program has called `this_worker::ready`, or its first listen succeeded.
+struct ready_event : worker_event {};
+
+/// Why a worker should be replaced.
+enum class retire_reason : std::uint8_t {
+  /// It has answered `settings::max_requests` requests.
+  requests,
+  /// It asked for it by `this_worker::request_replacement`.
+  asked,
+};
+
+/// The worker should be replaced, once for each worker. A `supervisor` does so, the new one ready
+/// first; without one it is the program's to do.
+struct retire_event : worker_event {
+  retire_reason reason = retire_reason::requests;
+};
+
 /// The worker's channel has ended; nothing more comes from it.
 struct disconnect_event : worker_event {};
 
@@ -73,8 +90,8 @@ struct error_event : worker_event {
 
 namespace detail {
 
-using any_event = std::variant<fork_event, online_event, listening_event, disconnect_event,
-    exit_event, setup_event, error_event>;
+using any_event = std::variant<fork_event, online_event, listening_event, ready_event, retire_event,
+    disconnect_event, exit_event, setup_event, error_event>;
 
 } // namespace detail
 } // namespace cohort

@@ -144,6 +144,17 @@ public:
   settings& generation(std::uint32_t value) & { return set(generation_, value); }
   settings generation(std::uint32_t value) && { return std::move(generation(value)); }
 
+  /// How many requests the worker may answer, as counted by `this_worker::request_done`, before
+  /// `retire_event` asks for a replacement. 0: any number, the default.
+  settings& max_requests(std::uint64_t value) & { return set(max_requests_, value); }
+  settings max_requests(std::uint64_t value) && { return std::move(max_requests(value)); }
+
+  /// The group of workers that the worker belongs to; it can ask by `this_worker::group`. Default:
+  /// none.
+  /// @throws std::invalid_argument when it has a NUL byte.
+  settings& group(std::string name) &;
+  settings group(std::string name) && { return std::move(group(std::move(name))); }
+
   const std::optional<std::string>& exec() const noexcept { return exec_; }
   const std::optional<std::vector<std::string>>& args() const noexcept { return args_; }
   std::vector<std::string> exec_argv() const
@@ -174,6 +185,8 @@ public:
 
   std::uint32_t weight() const noexcept { return weight_.value_or(1); }
   std::uint32_t generation() const noexcept { return generation_.value_or(0); }
+  std::uint64_t max_requests() const noexcept { return max_requests_.value_or(0); }
+  std::string group() const { return group_.value_or(std::string()); }
 
   /// Lays what is set in `upper` over this.
   void overlay(const settings& upper);
@@ -205,6 +218,8 @@ private:
   std::optional<channel_options> messages_;
   std::optional<std::uint32_t> weight_;
   std::optional<std::uint32_t> generation_;
+  std::optional<std::uint64_t> max_requests_;
+  std::optional<std::string> group_;
 };
 
 // Implementation
@@ -216,6 +231,12 @@ inline settings& settings::stdio(std::vector<cohort::stdio> values) &
     if (values[number].from() == cohort::stdio::source::inherit)
       throw std::invalid_argument("cohort: only descriptors 0 to 2 are inherited");
   return set(stdio_, std::move(values));
+}
+
+inline settings& settings::group(std::string name) &
+{
+  if (name.find('\0') != name.npos) throw std::invalid_argument("cohort: NUL byte in a group");
+  return set(group_, std::move(name));
 }
 
 inline settings& settings::limit(const resource_limit& value) &
@@ -251,6 +272,8 @@ inline void settings::overlay(const settings& upper)
   lay(messages_, upper.messages_);
   lay(weight_, upper.weight_);
   lay(generation_, upper.generation_);
+  lay(max_requests_, upper.max_requests_);
+  lay(group_, upper.group_);
 }
 
 } // namespace cohort

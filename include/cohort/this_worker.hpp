@@ -18,9 +18,11 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -130,6 +132,25 @@ public:
   /// nothing happens alone. Cheap: what is reported in one turn of the event loop is sent once.
   /// Source: node-cluster's `transact` and `release`.
   void report_load(std::uint32_t load) { core_->report_load(load); }
+
+  /// The group this worker was started for, empty for none: see `settings::group`.
+  const std::string& group() const noexcept { return detail::posix::role().group; }
+
+  /// Tells the primary that this worker serves, for programs whose first listen is not the moment:
+  /// it has loaded what it needs, or it listens nowhere. Again, or alone: nothing.
+  /// Source: node-cluster's `worker.ready()`.
+  void ready() { core_->ready(); }
+
+  /// Tells the primary that so many more requests have been answered, which it cannot see where one
+  /// connection brings several. With `settings::max_requests` that decides when this worker is to
+  /// be replaced. What is told in one turn of the event loop is sent once.
+  /// Source: node-cluster's `release`.
+  void request_done(std::uint32_t count = 1) { core_->request_done(count); }
+
+  /// Asks to be replaced, because something here is broken or worn out: the primary gets
+  /// `retire_event`, and a supervisor drains this worker when another one is ready. Until then it
+  /// serves as before. Again, or alone: nothing.
+  void request_replacement() { core_->request_replacement(); }
 
   /// Leaves the cluster: announces it, drains, and completes when this worker has left. The
   /// context then ends by itself when nothing else is pending.

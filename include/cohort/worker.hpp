@@ -19,6 +19,7 @@
 #include <csignal>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -78,6 +79,12 @@ public:
   /// that a replacement has the place of the one that is gone.
   std::uint32_t slot() const noexcept { return core_->description().slot; }
 
+  /// The group it was started for, see `settings::group`.
+  const std::string& group() const noexcept { return core_->group(); }
+
+  /// How many requests its program says it has answered, see `this_worker::request_done`.
+  std::uint64_t requests() const noexcept { return core_->requests(); }
+
   /// Its weight for scheduling policies that heed it, from `settings::weight` at first. 0: it gets
   /// no more connections, and keeps those it has.
   std::uint32_t weight() const noexcept { return core_->description().weight; }
@@ -91,6 +98,11 @@ public:
   /// `error::worker_gone` when it ends before.
   template <class Token = default_token_t<>>
   auto listening(Token&& token = Token()) const;
+
+  /// Completes when the worker serves: its program has called `this_worker::ready`, or its first
+  /// listen succeeded; `error::worker_gone` when it ends before.
+  template <class Token = default_token_t<>>
+  auto ready(Token&& token = Token()) const;
 
   /// Completes when the worker's channel has ended, however.
   template <class Token = default_token_t<>>
@@ -170,6 +182,17 @@ auto basic_worker<Protocol>::listening(Token&& token) const
   return asio::async_initiate<Token, void(std::error_code, listening_event)>(
       [](auto handler, std::shared_ptr<detail::worker_core> core) {
         core->listening().add(std::move(handler));
+      },
+      token, core_);
+}
+
+template <class Protocol>
+template <class Token>
+auto basic_worker<Protocol>::ready(Token&& token) const
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<detail::worker_core> core) {
+        core->ready().add(std::move(handler));
       },
       token, core_);
 }

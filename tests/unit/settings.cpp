@@ -157,6 +157,19 @@ TEST_CASE("a worker is who this process is unless it is said")
   CHECK(how.process_group() == cohort::process_group::own_session);
 }
 
+TEST_CASE("a worker has a group and a number of requests, which are laid over as the rest")
+{
+  settings how;
+  CHECK(how.group().empty());
+  CHECK(how.max_requests() == 0);
+  how.group("web").max_requests(5);
+  how.overlay(settings().max_requests(6));
+  CHECK(how.group() == "web");
+  CHECK(how.max_requests() == 6);
+  CHECK_THROWS_AS(how.group(std::string("we\0b", 4)), std::invalid_argument);
+  CHECK(how.group() == "web");
+}
+
 TEST_CASE("the last limit of a resource counts")
 {
   using cohort::resource;

@@ -54,10 +54,11 @@ TEST_CASE("the life of a cluster that is ended by a signal is written down by bo
   program.signal(SIGTERM);
   CHECK(program.wait() == 0);
   const log said(program.errors());
-  CHECK(said.primary ==
-        strings{"Primary setup", "Primary Worker PID forked", "Primary Worker PID online",
-            "Primary Worker PID listening on 127.0.0.1:" + std::to_string(port),
-            "Primary Worker PID disconnected", "Primary Worker PID exited with code 0"});
+  CHECK(said.primary == strings{"Primary setup", "Primary Worker PID forked",
+                            "Primary Worker PID online",
+                            "Primary Worker PID listening on 127.0.0.1:" + std::to_string(port),
+                            "Primary Worker PID ready", "Primary Worker PID disconnected",
+                            "Primary Worker PID exited with code 0"});
   CHECK(said.worker == strings{"Worker 1 drains"});
 }
 
@@ -68,7 +69,7 @@ TEST_CASE("a worker that loses its primary says so")
   program.signal(SIGKILL);
   // The end of stderr is that of the worker, too.
   const log said(program.errors());
-  CHECK(said.primary.size() == 4);
+  CHECK(said.primary.size() == 5);
   CHECK(said.worker == strings{"Worker 1 lost its primary"});
   CHECK(program.wait() == 128 + SIGKILL);
 }

@@ -4,6 +4,7 @@
 
 #include <cohort/detail/core/listening_place.hpp>
 #include <cohort/detail/core/worker_core.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/event.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -34,6 +35,15 @@ protected:
   void publish_fork() { publish(fork_event()); }
   void publish_online(bool schemas_agree);
   void publish_listening(const listening_place& where);
+  void publish_ready();
+  // What it reports of its work.
+  void note(const wire::load& message) noexcept { description_.load = message.value; }
+  void note(const wire::served& message)
+  {
+    requests_ += message.count;
+    if (max_requests_ != 0 && requests_ >= max_requests_) retire(retire_reason::requests);
+  }
+  void note(const wire::replace&) { retire(retire_reason::asked); }
   /// Who waits at the worker was told by `set_gone`.
   void publish_disconnect() { publish(disconnect_event()); }
   void publish_exit();
@@ -42,6 +52,9 @@ protected:
   void report(const char* what, std::error_code error);
 
 private:
+  /// It should be replaced: told once, and not when it is on its way out.
+  void retire(retire_reason why);
+
   template <class Event>
   void publish(Event event)
   {
@@ -49,6 +62,7 @@ private:
   }
 
   Cluster* cluster_;
+  bool retire_told_ = false;
 };
 
 // Implementation
@@ -67,6 +81,22 @@ void announced_worker<Cluster>::publish_listening(const listening_place& where)
 {
   const listening_event event = describe_listening(where);
   listening_.set(std::error_code(), about(event));
+  publish(event);
+}
+
+template <class Cluster>
+void announced_worker<Cluster>::publish_ready()
+{
+  ready_.set(std::error_code());
+  publish(ready_event());
+}
+
+template <class Cluster>
+void announced_worker<Cluster>::retire(retire_reason why)
+{
+  if (!state_.takes_offers() || std::exchange(retire_told_, true)) return;
+  retire_event event;
+  event.reason = why;
   publish(event);
 }
 

@@ -87,8 +87,12 @@ public:
 
   void allow_inherited(int descriptor) { connections_.allow_inherited(descriptor); }
 
-  /// Starts a worker; `shutting_down` while the cluster ends.
-  worker_pointer fork(const environment& variables, std::error_code& error);
+  /// Starts a worker with `more` laid over the settings; `shutting_down` while the cluster ends.
+  worker_pointer fork(const settings& more, std::error_code& error);
+  worker_pointer fork(const environment& variables, std::error_code& error)
+  {
+    return fork(settings().env(variables), error);
+  }
 
   worker_pointer find(worker_id id) const;
   std::vector<worker_pointer> workers() const;
@@ -129,8 +133,7 @@ public:
   bool ending() const noexcept { return ending_; }
 
 private:
-  std::shared_ptr<worker_type> start_worker(
-      const environment& variables, posix::start_error& error);
+  std::shared_ptr<worker_type> start_worker(const settings& more, posix::start_error& error);
   void publish_settings()
   {
     shown_ = true;
@@ -174,8 +177,7 @@ void cluster_core<Policy>::setup(const settings& more)
 }
 
 template <class Policy>
-auto cluster_core<Policy>::fork(const environment& variables, std::error_code& error)
-    -> worker_pointer
+auto cluster_core<Policy>::fork(const settings& more, std::error_code& error) -> worker_pointer
 {
   if (ending_ || closed_) {
     error = error::shutting_down;
@@ -183,7 +185,7 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
   }
   shown_ = true;
   posix::start_error failure;
-  auto worker = start_worker(variables, failure);
+  auto worker = start_worker(more, failure);
   error = failure.code;
   if (error) {
     if (log_) log_->fork_failed(failure);
@@ -197,19 +199,21 @@ auto cluster_core<Policy>::fork(const environment& variables, std::error_code& e
 }
 
 template <class Policy>
-auto cluster_core<Policy>::start_worker(const environment& variables, posix::start_error& error)
+auto cluster_core<Policy>::start_worker(const settings& more, posix::start_error& error)
     -> std::shared_ptr<worker_type>
 {
   const worker_id id = last_id_ + 1;
-  worker_launch launch = prepare_launch(id, settings_, variables, error.code);
+  settings how = settings_;
+  how.overlay(more);
+  worker_launch launch = prepare_launch(id, how, error.code);
   if (error.code) return nullptr;
   candidate description(id);
   description.slot = free_slot();
-  description.weight = settings_.weight();
-  description.generation = settings_.generation();
+  description.weight = how.weight();
+  description.generation = how.generation();
   auto worker =
       std::make_shared<worker_type>(executor_, description, *this, std::move(launch.control),
-          side_.open(executor_, std::move(launch.messages), settings_.messages(), id), settings_);
+          side_.open(executor_, std::move(launch.messages), how.messages(), id), how);
   worker->start(launch.options, error);
   worker->keep_pipes(std::move(launch.pipes));
   return worker;

@@ -44,8 +44,7 @@ struct worker_launch {
 };
 
 /// Turns settings into a command line, an environment, streams and two channels.
-worker_launch prepare_launch(
-    worker_id id, const settings& how, const environment& variables, std::error_code& error);
+worker_launch prepare_launch(worker_id id, const settings& how, std::error_code& error);
 
 /// The program and its arguments, behind its launcher if there is one.
 std::vector<std::string> command_line(worker_id id, const settings& how);
@@ -163,8 +162,7 @@ inline void check_descriptors(const settings& how, std::error_code& error)
   }
 }
 
-inline worker_launch prepare_launch(
-    worker_id id, const settings& how, const environment& variables, std::error_code& error)
+inline worker_launch prepare_launch(worker_id id, const settings& how, std::error_code& error)
 {
   worker_launch launch;
   check_descriptors(how, error);
@@ -184,7 +182,9 @@ inline worker_launch prepare_launch(
   launch.options.no_new_privs = how.no_new_privs();
   prepare_streams(launch, how, error);
   environment own = how.env();
-  own.overlay(variables);
+  // A worker that is a primary too, with groups of its own, passes none on.
+  if (how.group().empty()) own.remove(posix::group_variable);
+  else own.set(posix::group_variable, how.group());
   launch.options.envp = worker_environment(id, own, 3 + launch.options.inherit.size());
   for (const auto* channel : {&launch.worker_control, &launch.worker_messages})
     launch.options.inherit.push_back(channel->get());

@@ -83,6 +83,12 @@ inline std::string text_of(const listening_event& event)
 {
   return worker_text(event) + "listening on " + address_text(event);
 }
+inline std::string text_of(const ready_event& event) { return worker_text(event) + "ready"; }
+inline std::string text_of(const retire_event& event)
+{
+  const bool asked = event.reason == retire_reason::asked;
+  return worker_text(event) + (asked ? "asks to be replaced" : "has served its requests");
+}
 inline std::string text_of(const disconnect_event& event)
 {
   return worker_text(event) + "disconnected";

@@ -91,6 +91,11 @@ private:
     if (drain_written_) apply(state_.bye());
     return drain_written_;
   }
+  bool received(const wire::ready&)
+  {
+    apply(state_.ready());
+    return true;
+  }
   template <class Message>
   bool received(const Message& message);
   template <class Message>
@@ -141,6 +146,8 @@ managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor,
       how_(how),
       end_(executor)
 {
+  this->group_ = how.group();
+  this->max_requests_ = how.max_requests();
 }
 
 template <class Cluster>
@@ -231,9 +238,10 @@ template <class Cluster>
 template <class Message>
 bool managed_worker<Cluster>::received(const Message& message)
 {
-  if constexpr (std::is_same_v<Message, wire::load>) description_.load = message.value;
+  if constexpr (requires { this->note(message); }) this->note(message);
   if constexpr (std::is_same_v<Message, wire::close>) control_.closed(message.listener);
-  if (!cluster()->connections().received(id(), message)) return false;
+  if constexpr (requires { cluster()->connections().received(id(), message); })
+    if (!cluster()->connections().received(id(), message)) return false;
   if constexpr (requires { message.first; })
     if (control_.answered(message.count)) cluster()->connections().writable(id());
   return true;
@@ -257,6 +265,7 @@ bool managed_worker<Cluster>::received(const wire::listening& message)
   const auto told = control_.confirmed(message.listener);
   if (!told) return false;
   if (!state_.listen_succeeded().empty()) this->publish_listening(*told);
+  apply(state_.ready());
   return true;
 }
 
@@ -276,6 +285,7 @@ void managed_worker<Cluster>::apply(worker_action action)
   switch (action) {
   case worker_action::publish_fork: return this->publish_fork();
   case worker_action::publish_online: return this->publish_online(schemas_agree_);
+  case worker_action::publish_ready: return this->publish_ready();
   case worker_action::stop_offers: return cluster()->connections().retire(id());
   case worker_action::let_leave:
     // As the last one of a listener it gets what waits there first; `last_call_done` follows.

@@ -11,6 +11,7 @@
 #include <cohort/detail/core/message_farewell.hpp>
 #include <cohort/detail/core/primary_loss.hpp>
 #include <cohort/detail/core/self_listens.hpp>
+#include <cohort/detail/core/self_progress.hpp>
 #include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/io/frame_channel.hpp>
 #include <cohort/detail/posix/role.hpp>
@@ -38,6 +39,7 @@ namespace cohort::detail {
 /// Without a channel it stands alone: it binds for itself and only its own drain ends it.
 class self_core final : public source_owner,
                         public control_port,
+                        public self_progress<self_core>,
                         public std::enable_shared_from_this<self_core> {
 public:
   using duration = std::chrono::steady_clock::duration;
@@ -88,8 +90,12 @@ public:
   /// Cuts the channel without a word; then as if the primary had gone. Without a channel: nothing.
   void close_channel();
 
-  /// Tells the primary its load, once for all that is reported in one turn of the event loop.
-  void report_load(std::uint32_t load);
+  /// Sends what the program has to say of its work; without a primary nothing.
+  template <class Message>
+  void tell(const Message& message)
+  {
+    send_message(message);
+  }
 
   /// What happens when the primary goes away.
   primary_loss& loss() noexcept { return loss_; }
@@ -163,8 +169,6 @@ private:
   self_listens listens_;
   io::alarm deadline_;
   primary_loss loss_;
-  std::uint32_t load_ = 0;
-  bool load_posted_ = false;
   bool leaving_ = false;
   // The primary has said that no offer follows.
   bool last_offer_seen_ = false;
@@ -237,17 +241,6 @@ void self_core::listen(Handler&& handler, const listen_key& key, const listen_op
   if (!is_connected())
     return fail_listen<Source>(std::forward<Handler>(handler), error::disconnected);
   listens_.ask<Source>(std::forward<Handler>(handler), key, options);
-}
-
-inline void self_core::report_load(std::uint32_t load)
-{
-  if (load == std::exchange(load_, load) || std::exchange(load_posted_, true)) return;
-  asio::post(executor_, [self = shared_from_this()] {
-    self->load_posted_ = false;
-    wire::load message;
-    message.value = self->load_;
-    self->send_message(message);
-  });
 }
 
 inline void self_core::on_frame(

@@ -17,7 +17,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -54,8 +56,14 @@ public:
   const candidate& description() const noexcept { return description_; }
   virtual void set_weight(std::uint32_t weight) = 0;
 
+  /// How many requests it says it has answered.
+  std::uint64_t requests() const noexcept { return requests_; }
+  /// The group it was started for, empty for none.
+  const std::string& group() const noexcept { return group_; }
+
   latch<>& online() noexcept { return online_; }
   latch<listening_event>& listening() noexcept { return listening_; }
+  latch<>& ready() noexcept { return ready_; }
   latch<>& disconnected() noexcept { return disconnected_; }
   latch<exit_status>& exited() noexcept { return exited_; }
 
@@ -67,6 +75,7 @@ protected:
         messages_(std::move(messages)),
         online_(executor),
         listening_(executor),
+        ready_(executor),
         disconnected_(executor),
         exited_(executor)
   {
@@ -85,6 +94,7 @@ protected:
   {
     online_.set(error::worker_gone);
     listening_.set(error::worker_gone, listening_event());
+    ready_.set(error::worker_gone);
     disconnected_.set(std::error_code());
   }
 
@@ -94,8 +104,13 @@ protected:
   worker_state state_;
   std::shared_ptr<process> process_;
   std::vector<posix::unique_fd> pipes_;
+  std::string group_;
+  std::uint64_t requests_ = 0;
+  // 0: any number.
+  std::uint64_t max_requests_ = 0;
   latch<> online_;
   latch<listening_event> listening_;
+  latch<> ready_;
   latch<> disconnected_;
   latch<exit_status> exited_;
 };

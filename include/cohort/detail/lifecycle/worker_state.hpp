@@ -19,6 +19,8 @@ enum class worker_action : std::uint8_t {
   publish_online,
   /// Publish `listening_event`.
   publish_listening,
+  /// Publish `ready_event`.
+  publish_ready,
   /// Retire it from every listener: it is offered nothing more.
   stop_offers,
   /// Let it leave every listener, where it is the only member with what waits there, and write
@@ -102,6 +104,9 @@ public:
   /// A listen of it has been carried out. Demands nothing when it has to fail, because the worker
   /// drains or is gone.
   worker_actions listen_succeeded() noexcept;
+  /// It serves from now on: it said so, or a listen of it has been carried out. Any number of
+  /// times; demands nothing when it drains or is gone.
+  worker_actions ready() noexcept;
   /// The program wants it to leave; any number of times.
   worker_actions drain_requested() noexcept;
   /// The program cuts its channel; any number of times.
@@ -119,6 +124,7 @@ public:
   /// Whether it may be offered connections and be made a member of listeners.
   bool takes_offers() const noexcept;
   bool is_online() const noexcept { return hello_; }
+  bool is_ready() const noexcept { return ready_; }
   bool is_connected() const noexcept { return reads_frames(); }
   bool is_dead() const noexcept { return status_.has_value(); }
   /// Whether its end was announced, by `drain_requested` or by itself: a mere kill, a crash and a
@@ -138,6 +144,7 @@ private:
   std::optional<exit_status> status_;
   bool started_ = false;
   bool hello_ = false;
+  bool ready_ = false;
   bool drain_sent_ = false;
   bool leaving_ = false;
   bool bye_ = false;
@@ -209,6 +216,15 @@ inline worker_actions worker_state::listen_succeeded() noexcept
 {
   worker_actions actions;
   if (takes_offers()) actions.add(worker_action::publish_listening);
+  return actions;
+}
+
+inline worker_actions worker_state::ready() noexcept
+{
+  worker_actions actions;
+  if (ready_ || !takes_offers()) return actions;
+  ready_ = true;
+  actions.add(worker_action::publish_ready);
   return actions;
 }
 

@@ -31,12 +31,15 @@ namespace cohort::detail::posix {
 inline constexpr const char* worker_id_variable = "COHORT_WORKER_ID";
 inline constexpr const char* control_variable = "COHORT_CONTROL_FD";
 inline constexpr const char* messages_variable = "COHORT_MESSAGE_FD";
+inline constexpr const char* group_variable = "COHORT_GROUP";
 
 /// What the environment said when this process was first asked.
 struct process_role {
   worker_id id = 0;
   int control = -1;
   int messages = -1;
+  /// Empty for none.
+  std::string group;
 
   bool is_worker() const noexcept { return id != 0; }
 };
@@ -93,6 +96,7 @@ inline const process_role& role() noexcept
     read.id = static_cast<worker_id>(id);
     read.control = number_from_environment(control_variable);
     read.messages = number_from_environment(messages_variable);
+    if (const char* const group = std::getenv(group_variable)) read.group = group;
     return read;
   }();
   return role;
@@ -115,7 +119,7 @@ inline worker_channels adopt_channels(std::error_code& ec)
     if (!ec) set_nonblocking(fd->get(), ec);
     if (ec) return worker_channels();
   }
-  for (const char* name : {worker_id_variable, control_variable, messages_variable})
+  for (const char* name : {worker_id_variable, control_variable, messages_variable, group_variable})
     ::unsetenv(name);
   return channels;
 }

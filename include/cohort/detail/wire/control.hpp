@@ -204,6 +204,9 @@ inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::e
   case message_type::load: return visit_as<load>(frame, visitor, ec);
   case message_type::accepted: return visit_as<accepted>(frame, visitor, ec);
   case message_type::listening: return visit_as<listening>(frame, visitor, ec);
+  case message_type::ready: return visit_as<ready>(frame, visitor, ec);
+  case message_type::served: return visit_as<served>(frame, visitor, ec);
+  case message_type::replace: return visit_as<replace>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

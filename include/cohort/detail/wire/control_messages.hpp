@@ -26,7 +26,7 @@ inline constexpr std::uint16_t max_outstanding = 128;
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
   hello = 1,  ///< Both ways, first.
-  listen = 2, ///< From here to `listening`: worker to primary.
+  listen = 2, ///< From here to `replace`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -37,6 +37,9 @@ enum class message_type : std::uint16_t {
   load = 10,
   accepted = 11,
   listening = 12,
+  ready = 13,
+  served = 14,
+  replace = 15,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
@@ -339,6 +342,16 @@ struct load {
   friend bool operator==(const load&, const load&) = default;
 };
 
+/// Requests that the worker's program has answered since the last report.
+struct served {
+  static constexpr message_type type = message_type::served;
+  std::uint32_t count = 0;
+
+  static void fields(auto& self, auto&& field) { field(self.count); }
+  bool valid() const noexcept { return count != 0; }
+  friend bool operator==(const served&, const served&) = default;
+};
+
 /// A message that is its type and nothing else.
 template <message_type Type>
 struct bare_message {
@@ -349,6 +362,8 @@ struct bare_message {
   friend bool operator==(const bare_message&, const bare_message&) = default;
 };
 
+using ready = bare_message<message_type::ready>;
+using replace = bare_message<message_type::replace>;
 using leaving = bare_message<message_type::leaving>;
 using bye = bare_message<message_type::bye>;
 using drain = bare_message<message_type::drain>;

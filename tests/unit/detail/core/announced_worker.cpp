@@ -38,6 +38,16 @@ struct noted_cluster {
     CHECK(event.worker == 5);
     said.push_back("listening " + event.address + ' ' + std::to_string(event.port));
   }
+  void publish(const cohort::ready_event& event)
+  {
+    CHECK(event.worker == 5);
+    said.push_back("ready");
+  }
+  void publish(const cohort::retire_event& event)
+  {
+    CHECK(event.worker == 5);
+    said.push_back(event.reason == cohort::retire_reason::asked ? "retire, as asked" : "retire");
+  }
   void publish(const cohort::disconnect_event&) { said.push_back("disconnect"); }
   void publish(const cohort::exit_event&) { said.push_back("exit"); }
   void publish(const cohort::error_event& event) { said.push_back("error " + event.what); }
@@ -77,6 +87,18 @@ struct told_worker final : announced_worker<noted_cluster> {
 
   void fork() { publish_fork(); }
   void come_online(bool agree) { publish_online(agree); }
+  void come_ready()
+  {
+    state_.hello();
+    state_.ready();
+    publish_ready();
+  }
+  template <class Message>
+  void hear(const Message& message)
+  {
+    note(message);
+  }
+  void set_max_requests(std::uint64_t limit) { max_requests_ = limit; }
   void listens(std::uint16_t port)
   {
     std::error_code error;
@@ -135,6 +157,38 @@ TEST_CASE("a cluster is told all of a worker's life")
                                  "ended, as announced"});
 }
 
+TEST_CASE("a worker is to be replaced once, by its requests or because it asks")
+{
+  announced_test test;
+  test.worker->come_ready();
+  SUBCASE("requests first")
+  {
+    test.worker->set_max_requests(10);
+    test.worker->hear(wire::served{9});
+    CHECK(test.cluster.said == strings{"ready"});
+    test.worker->hear(wire::served{1});
+    test.worker->hear(wire::served{1});
+    test.worker->hear(wire::replace());
+    CHECK(test.cluster.said == strings{"ready", "retire"});
+    CHECK(test.worker->requests() == 11);
+  }
+  SUBCASE("asked for, and any number of requests")
+  {
+    test.worker->hear(wire::served{0xffffffff});
+    test.worker->hear(wire::served{0xffffffff});
+    CHECK(test.worker->requests() == 0x1fffffffe);
+    test.worker->hear(wire::replace());
+    test.worker->hear(wire::replace());
+    CHECK(test.cluster.said == strings{"ready", "retire, as asked"});
+  }
+  SUBCASE("not when it is on its way out")
+  {
+    test.worker->end();
+    test.worker->hear(wire::replace());
+    CHECK(test.cluster.said == strings{"ready", "disconnect", "exit", "ended, as announced"});
+  }
+}
+
 TEST_CASE("who waits at a worker is told when its cluster is gone as well")
 {
   announced_test test;
@@ -146,13 +200,15 @@ TEST_CASE("who waits at a worker is told when its cluster is gone as well")
     told += !error;
     port = event.port;
   });
+  test.worker->ready().add([&](std::error_code error) { told += !error; });
   test.worker->disconnected().add([&](std::error_code error) { told += !error; });
   test.worker->come_online(true);
   test.worker->listens(8000);
+  test.worker->come_ready();
   test.worker->complain();
   test.worker->end();
   cohort_test::run_ready(test.context);
-  CHECK(told == 3);
+  CHECK(told == 4);
   CHECK(port == 8000);
   CHECK(test.cluster.said.empty());
 }

@@ -145,8 +145,10 @@ TEST_CASE("what a fork is given counts more than the settings, and those more th
   auto variables = environment().set("COHORT_UNIT_A", "settings").set("COHORT_UNIT_B", "settings");
   variables.remove("COHORT_UNIT_HOST").remove("COHORT_UNIT_C");
   std::error_code error;
-  const auto launch = prepare_launch(3, settings().env(variables),
-      environment().set("COHORT_UNIT_A", "fork").set("COHORT_UNIT_C", "fork"), error);
+  settings how = settings().env(variables);
+  how.overlay(
+      settings().env(environment().set("COHORT_UNIT_A", "fork").set("COHORT_UNIT_C", "fork")));
+  const auto launch = prepare_launch(3, how, error);
   REQUIRE(!error);
   CHECK(count(launch.options.envp, "COHORT_UNIT_A=fork") == 1);
   CHECK(count(launch.options.envp, "COHORT_UNIT_B=settings") == 1);
@@ -157,8 +159,7 @@ TEST_CASE("what a fork is given counts more than the settings, and those more th
 TEST_CASE("a launch has two channels, of which the worker gets one end each")
 {
   std::error_code error;
-  const auto launch =
-      prepare_launch(3, settings().exec("/x").args(strings()).cwd("/tmp"), environment(), error);
+  const auto launch = prepare_launch(3, settings().exec("/x").args(strings()).cwd("/tmp"), error);
   REQUIRE(!error);
   CHECK(posix::is_unix_stream(launch.control.get()));
   CHECK(posix::is_unix_stream(launch.messages.get()));
@@ -171,18 +172,28 @@ TEST_CASE("a launch has two channels, of which the worker gets one end each")
   CHECK(count(launch.options.envp, "COHORT_WORKER_ID=3") == 1);
 }
 
+TEST_CASE("a worker is told its group, and none that its primary belongs to itself")
+{
+  const host_variable host("COHORT_GROUP", "of the host");
+  std::error_code error;
+  CHECK(count_name(prepare_launch(3, settings(), error).options.envp, "COHORT_GROUP") == 0);
+  const auto launch = prepare_launch(3, settings().group("web"), error);
+  CHECK(count(launch.options.envp, "COHORT_GROUP=web") == 1);
+  CHECK(count_name(launch.options.envp, "COHORT_GROUP") == 1);
+}
+
 TEST_CASE("the launcher is what is executed")
 {
   std::error_code error;
-  const auto launch = prepare_launch(
-      3, settings().exec("/x").args(strings()).exec_argv(strings(1, "/gdb")), environment(), error);
+  const auto launch =
+      prepare_launch(3, settings().exec("/x").args(strings()).exec_argv(strings(1, "/gdb")), error);
   CHECK(launch.options.path == "/gdb");
 }
 
 TEST_CASE("a silent worker writes to nowhere, and reads what its primary reads")
 {
   std::error_code error;
-  const auto launch = prepare_launch(3, settings().silent(true), environment(), error);
+  const auto launch = prepare_launch(3, settings().silent(true), error);
   REQUIRE(!error);
   CHECK(launch.null);
   CHECK(launch.options.stdio[0] == -1);
@@ -196,7 +207,7 @@ TEST_CASE("streams are what they are said to be, and extra ones stand before the
   std::error_code error;
   const auto how = settings().silent(true).stdio(
       {stdio::pipe(), stdio::inherit(), stdio::null(), stdio::pipe(), stdio::descriptor(0)});
-  const auto launch = prepare_launch(3, how, environment(), error);
+  const auto launch = prepare_launch(3, how, error);
   REQUIRE(!error);
   REQUIRE(launch.pipes.size() == 4);
   REQUIRE(launch.worker_pipes.size() == 2);
@@ -226,7 +237,7 @@ TEST_CASE("a descriptor that is closed is found out, not taken for one that the 
     // Behind a good one, and behind what is opened for the worker.
     const auto how = settings().silent(true).stdio({stdio::null(), stdio::pipe(),
         stdio::descriptor(spare.get()), stdio::pipe(), stdio::descriptor(number)});
-    const auto launch = prepare_launch(3, how, environment(), error);
+    const auto launch = prepare_launch(3, how, error);
     CHECK(error == std::errc::bad_file_descriptor);
     CHECK(cohort_test::count_descriptors() == before);
   }
@@ -237,7 +248,7 @@ TEST_CASE("what the streams do not name is as silent as it is")
   using cohort::stdio;
   std::error_code error;
   const auto how = settings().silent(true).stdio({stdio::pipe(), stdio::pipe()});
-  const auto launch = prepare_launch(3, how, environment(), error);
+  const auto launch = prepare_launch(3, how, error);
   REQUIRE(!error);
   CHECK(launch.options.stdio == std::array<int, 3>{launch.worker_pipes[0].get(),
                                     launch.worker_pipes[1].get(), launch.null.get()});
@@ -250,7 +261,7 @@ TEST_CASE("what a worker may do is passed on to the start of its process")
   settings how = settings().uid(1).gid(2).groups({3, 4}).limit(files).no_new_privs(true);
   how.process_group(cohort::process_group::own);
   std::error_code error;
-  const auto options = prepare_launch(3, how, environment(), error).options;
+  const auto options = prepare_launch(3, how, error).options;
   REQUIRE(!error);
   CHECK(options.uid == uid_t(1));
   CHECK(options.gid == gid_t(2));
@@ -258,7 +269,7 @@ TEST_CASE("what a worker may do is passed on to the start of its process")
   CHECK(options.limits == std::vector<resource_limit>(1, files));
   CHECK(options.no_new_privs);
   CHECK(options.group == cohort::process_group::own);
-  const auto plain = prepare_launch(3, settings(), environment(), error).options;
+  const auto plain = prepare_launch(3, settings(), error).options;
   CHECK_FALSE(plain.uid);
   CHECK_FALSE(plain.gid);
   CHECK_FALSE(plain.groups);

@@ -69,6 +69,8 @@ struct noted_cluster {
 
   void note(const cohort::fork_event& event) { say("fork", event); }
   void note(const cohort::online_event& event) { say("online", event); }
+  void note(const cohort::ready_event& event) { say("ready", event); }
+  void note(const cohort::retire_event& event) { say("retire", event); }
   void note(const cohort::disconnect_event& event) { say("disconnect", event); }
   void note(const cohort::exit_event& event) { say("exit", event); }
   void note(const cohort::setup_event&) {}
@@ -238,8 +240,9 @@ struct worker_test {
   {
     listen(index);
     tells({"listen"});
+    const bool first = !worker().state().is_ready();
     confirm();
-    publishes({"listening"});
+    publishes(first ? strings{"listening", "ready"} : strings{"listening"});
     wire::credit grant;
     grant.listener = peer->reply.listener;
     grant.window = credit;
@@ -356,6 +359,24 @@ TEST_CASE("after the exit nothing is published twice, and the handle leaves firs
   CHECK(at("ended") == 3);
 }
 
+TEST_CASE("a worker serves when it says so or listens first, and counts its requests")
+{
+  worker_test test(cohort::settings().max_requests(3));
+  bool ready = false;
+  test.worker().ready().add([&](std::error_code error) { ready = !error; });
+  test.come_online();
+  test.peer->send(wire::ready());
+  test.peer->send(wire::served{2});
+  test.peer->send(wire::ready());
+  test.publishes({"ready"});
+  test.run();
+  CHECK(ready);
+  test.come_listening(1);
+  test.peer->send(wire::served{1});
+  test.publishes({"retire"});
+  CHECK(test.worker().requests() == 3);
+}
+
 TEST_CASE("a listen is answered, and published where it is bound once the worker has it")
 {
   worker_test test;
@@ -380,7 +401,7 @@ TEST_CASE("a listener that a worker was given and left at once is told to nobody
   test.tells({"listen"});
   CHECK(test.cluster.said.empty());
   test.confirm();
-  test.publishes({"listening"});
+  test.publishes({"listening", "ready"});
 }
 
 TEST_CASE("a worker that listens where it was not told to, or says so twice, is condemned")

@@ -136,6 +136,12 @@ private:
     said.push_back("accepted " + std::to_string(message.count));
   }
   void note(const wire::load& message) { said.push_back("load " + std::to_string(message.value)); }
+  void note(const wire::served& message)
+  {
+    said.push_back("served " + std::to_string(message.count));
+  }
+  void note(const wire::ready&) { said.push_back("ready"); }
+  void note(const wire::replace&) { said.push_back("replace"); }
   void note(const wire::leaving&) { said.push_back("leaving"); }
   void note(const wire::bye&) { said.push_back("bye"); }
 
@@ -360,6 +366,18 @@ TEST_CASE("a connection that is offered is taken by who accepts")
   CHECK(test.taken.size() == 1);
   test.taken.clear();
   test.expect({"released 1"});
+}
+
+TEST_CASE("a worker says once that it serves, and that it wants to be replaced")
+{
+  self_test test;
+  test.self->ready();
+  test.self->ready();
+  test.self->request_replacement();
+  test.self->request_done(2);
+  test.self->request_done(1);
+  test.self->request_replacement();
+  test.expect({"ready", "replace", "served 3"});
 }
 
 TEST_CASE("what is reported of the load in one turn of the loop is told once, and only news")

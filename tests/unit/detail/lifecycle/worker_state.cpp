@@ -24,6 +24,7 @@ enum class input {
   hello,
   frame,
   listen,
+  ready,
   drain,
   leaving,
   bye,
@@ -32,8 +33,9 @@ enum class input {
   channel_end,
   exited,
 };
-constexpr input all_inputs[] = {input::hello, input::frame, input::listen, input::drain,
-    input::leaving, input::bye, input::violated, input::close, input::channel_end, input::exited};
+constexpr input all_inputs[] = {input::hello, input::frame, input::listen, input::ready,
+    input::drain, input::leaving, input::bye, input::violated, input::close, input::channel_end,
+    input::exited};
 
 worker_actions apply(worker_state& state, input i)
 {
@@ -42,6 +44,7 @@ worker_actions apply(worker_state& state, input i)
   case input::hello: return state.hello();
   case input::frame: return state.frame();
   case input::listen: return state.listen_succeeded();
+  case input::ready: return state.ready();
   case input::drain: return state.drain_requested();
   case input::leaving: return state.leaving();
   case input::bye: return state.bye();
@@ -55,8 +58,9 @@ worker_actions apply(worker_state& state, input i)
 
 std::string words(const worker_actions& actions)
 {
-  static const char* const names[] = {"fork", "online", "listening", "stop", "leave", "bye_ack",
-      "finish_channels", "condemn", "fence", "take_back", "remove", "disconnect", "exit"};
+  static const char* const names[] = {"fork", "online", "listening", "ready", "stop", "leave",
+      "bye_ack", "finish_channels", "condemn", "fence", "take_back", "remove", "disconnect",
+      "exit"};
   std::string all;
   for (const worker_action a : actions)
     all += (all.empty() ? "" : " ") + std::string(names[static_cast<int>(a)]);
@@ -75,6 +79,12 @@ const life lives[] = {
         {{hello, "online"}, {frame, ""}, {listen, "listening"}, {listen, "listening"},
             {channel_end, "stop fence disconnect"}, {exited, "stop take_back remove exit"}},
         false},
+    {"it serves before it listens",
+        {{ready, ""}, {hello, "online"}, {ready, "ready"}, {listen, "listening"}, {ready, ""},
+            {exited, "stop exit"}, {ready, ""}},
+        false},
+    {"it serves when it has been told to leave",
+        {{hello, "online"}, {drain, "leave"}, {ready, ""}, {bye, "bye_ack"}}, true},
     {"a crash whose exit is seen first",
         {{hello, "online"}, {exited, "stop exit"}, {frame, ""},
             {channel_end, "stop take_back remove disconnect"}},
@@ -160,7 +170,8 @@ const life lives[] = {
 
 // What was demanded so far, and what follows from it.
 struct monitor {
-  bool forked = false, online = false, stopped = false, drained = false, condemned = false;
+  bool forked = false, online = false, ready = false, stopped = false, drained = false,
+       condemned = false;
   bool fenced = false, taken_back = false, removed = false, disconnected = false, exited = false;
   bool said_bye = false, announced = false, cut = false;
 
@@ -180,6 +191,10 @@ struct monitor {
         break;
       case worker_action::publish_listening:
         CHECK((online && readable && !stopped && !exited));
+        break;
+      case worker_action::publish_ready:
+        CHECK((online && readable && !stopped && !exited));
+        once(ready);
         break;
       case worker_action::stop_offers: stopped = true; break;
       case worker_action::let_leave:
@@ -233,6 +248,7 @@ struct monitor {
                                       : heeded::all;
     CHECK(state.heeds() == heard);
     CHECK(state.is_dead() == exited);
+    CHECK(state.is_ready() == ready);
     CHECK(state.is_over() == (disconnected && exited));
     CHECK(state.exited_after_disconnect() == announced);
     if (state.takes_offers()) CHECK((online && !stopped && !exited));

@@ -70,6 +70,7 @@ COHORT_TEST_WORKER_ROLE(role_of_nobody)
 {
   EXPECT(!role().is_worker());
   EXPECT(role().id == 0);
+  EXPECT(role().group.empty());
   std::error_code ec;
   const worker_channels none = adopt_channels(ec);
   EXPECT(ec == cohort::error::not_a_worker);
@@ -83,6 +84,7 @@ COHORT_TEST_WORKER_ROLE(role_of_worker_7)
   EXPECT(role().id == 7);
   EXPECT(role().control == 3);
   EXPECT(role().messages == 4);
+  EXPECT(role().group == "web");
   std::error_code ec;
   const worker_channels mine = adopt_channels(ec);
   EXPECT(!ec);
@@ -90,7 +92,7 @@ COHORT_TEST_WORKER_ROLE(role_of_worker_7)
   // Its own children are no workers.
   for (const int fd : {3, 4}) EXPECT((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
   for (const int fd : {3, 4}) EXPECT((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
-  for (const char* name : {worker_id_variable, control_variable, messages_variable})
+  for (const char* name : {worker_id_variable, control_variable, messages_variable, group_variable})
     EXPECT(!std::getenv(name));
   // The process stays what it is, but its channels are taken.
   EXPECT(role().id == 7);
@@ -151,7 +153,9 @@ TEST_CASE("an id that is no number of a worker makes no worker")
 TEST_CASE("a worker adopts its channels once, and its children are no workers")
 {
   const channels pair;
-  CHECK(start("role_of_worker_7", as_worker("7"), pair.of_worker()) == exit_status::exited(0));
+  strings variables = as_worker("7");
+  variables.push_back("COHORT_GROUP=web");
+  CHECK(start("role_of_worker_7", variables, pair.of_worker()) == exit_status::exited(0));
 }
 
 TEST_CASE("descriptors that are no channels are not adopted")
