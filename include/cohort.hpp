@@ -62,6 +62,8 @@
 #include <cohort/listen_options.hpp>
 #include <cohort/process_group.hpp>
 #include <cohort/resource_limit.hpp>
+#include <cohort/reload_options.hpp>
+#include <cohort/restart_policy.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/stdio.hpp>
 #include <cohort/worker_id.hpp>

@@ -6,7 +6,9 @@
 #include <cohort/settings.hpp>
 #include <cohort/worker_id.hpp>
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <variant>
@@ -79,6 +81,29 @@ struct setup_event {
   cohort::settings settings;
 };
 
+/// Why a group starts no more workers.
+enum class give_up_reason : std::uint8_t {
+  /// Too many starts failed one after another, and none of the workers became ready.
+  never_ready,
+  /// Too many workers died within the window.
+  died_too_often,
+  /// A worker ended with a status that says that another one would do no better.
+  permanent_failure,
+};
+
+/// A supervised group starts no more workers for now; those that live go on.
+struct gave_up_event {
+  std::string group;
+  give_up_reason reason = give_up_reason::died_too_often;
+  /// How long it rests before it tries again; nothing when only the program makes it.
+  std::optional<std::chrono::steady_clock::duration> pause;
+};
+
+/// A supervised group that had given up starts workers again.
+struct resumed_event {
+  std::string group;
+};
+
 /// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept", "offer" and
 /// "messages", which concern the primary itself.
 struct error_event : worker_event {
@@ -91,7 +116,7 @@ struct error_event : worker_event {
 namespace detail {
 
 using any_event = std::variant<fork_event, online_event, listening_event, ready_event, retire_event,
-    disconnect_event, exit_event, setup_event, error_event>;
+    disconnect_event, exit_event, setup_event, error_event, gave_up_event, resumed_event>;
 
 } // namespace detail
 } // namespace cohort

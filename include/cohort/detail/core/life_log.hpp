@@ -104,6 +104,9 @@ inline std::string text_of(const error_event& event)
   return whose + "error " + event.what + ": " + event.code.message();
 }
 
+inline std::string text_of(const gave_up_event& event) { return "gave up on " + event.group; }
+inline std::string text_of(const resumed_event& event) { return "resumes " + event.group; }
+
 } // namespace life_log_detail
 
 inline void life_log::deliver(const any_event& event)

@@ -74,6 +74,8 @@ struct noted_cluster {
   void note(const cohort::disconnect_event& event) { say("disconnect", event); }
   void note(const cohort::exit_event& event) { say("exit", event); }
   void note(const cohort::setup_event&) {}
+  void note(const cohort::gave_up_event&) {}
+  void note(const cohort::resumed_event&) {}
   void note(const cohort::listening_event& event)
   {
     say("listening", event);

@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/worker_id.hpp>
+
+#include <chrono>
+#include <cstdint>
+
+namespace cohort::detail {
+
+using group_time = std::chrono::steady_clock::time_point;
+
+/// A worker in a place of a group.
+struct group_member {
+  /// It is wanted: on its way to be started, or running.
+  bool present = false;
+  /// 0 until it is started.
+  worker_id id = 0;
+  std::uint32_t generation = 0;
+  bool ready = false;
+  /// It took too long to be ready, and was killed.
+  bool late = false;
+  /// Another one is to take its place.
+  bool retiring = false;
+  /// When it was started, and once it is ready when it became so.
+  group_time since{};
+
+  bool runs() const noexcept { return present && id != 0; }
+  bool boots() const noexcept { return present && !ready; }
+};
+
+/// One of the places that a group keeps filled.
+struct group_place {
+  group_member current;
+  /// Who takes over when it is ready.
+  group_member next;
+  /// Starts in a row after which nobody stayed.
+  unsigned starts = 0;
+  /// No start is made here earlier.
+  group_time not_before{};
+  /// Nobody is to be here any more.
+  bool finished = false;
+};
+
+} // namespace cohort::detail

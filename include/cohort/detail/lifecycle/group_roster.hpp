@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/lifecycle/group_place.hpp>
+#include <cohort/detail/lifecycle/rollout.hpp>
+#include <cohort/event.hpp>
+#include <cohort/worker_id.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace cohort::detail {
+
+/// What a group demands of who runs it.
+struct group_action {
+  enum class kind : std::uint8_t {
+    /// Start a worker of `generation` for `place`; `started` or `start_failed` is the answer.
+    start,
+    /// Let `worker` leave; `exited` follows.
+    drain,
+    /// Kill `worker`, which was not ready in time; `exited` follows.
+    kill,
+    /// It has given up for `reason`, until `until` if that is set.
+    give_up,
+    /// It tries again.
+    resume,
+    /// The reload is over, as `outcome` says, because of `worker` if that is not 0.
+    reload_over,
+    /// No worker is left, and none will be started.
+    over,
+  };
+
+  kind what = kind::over;
+  std::size_t place = 0;
+  worker_id worker = 0;
+  std::uint32_t generation = 0;
+  give_up_reason reason = give_up_reason::died_too_often;
+  std::optional<group_time> until;
+  rollout_end outcome = rollout_end::succeeded;
+};
+
+/// The places of a group, who is on the way out, and what is still to be done about them.
+class group_roster {
+public:
+  using kind = group_action::kind;
+
+  std::vector<group_place>& places() noexcept { return places_; }
+  const std::vector<group_place>& places() const noexcept { return places_; }
+  /// Those on their way out, with their generations.
+  const std::map<worker_id, std::uint32_t>& leaving() const noexcept { return leaving_; }
+
+  /// How many generations there are, those on their way out included.
+  std::size_t generations() const;
+
+  /// The worker and its place; nullptr when it is in none.
+  std::pair<group_place*, group_member*> find(worker_id worker) noexcept;
+
+  /// Has a worker started for this member of `place`.
+  void start(group_place& place, group_member& member, std::uint32_t generation);
+  /// The one that was to be started runs.
+  void started(std::size_t place, worker_id worker, group_time now) noexcept;
+  /// The one that was to be started.
+  group_member& asked(group_place& place) noexcept
+  {
+    return place.next.present ? place.next : place.current;
+  }
+  /// Lets the member of `place` leave, if there is one.
+  void leave(group_place& place, group_member& member);
+  /// One that left has ended; false when it is not one of those.
+  bool left(worker_id worker) { return leaving_.erase(worker) != 0; }
+  /// Has exactly so many places; whoever is in others leaves.
+  void resize(std::size_t places);
+
+  group_action& demand(kind what)
+  {
+    actions_.emplace_back().what = what;
+    return actions_.back();
+  }
+  /// What is to be done next, if anything.
+  std::optional<group_action> next();
+
+private:
+  std::size_t index_of(const group_place& place) const noexcept
+  {
+    return static_cast<std::size_t>(&place - places_.data());
+  }
+
+  std::vector<group_place> places_;
+  std::map<worker_id, std::uint32_t> leaving_;
+  std::deque<group_action> actions_;
+};
+
+// Implementation
+
+inline std::pair<group_place*, group_member*> group_roster::find(worker_id worker) noexcept
+{
+  for (group_place& place : places_)
+    for (group_member* member : {&place.current, &place.next})
+      if (member->runs() && member->id == worker) return {&place, member};
+  return {nullptr, nullptr};
+}
+
+inline std::size_t group_roster::generations() const
+{
+  std::set<std::uint32_t> all;
+  for (const auto& [worker, generation] : leaving_) all.insert(generation);
+  for (const group_place& place : places_)
+    for (const group_member* member : {&place.current, &place.next})
+      if (member->present) all.insert(member->generation);
+  return all.size();
+}
+
+inline void group_roster::start(group_place& place, group_member& member, std::uint32_t generation)
+{
+  member = group_member();
+  member.present = true;
+  member.generation = generation;
+  group_action& order = demand(kind::start);
+  order.place = index_of(place);
+  order.generation = generation;
+}
+
+inline void group_roster::started(std::size_t place, worker_id worker, group_time now) noexcept
+{
+  group_member& member = asked(places_[place]);
+  member.id = worker;
+  member.since = now;
+}
+
+inline void group_roster::leave(group_place& place, group_member& member)
+{
+  if (member.runs()) {
+    leaving_.emplace(member.id, member.generation);
+    demand(kind::drain).worker = member.id;
+  } else if (member.present) {
+    // It was not started yet, and will not be.
+    std::erase_if(actions_, [&](const group_action& each) {
+      return each.what == kind::start && each.place == index_of(place);
+    });
+  }
+  member = group_member();
+}
+
+inline void group_roster::resize(std::size_t places)
+{
+  for (; places_.size() > places; places_.pop_back()) {
+    leave(places_.back(), places_.back().next);
+    leave(places_.back(), places_.back().current);
+  }
+  places_.resize(places);
+}
+
+inline std::optional<group_action> group_roster::next()
+{
+  if (actions_.empty()) return std::nullopt;
+  const group_action first = actions_.front();
+  actions_.pop_front();
+  return first;
+}
+
+} // namespace cohort::detail

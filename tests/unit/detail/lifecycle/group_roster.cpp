@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#include <cohort/detail/lifecycle/group_roster.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+namespace group_roster_test {
+
+using namespace std::chrono_literals;
+using namespace cohort::detail;
+using kind = group_action::kind;
+
+namespace {
+
+const group_time now(1h);
+
+// Two places, with worker 1 in the first.
+group_roster one_of_two()
+{
+  group_roster roster;
+  roster.resize(2);
+  roster.start(roster.places()[0], roster.places()[0].current, 5);
+  const auto order = roster.next();
+  REQUIRE(order);
+  CHECK((order->what == kind::start && order->place == 0 && order->generation == 5));
+  roster.started(order->place, 1, now);
+  return roster;
+}
+
+} // namespace
+
+TEST_CASE("a worker is found in its place from its start on")
+{
+  group_roster roster = one_of_two();
+  const auto [place, member] = roster.find(1);
+  REQUIRE(place == &roster.places()[0]);
+  CHECK(member == &place->current);
+  CHECK(member->since == now);
+  CHECK(roster.find(2).second == nullptr);
+  CHECK(roster.find(0).second == nullptr);
+  CHECK_FALSE(roster.next());
+}
+
+TEST_CASE("a successor is started beside the one in its place")
+{
+  group_roster roster = one_of_two();
+  roster.start(roster.places()[0], roster.places()[0].next, 6);
+  CHECK(&roster.asked(roster.places()[0]) == &roster.places()[0].next);
+  roster.started(roster.next()->place, 2, now);
+  CHECK(roster.find(2).second == &roster.places()[0].next);
+  CHECK(roster.generations() == 2);
+}
+
+TEST_CASE("who leaves is in no place, and remembered until it has left")
+{
+  group_roster roster = one_of_two();
+  roster.leave(roster.places()[0], roster.places()[0].current);
+  CHECK(roster.find(1).second == nullptr);
+  CHECK(roster.leaving().at(1) == 5);
+  CHECK(roster.generations() == 1);
+  const auto order = roster.next();
+  REQUIRE(order);
+  CHECK((order->what == kind::drain && order->worker == 1));
+  CHECK_FALSE(roster.left(2));
+  CHECK(roster.left(1));
+  CHECK_FALSE(roster.left(1));
+  CHECK(roster.generations() == 0);
+}
+
+TEST_CASE("a start that is not made yet is called off, others are not")
+{
+  group_roster roster = one_of_two();
+  roster.start(roster.places()[0], roster.places()[0].next, 6);
+  roster.start(roster.places()[1], roster.places()[1].current, 6);
+  roster.leave(roster.places()[0], roster.places()[0].next);
+  CHECK_FALSE(roster.places()[0].next.present);
+  const auto order = roster.next();
+  REQUIRE(order);
+  CHECK(order->place == 1);
+  CHECK_FALSE(roster.next());
+}
+
+TEST_CASE("with fewer places those in the last ones leave")
+{
+  group_roster roster = one_of_two();
+  roster.start(roster.places()[1], roster.places()[1].current, 5);
+  roster.started(roster.next()->place, 2, now);
+  roster.resize(1);
+  CHECK(roster.next()->worker == 2);
+  roster.resize(0);
+  CHECK(roster.next()->worker == 1);
+  CHECK(roster.leaving().size() == 2);
+}
+
+} // namespace group_roster_test
