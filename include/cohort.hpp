@@ -19,6 +19,7 @@
 #include <cohort/connection.hpp>
 #include <cohort/listening_endpoint.hpp>
 #include <cohort/this_worker.hpp>
+#include <cohort/unix_path.hpp>
 
 // Messages
 #include <cohort/envelope.hpp>

@@ -110,10 +110,16 @@ public:
   template <class OtherExecutor>
   bool inject(asio::basic_stream_socket<Protocol, OtherExecutor>&& socket);
 
-  /// Where it listens, with the port that is bound even if port 0 was asked for.
+  /// Where it listens, with the port that is bound even if port 0 was asked for; an unnamed
+  /// endpoint when that is a path of more than 107 bytes, see `path`.
   /// @throws std::system_error `bad_descriptor` when it never listened.
   endpoint_type local_endpoint() const;
   endpoint_type local_endpoint(std::error_code& error) const;
+
+  /// The path of the Unix socket that it listens on, of any length and absolute where this library
+  /// has bound it, or its abstract name with the leading NUL; empty for TCP, and when it never
+  /// listened.
+  std::string path() const;
 
   /// The bytes of `listen_options::shared_data` of the worker that listened here first, as long as
   /// anybody has done so.
@@ -230,6 +236,12 @@ const std::string& basic_acceptor<Protocol, Executor>::shared_data() const noexc
 {
   static const std::string none;
   return source_ ? source_->shared_data() : none;
+}
+
+template <class Protocol, class Executor>
+std::string basic_acceptor<Protocol, Executor>::path() const
+{
+  return source_ ? source_->path() : std::string();
 }
 
 template <class Protocol, class Executor>

@@ -12,6 +12,7 @@
 #include <cohort/handle.hpp>
 #include <cohort/inherited_fd.hpp>
 #include <cohort/listen_options.hpp>
+#include <cohort/unix_path.hpp>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
@@ -33,7 +34,7 @@ namespace detail {
 template <class Place>
 struct listening_protocol;
 
-/// Where `listen` listens: an endpoint of TCP or of Unix stream sockets, or `any_host`.
+/// Where `listen` listens: an endpoint of TCP or of Unix stream sockets, `any_host`, `unix_path`.
 template <class Place>
 concept listenable = requires
 {
@@ -66,17 +67,20 @@ public:
   listening_endpoint& operator=(const listening_endpoint&) = delete;
 
   /// Listens at `where` together with all workers that listen there: a `tcp::endpoint`, a
-  /// `local::stream_protocol::endpoint`, or `any_host`, which is every address of the machine.
+  /// `local::stream_protocol::endpoint`, `any_host`, which is every address of the machine, or a
+  /// `unix_path`, which may be longer than an endpoint's.
   ///
   /// The primary binds; the first worker's options count for the socket. Port 0: the n-th open
   /// listen of each worker on port 0 shares one port. A relative path of a unix socket is taken
-  /// from this process's working directory. With `listen_options::exclusive`, or alone, this
+  /// from this process's working directory, and may be long then; the same path, long or short, is
+  /// the same listener however it is said. With `listen_options::exclusive`, or alone, this
   /// process binds for itself.
   ///
   /// Completion signature: `void(std::error_code, basic_acceptor<Protocol, Executor>)`.
   /// Per-operation cancellation: all types; a listener that was joined meanwhile is left again.
   /// Errors: what binding gives (`address_in_use`, `permission_denied`, ...), `address_in_use` also
-  /// when this worker listens there already, `error::draining`, `error::disconnected`.
+  /// when this worker listens there already, `filename_too_long` (see `unix_path`) and
+  /// `invalid_argument` for paths, `error::draining`, `error::disconnected`.
   /// Source: Node's `server.listen`.
   template <detail::listenable Place, detail::no_options Token = default_token_t<Executor>>
   auto listen(const Place& where, Token&& token = Token())
@@ -180,6 +184,11 @@ struct listening_protocol<any_host> {
 };
 template <>
 struct listening_protocol<asio::local::stream_protocol::endpoint> {
+  using type = asio::local::stream_protocol;
+};
+
+template <>
+struct listening_protocol<unix_path> {
   using type = asio::local::stream_protocol;
 };
 

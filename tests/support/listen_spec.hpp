@@ -11,13 +11,14 @@
 
 namespace cohort_test {
 
-/// "127.0.0.1:0", "[::1]:80" or "unix:PATH", and any of accept=N (so many, then no more), max=N,
-/// credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only, reuse_port, reuse_address,
-/// data=WORD.
+/// "127.0.0.1:0", "[::1]:80", "unix:PATH" or, by a `unix_path`, "path:PATH", and any of accept=N
+/// (so many, then no more), max=N, credit=N, adaptive, mode=OCTAL, hold, exclusive, ipv6_only,
+/// reuse_port, reuse_address, data=WORD.
 struct listen_spec {
   std::string host;
   std::uint16_t port = 0;
   bool is_path = false;
+  bool is_unix_path = false;
   unsigned accept = 1U << 30;
   std::size_t max = 1U << 30;
   cohort::listen_options options;
@@ -26,7 +27,8 @@ struct listen_spec {
   {
     std::istringstream words(text);
     words >> host;
-    is_path = host.starts_with("unix:");
+    is_unix_path = host.starts_with("path:");
+    is_path = is_unix_path || host.starts_with("unix:");
     if (is_path) {
       host.erase(0, 5);
     } else {

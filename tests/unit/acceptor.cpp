@@ -202,6 +202,9 @@ TEST_CASE("an acceptor tells where it listens, also when it is closed")
   std::error_code error;
   CHECK(listening.local_endpoint(error).port() == test.bound.port());
   CHECK(!error);
+  CHECK(listening.path().empty());
+  test.source->set_path("/run/x.sock");
+  CHECK(listening.path() == "/run/x.sock");
 }
 
 TEST_CASE("an acceptor that never listened fails with bad_descriptor")
@@ -213,6 +216,7 @@ TEST_CASE("an acceptor that never listened fails with bad_descriptor")
   nothing.local_endpoint(error);
   CHECK(error == asio::error::bad_descriptor);
   CHECK_THROWS_AS(nothing.local_endpoint(), std::system_error);
+  CHECK(nothing.path().empty());
   nothing.cancel();
   nothing.max_connections(1);
   nothing.close();

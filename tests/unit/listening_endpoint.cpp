@@ -6,6 +6,7 @@
 #include <cohort/message/json.hpp>
 #include <cohort/this_worker.hpp>
 
+#include "support/deep_directory.hpp"
 #include "support/scratch.hpp"
 #include "support/skip.hpp"
 
@@ -16,6 +17,7 @@
 #include <asio/ip/udp.hpp>
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -42,6 +44,7 @@ concept can_listen = requires(cohort::this_worker& self, const Place& place)
 static_assert(can_listen<tcp::endpoint>);
 static_assert(can_listen<cohort::any_host>);
 static_assert(can_listen<local::endpoint>);
+static_assert(can_listen<cohort::unix_path>);
 static_assert(!can_listen<int>);
 static_assert(!can_listen<asio::ip::udp::endpoint>);
 
@@ -115,6 +118,35 @@ TEST_CASE("an IPv6 address alone leaves the port of IPv4 to others")
   const auto four = test.listen(tcp::endpoint(asio::ip::address_v4::any(), port));
   CHECK_FALSE(test.result);
   CHECK(four.local_endpoint().port() == port);
+}
+
+TEST_CASE("alone a path of any length is listened on, and removed at the end")
+{
+  const cohort_test::deep_directory deep;
+  const std::string path = deep.file("x.sock");
+  alone test;
+  {
+    auto acceptor = test.listen(cohort::unix_path(path), listen_options().mode(0640));
+    REQUIRE_MESSAGE(!test.result, test.result.message());
+    CHECK(acceptor.path() == path);
+    CHECK(acceptor.local_endpoint() == local::endpoint());
+    CHECK(std::filesystem::status(path).permissions() == std::filesystem::perms(0640));
+    local::socket client(test.context);
+    client.connect(local::endpoint(deep.short_file("x.sock")));
+    bool taken = false;
+    acceptor.async_accept(
+        [&](std::error_code error, cohort::connection<local>) { taken = !error; });
+    test.context.restart();
+    test.context.poll();
+    CHECK(taken);
+    test.listen(cohort::unix_path(path));
+    CHECK(test.result == std::errc::address_in_use);
+  }
+  CHECK_FALSE(std::filesystem::exists(path));
+  test.listen(cohort::unix_path(deep.file(std::string(86, 'n'))));
+  CHECK(test.result == std::errc::filename_too_long);
+  test.listen(cohort::unix_path(""));
+  CHECK(test.result == std::errc::invalid_argument);
 }
 
 TEST_CASE("a worker binds for datagrams, and its drain closes the socket")

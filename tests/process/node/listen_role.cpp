@@ -85,7 +85,11 @@ template <class Protocol>
 struct acceptor_place final : place {
   explicit acceptor_place(cohort::acceptor<Protocol> made) : acceptor(std::move(made)) {}
   void close() override { acceptor.close(); }
-  std::string where() override { return text_of(acceptor.local_endpoint()); }
+  std::string where() override
+  {
+    const std::string path = acceptor.path();
+    return path.starts_with('/') ? path : text_of(acceptor.local_endpoint());
+  }
   std::string data() override { return acceptor.shared_data(); }
   cohort::acceptor<Protocol> acceptor;
 };
@@ -186,6 +190,7 @@ private:
       self_.listen<tcp>(from, spec.options, cancellable(made, note_listen(made)));
     else if (spec.host == "unixfd")
       self_.listen<local>(from, spec.options, cancellable(made, note_listen(made)));
+    else if (spec.is_unix_path) listen_at(cohort::unix_path(spec.host), spec, made);
     else if (spec.is_path) listen_at(path_of(spec.host), spec, made);
     else if (spec.host == "any") listen_at(cohort::any_host(spec.port), spec, made);
     else listen_at(tcp::endpoint(asio::ip::make_address(spec.host), spec.port), spec, made);

@@ -82,6 +82,9 @@ public:
   /// All that live, the injected ones too.
   std::size_t live() const noexcept final { return lent_ + injected_.lent; }
   const posix::socket_address& local_address() const noexcept { return address_; }
+  /// Of a Unix socket, however long; that of its address unless set.
+  std::string path() const { return path_.empty() ? std::string(address_.path()) : path_; }
+  void set_path(const std::string& path) { path_ = path; }
   const asio::any_io_executor& get_executor() const noexcept { return waiting_.get_executor(); }
 
   void lease_ended() noexcept final;
@@ -143,6 +146,8 @@ private:
   wait_queue<accepted> waiting_;
   std::shared_ptr<source_owner> owner_;
   posix::socket_address address_;
+  // When it is too long for the address.
+  std::string path_;
   std::size_t lent_ = 0;
   injected_connections injected_{*this};
   std::size_t maximum_ = std::numeric_limits<std::size_t>::max();

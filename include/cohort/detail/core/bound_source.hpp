@@ -4,10 +4,14 @@
 
 #include <cohort/detail/core/accept_source.hpp>
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/open_listener.hpp>
 #include <cohort/detail/io/listener.hpp>
-#include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/inherited.hpp>
 #include <cohort/detail/posix/listening.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/error.hpp>
 #include <cohort/listen_options.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -23,10 +27,10 @@ class bound_source final : public accept_source {
 public:
   /// With an error, because Asio cannot watch the socket, it gives no connection.
   bound_source(const asio::any_io_executor& executor, std::shared_ptr<source_owner> owner,
-      const posix::socket_address& address, posix::unique_fd listener, std::error_code& error,
+      posix::bound_place bound, posix::unique_fd listener, std::error_code& error,
       io::listener::owner whose = io::listener::owner::self)
-      : accept_source(executor, std::move(owner), address),
-        listener_(executor, std::move(listener), address, error, whose)
+      : accept_source(executor, std::move(owner), bound.shown()),
+        listener_(executor, std::move(listener), std::move(bound), error, whose)
   {
   }
 
@@ -58,16 +62,17 @@ inline std::shared_ptr<bound_source> bound_source::listen(const asio::any_io_exe
   how.any_host = key.any_host;
   how.reuse_port = options.reuse_port();
   how.mode = static_cast<mode_t>(options.mode());
-  const bool inherits = wire::is_inherited(key.kind);
-  posix::unique_fd socket = inherits ? posix::share_inherited(static_cast<int>(key.descriptor),
-                                           posix::inherited_kind::listener, error)
-                                     : posix::listen_stream(key.address, how, error);
+  posix::unique_fd inherited;
+  if (wire::is_inherited(key.kind))
+    inherited = posix::share_inherited(
+        static_cast<int>(key.descriptor), posix::inherited_kind::listener, error);
   if (error) return nullptr;
-  const posix::socket_address bound = posix::local_address(socket.get(), error);
-  if (!error && !key.fits(bound)) error = error::wrong_handle;
+  opened_listener opened = open_listener(key, std::move(inherited), how, error);
+  if (!error && !key.fits(opened.place.address)) error = error::wrong_handle;
   if (error) return nullptr;
-  auto source = std::make_shared<bound_source>(executor, std::move(owner), bound, std::move(socket),
-      error, inherits ? io::listener::owner::elsewhere : io::listener::owner::self);
+  auto source = std::make_shared<bound_source>(executor, std::move(owner), std::move(opened.place),
+      std::move(opened.socket), error, opened.whose);
+  source->set_path(key.path);
   return error ? nullptr : source;
 }
 

@@ -7,9 +7,11 @@
 #include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
+#include <cohort/detail/core/open_listener.hpp>
 #include <cohort/detail/core/shared_datagrams.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
 #include <cohort/detail/posix/listening.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/error.hpp>
 #include <cohort/scheduling/policy.hpp>
@@ -209,9 +211,13 @@ void dispatcher<Policy, Host>::join(const candidate& worker, const wire::listen&
   answer.listener = found->id();
   answer.how = found->how();
   answer.address = wire::address_bytes(found->bound().bytes());
-  for (const entry& each : entries_)
-    if (each.listener == found) answer.data = each.data;
   answer.place.bound = found->bound();
+  for (const entry& each : entries_) {
+    if (each.listener != found) continue;
+    answer.data = each.data;
+    answer.place.path = each.asked.path;
+    answer.path = wire::path_text(each.asked.path);
+  }
   if (wire::is_inherited(asked.kind))
     answer.place.inherited_fd = static_cast<int>(asked.descriptor);
 }
@@ -235,21 +241,14 @@ auto dispatcher<Policy, Host>::create(const wire::listen& message, const listen_
   settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
   settings.any_host = asked.any_host;
   settings.mode = static_cast<mode_t>(message.mode);
-  const bool inherits = static_cast<bool>(inherited);
   const wire::sharing how =
-      sharing_of(policy_, inherits || asked.kind == wire::listen_kind::unix_stream);
+      sharing_of(policy_, inherited || asked.kind == wire::listen_kind::unix_stream);
   settings.reuse_port = settings.first_of_port = how == wire::sharing::own_socket;
-  posix::unique_fd socket =
-      inherits ? std::move(inherited) : posix::listen_stream(asked.address, settings, error);
+  opened_listener opened = open_listener(asked, std::move(inherited), settings, error);
   if (error) return nullptr;
-  const posix::socket_address bound = posix::local_address(socket.get(), error);
-  if (error) {
-    posix::unlink_path(asked.address, posix::file_of(asked.address));
-    return nullptr;
-  }
   settings.first_of_port = false;
-  listening_sockets sockets(executor_, std::move(socket), bound, settings, how, error,
-      inherits ? io::listener::owner::elsewhere : io::listener::owner::self);
+  listening_sockets sockets(executor_, std::move(opened.socket), std::move(opened.place), settings,
+      how, error, opened.whose);
   if (error) return nullptr;
   auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
       (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);

@@ -6,6 +6,7 @@
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/inherited_fd.hpp>
+#include <cohort/unix_path.hpp>
 
 #include <asio/ip/address_v6.hpp>
 #include <asio/ip/tcp.hpp>
@@ -26,6 +27,8 @@ namespace cohort::detail {
 struct listen_key {
   wire::listen_kind kind = wire::listen_kind::tcp;
   posix::socket_address address;
+  /// That of a Unix socket, absolute, when it is too long for an address; else empty.
+  std::string path;
   /// Every address of the machine, with the port of `address`.
   bool any_host = false;
   /// The number of an inherited one.
@@ -50,6 +53,7 @@ struct listen_key {
   /// A relative path is made absolute.
   static listen_key of(
       const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error);
+  static listen_key of(const cohort::unix_path& where, std::error_code& error);
 
   /// @param wants_unix whether what connects there has to be a Unix socket, and not TCP.
   static listen_key of(
@@ -77,6 +81,10 @@ struct listen_key {
   bool names(const posix::socket_address& bound) const noexcept;
 
   friend bool operator==(const listen_key&, const listen_key&) = default;
+
+private:
+  // One form for each absolute path, whoever says it and how.
+  static listen_key at_path(const std::string& path, std::error_code& error);
 };
 
 // Implementation
@@ -101,13 +109,30 @@ inline listen_key listen_key::of(const cohort::any_host& where, std::error_code&
 inline listen_key listen_key::of(
     const asio::local::stream_protocol::endpoint& endpoint, std::error_code& error)
 {
-  std::string path = endpoint.path();
+  const std::string path = endpoint.path();
   // Abstract names begin with a NUL byte and belong to no directory.
-  if (!path.empty() && path.front() != '\0' && path.front() != '/') {
-    path = std::filesystem::absolute(path, error).native();
-    if (error) return {};
-  }
-  return {wire::listen_kind::unix_stream, posix::socket_address::from_path(path, error)};
+  if (!path.empty() && path.front() == '\0')
+    return {wire::listen_kind::unix_stream, posix::socket_address::from_path(path, error)};
+  return of(cohort::unix_path(path), error);
+}
+
+inline listen_key listen_key::of(const cohort::unix_path& where, std::error_code& error)
+{
+  std::string path = where.value();
+  if (!path.empty() && path.front() != '/') path = std::filesystem::absolute(path, error).native();
+  return error ? listen_key() : at_path(path, error);
+}
+
+inline listen_key listen_key::at_path(const std::string& path, std::error_code& error)
+{
+  listen_key key(wire::listen_kind::unix_stream, posix::socket_address());
+  if (!path.starts_with('/') || path.find('\0') != path.npos)
+    error = std::make_error_code(std::errc::invalid_argument);
+  else if (path.size() > wire::path_text::capacity)
+    error = std::make_error_code(std::errc::filename_too_long);
+  else if (path.size() > posix::socket_address::longest_path) key.path = path;
+  else key.address = posix::socket_address::from_path(path, error);
+  return key;
 }
 
 inline listen_key listen_key::of(
@@ -128,11 +153,14 @@ inline listen_key listen_key::of(const wire::listen& message, std::error_code& e
       error = std::make_error_code(std::errc::bad_file_descriptor);
     return key;
   }
+  if (!message.path.text().empty()) return at_path(message.path.text(), error);
   listen_key key(message.kind, posix::socket_address::from_bytes(message.address.bytes(), error));
   key.any_host = (message.flags & wire::listen_any_host) != 0;
   const bool is_unix = key.address.family() == AF_UNIX;
   if (!error && is_unix != (key.kind == wire::listen_kind::unix_stream))
     error = std::make_error_code(std::errc::invalid_argument);
+  if (!error && is_unix && !key.address.is_abstract())
+    return at_path(std::string(key.address.path()), error);
   if (key.any_port()) key.index = message.index;
   return key;
 }
@@ -141,6 +169,7 @@ inline void listen_key::describe_to(wire::listen& message) const
 {
   message.kind = kind;
   message.address = wire::address_bytes(address.bytes());
+  message.path = wire::path_text(path);
   if (any_host) message.flags |= wire::listen_any_host;
   message.index = index;
   message.descriptor = descriptor;

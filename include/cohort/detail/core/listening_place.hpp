@@ -7,11 +7,15 @@
 
 #include <asio/ip/tcp.hpp>
 
+#include <string>
+
 namespace cohort::detail {
 
 /// Where a worker listens through the cluster, for all who want to know.
 struct listening_place {
   posix::socket_address bound;
+  /// That of a Unix socket, when it is too long for an address; else empty.
+  std::string path;
   bool datagram = false;
   /// The primary's descriptor that was asked for, -1 when it was no such one.
   int inherited_fd = -1;
@@ -26,9 +30,9 @@ inline listening_event describe_listening(const listening_place& place)
 {
   listening_event event;
   event.inherited_fd = place.inherited_fd;
-  if (!place.bound.path().empty()) {
+  if (!place.path.empty() || !place.bound.path().empty()) {
     event.type = address_type::unix_path;
-    event.address = place.bound.path();
+    event.address = place.path.empty() ? place.bound.path() : place.path;
     if (place.bound.is_abstract()) event.address.front() = '@';
     return event;
   }

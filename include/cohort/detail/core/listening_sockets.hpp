@@ -4,6 +4,7 @@
 
 #include <cohort/candidate.hpp>
 #include <cohort/detail/io/listener.hpp>
+#include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/reuse_port.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
@@ -36,7 +37,7 @@ public:
   /// With an error, because Asio cannot watch the first socket, it is not open.
   /// @param how `own_socket`: more are made as workers join, with the same settings.
   listening_sockets(const asio::any_io_executor& executor, posix::unique_fd first,
-      const posix::socket_address& bound, const posix::listen_settings& settings, wire::sharing how,
+      posix::bound_place bound, const posix::listen_settings& settings, wire::sharing how,
       std::error_code& error, io::listener::owner whose = io::listener::owner::self);
 
   const asio::any_io_executor& get_executor() noexcept { return first().get_executor(); }
@@ -101,14 +102,14 @@ private:
 // Implementation
 
 inline listening_sockets::listening_sockets(const asio::any_io_executor& executor,
-    posix::unique_fd first, const posix::socket_address& bound,
-    const posix::listen_settings& settings, wire::sharing how, std::error_code& error,
-    io::listener::owner whose)
+    posix::unique_fd first, posix::bound_place bound, const posix::listen_settings& settings,
+    wire::sharing how, std::error_code& error, io::listener::owner whose)
     : settings_(settings),
       how_(how)
 {
   entry only;
-  only.socket = std::make_unique<io::listener>(executor, std::move(first), bound, error, whose);
+  only.socket =
+      std::make_unique<io::listener>(executor, std::move(first), std::move(bound), error, whose);
   only.served = how == wire::sharing::one_socket;
   sockets_.push_back(std::move(only));
 }

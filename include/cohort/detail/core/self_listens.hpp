@@ -235,6 +235,7 @@ inline bool self_listens::accept_from(pending_listen& asked, const wire::listen_
     asked.fail(error);
     return false;
   }
+  source->set_path(reply.path.text());
   source->set_shared_data(reply.data.text());
   // Whoever asked may have been cancelled meanwhile.
   if (!asked.waiting.complete_one(std::error_code(), source)) return false;

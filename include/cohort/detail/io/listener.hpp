@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
@@ -36,13 +37,14 @@ public:
   };
 
   /// With an error, because Asio cannot watch it, it is not open.
-  listener(const asio::any_io_executor& executor, posix::unique_fd socket,
-      const posix::socket_address& bound, std::error_code& error, owner whose = owner::self);
+  listener(const asio::any_io_executor& executor, posix::unique_fd socket, posix::bound_place bound,
+      std::error_code& error, owner whose = owner::self);
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
   ~listener() { close(); }
 
   const asio::any_io_executor& get_executor() noexcept { return executor_; }
+  /// What others may know of it: unnamed when its path is too long for an address.
   const posix::socket_address& bound() const noexcept { return bound_; }
   bool is_open() const noexcept { return socket_.is_open() || unwatched_; }
   int native_handle() noexcept { return unwatched_ ? unwatched_.get() : socket_.native_handle(); }
@@ -97,6 +99,7 @@ private:
   // The socket while it is not watched: others go first, or there was no memory to watch it again.
   posix::unique_fd unwatched_;
   asio::steady_timer timer_;
+  posix::bound_place place_;
   posix::socket_address bound_;
   posix::socket_file file_;
   unsigned expect_single_ = 0;
@@ -109,16 +112,17 @@ private:
 // Implementation
 
 inline listener::listener(const asio::any_io_executor& executor, posix::unique_fd socket,
-    const posix::socket_address& bound, std::error_code& error, owner whose)
+    posix::bound_place bound, std::error_code& error, owner whose)
     : executor_(executor),
       socket_(executor),
       timer_(executor),
-      bound_(bound),
-      file_(whose == owner::self ? posix::file_of(bound) : posix::socket_file())
+      place_(std::move(bound)),
+      bound_(place_.shown()),
+      file_(whose == owner::self ? posix::file_of(place_.address) : posix::socket_file())
 {
   socket_.assign(socket.get(), error);
   if (!error) socket.release();
-  else posix::unlink_path(bound_, file_);
+  else posix::unlink_path(place_.address, file_);
 }
 
 template <class Take>
@@ -204,10 +208,11 @@ inline void listener::close() noexcept
   if (!is_open()) return;
   interrupt();
   // First the path: as long as the socket is open no other file can have got its number.
-  posix::unlink_path(bound_, file_);
+  posix::unlink_path(place_.address, file_);
   std::error_code ignored;
   socket_.close(ignored);
   unwatched_.reset();
+  place_.directory.reset();
 }
 
 } // namespace cohort::detail::io

@@ -27,6 +27,10 @@ namespace cohort::detail::posix {
 /// name, or unnamed, as that of most clients is.
 class socket_address {
 public:
+  /// A path of this many bytes fits into every address, and into an endpoint of Asio. The kernel
+  /// takes one more, which leaves no room for the NUL.
+  static constexpr std::size_t longest_path = sizeof(sockaddr_un::sun_path) - 1;
+
   /// No address at all.
   socket_address() noexcept = default;
 

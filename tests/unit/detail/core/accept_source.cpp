@@ -32,8 +32,9 @@ struct counting_owner final : source_owner {
 // Has as many connections as one likes to give.
 class given_source final : public accept_source {
 public:
-  given_source(const asio::any_io_executor& executor, std::shared_ptr<source_owner> owner)
-      : accept_source(executor, std::move(owner), posix::socket_address())
+  given_source(const asio::any_io_executor& executor, std::shared_ptr<source_owner> owner,
+      const posix::socket_address& where = posix::socket_address())
+      : accept_source(executor, std::move(owner), where)
   {
   }
 
@@ -269,6 +270,19 @@ TEST_CASE("a lease that ends in another thread is counted on the executor")
   CHECK(test.source->live() == 1);
   test.run();
   CHECK(test.source->live() == 0);
+}
+
+TEST_CASE("a source has the path of its address, or a longer one that it is told")
+{
+  source_test test;
+  CHECK(test.source->path().empty());
+  std::error_code error;
+  const given_source at_path(test.context.get_executor(), test.owner,
+      posix::socket_address::from_path("/run/x.sock", error));
+  CHECK(at_path.path() == "/run/x.sock");
+  const std::string path = '/' + std::string(200, 'x');
+  test.source->set_path(path);
+  CHECK(test.source->path() == path);
 }
 
 TEST_CASE("a source that never was open fails every wait")

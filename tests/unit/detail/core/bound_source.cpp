@@ -12,7 +12,7 @@
 #include <asio/local/stream_protocol.hpp>
 #include <doctest/doctest.h>
 
-#include "support/scratch.hpp"
+#include "support/deep_directory.hpp"
 #include "support/time_factor.hpp"
 
 #include <chrono>
@@ -199,6 +199,30 @@ TEST_CASE("the path of a unix socket goes with the source")
     else test.source.reset();
     CHECK_FALSE(std::filesystem::exists(path));
   }
+}
+
+TEST_CASE("a source tells the path that it was asked for, whatever it takes to reach it")
+{
+  const cohort_test::deep_directory deep;
+  asio::io_context context(1);
+  const auto owner = std::make_shared<silent_owner>();
+  std::error_code error;
+  const auto listen = [&](const std::string& path) {
+    const auto key = listen_key::of(cohort::unix_path(path), error);
+    return bound_source::listen(
+        context.get_executor(), owner, key, cohort::listen_options(), error);
+  };
+  const auto source = listen(deep.file("socket"));
+  REQUIRE_MESSAGE(source, error.message());
+  CHECK(source->path() == deep.file("socket"));
+  CHECK(source->local_address().family() == AF_UNIX);
+  CHECK(source->local_address().path().empty());
+  CHECK_FALSE(listen(deep.file("socket")));
+  CHECK(error == std::errc::address_in_use);
+  asio::local::stream_protocol::socket client(context);
+  client.connect(asio::local::stream_protocol::endpoint(deep.short_file("socket")));
+  source->close(asio::error::operation_aborted);
+  CHECK_FALSE(std::filesystem::exists(deep.file("socket")));
 }
 
 } // namespace bound_source_test

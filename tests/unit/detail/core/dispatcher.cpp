@@ -7,9 +7,10 @@
 
 #include <doctest/doctest.h>
 
+#include "support/deep_directory.hpp"
 #include "support/noted_host.hpp"
-#include "support/scratch.hpp"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -223,6 +224,55 @@ TEST_CASE("a path can be listened on by all workers")
   const auto path = posix::socket_address::from_path(folder.file("socket"), error);
   const auto first = test.joined(1, path);
   CHECK(test.joined(2, path) == first);
+}
+
+TEST_CASE("a path that is too long for an address is told as it is, and is one place for all")
+{
+  const cohort_test::deep_directory deep;
+  const std::string path = deep.file("socket");
+  dispatcher_test test;
+  const auto listen = [&](worker_id worker, const std::string& where) {
+    wire::listen message;
+    message.kind = wire::listen_kind::unix_stream;
+    message.backlog = 16;
+    message.mode = 0640;
+    message.path = wire::path_text(where);
+    return test.connections.listen(candidate(worker), message);
+  };
+  const auto before = cohort_test::count_descriptors();
+  const auto first = listen(1, path);
+  REQUIRE(first.value == 0);
+  const auto descriptors = cohort_test::count_descriptors() - before;
+  CHECK(first.path.text() == path);
+  CHECK(first.place.path == path);
+  // How the primary reaches it is of no use to others.
+  CHECK(test.address_of(first).to_string() == "unnamed");
+  CHECK(describe_listening(first.place).address == path);
+  CHECK(std::filesystem::is_socket(path));
+  const auto mode = std::filesystem::status(path).permissions();
+  CHECK(mode == std::filesystem::perms(0640));
+  const auto second = listen(2, path);
+  CHECK(second.listener == first.listener);
+  CHECK(second.path == first.path);
+  CHECK(listen(2, path).value == EADDRINUSE);
+  CHECK(cohort_test::count_descriptors() == before + descriptors);
+  const auto other = listen(2, deep.file("other"));
+  CHECK(other.listener != first.listener);
+  // Not even who guesses how it is reached joins it by that.
+  std::error_code error;
+  const auto guessed = posix::socket_address::from_path(deep.short_file("socket"), error);
+  CHECK(test.listen(3, guessed).value == EADDRINUSE);
+  CHECK(test.close(1, first.listener));
+  CHECK(std::filesystem::exists(path));
+  CHECK(test.close(2, first.listener));
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(test.close(2, other.listener));
+  // The reactor's may stay.
+  CHECK(cohort_test::count_descriptors() <= before + descriptors - 2);
+  for (const std::string& wrong :
+      {deep.path() + "/nowhere/socket", "relative/" + deep.path(), deep.file(std::string(86, 'n'))})
+    CHECK(listen(1, wrong).category == wire::error_kind::system);
+  CHECK(test.connections.size() == 0);
 }
 
 TEST_CASE("a message about a listener that existed is ignored, one that never did is a violation")

@@ -56,7 +56,8 @@ TEST_CASE("what a program says arrives as it was said")
       listen_key::of(cohort::inherited_fd(8), wire::listen_kind::inherited_stream),
       listen_key::of(cohort::inherited_fd(7), wire::listen_kind::inherited_datagram),
       key_of(cohort::any_host(80)), key_of(local::endpoint("/run/x.sock")),
-      key_of(local::endpoint(std::string("\0name", 5)))};
+      key_of(local::endpoint(std::string("\0name", 5))),
+      key_of(cohort::unix_path('/' + std::string(200, 'x')))};
   keys[1].index = 3;
   for (std::size_t i = 0; i != keys.size(); ++i) {
     const auto arrived = key_of(message_of(keys[i]));
@@ -72,6 +73,73 @@ TEST_CASE("the path of a unix socket is absolute, an abstract name has no direct
   CHECK(key_of(local::endpoint(std::string("\0x", 2))).address.is_abstract());
   std::error_code error;
   listen_key::of(local::endpoint(""), error);
+  CHECK(error == std::errc::invalid_argument);
+}
+
+TEST_CASE("a path is the same place however it is said, and whatever has room for it")
+{
+  const auto longest = posix::socket_address::longest_path;
+  for (const std::size_t size : {longest - 1, longest, longest + 1, longest + 2}) {
+    CAPTURE(size);
+    const std::string path = '/' + std::string(size - 1, 'x');
+    const listen_key key = key_of(cohort::unix_path(path));
+    CHECK(key.path == (size > longest ? path : ""));
+    CHECK(key.address.path() == (size > longest ? "" : path));
+    if (size <= longest) CHECK(key_of(local::endpoint(path)) == key);
+    wire::listen message = message_of(key);
+    CHECK(key_of(message) == key);
+    // Nor does it matter how a worker says it.
+    message.address = wire::address_bytes();
+    message.path = wire::path_text(path);
+    CHECK(key_of(message) == key);
+    std::error_code error;
+    const auto address = posix::socket_address::from_path(path, error);
+    if (error) continue;
+    message.path = wire::path_text();
+    message.address = wire::address_bytes(address.bytes());
+    CHECK(key_of(message) == key);
+  }
+}
+
+TEST_CASE("a relative path may have become long")
+{
+  const std::string name(posix::socket_address::longest_path, 'x');
+  const std::string path = (std::filesystem::current_path() / name).native();
+  REQUIRE(path.size() > posix::socket_address::longest_path);
+  CHECK(key_of(local::endpoint(name)).path == path);
+  CHECK(key_of(cohort::unix_path(name)).path == path);
+  CHECK(key_of(cohort::unix_path("./x")).address.path() ==
+        (std::filesystem::current_path() / "./x").native());
+}
+
+TEST_CASE("what is no path of a file is an error, whoever says it")
+{
+  const auto error_of = [](std::string path) {
+    std::error_code error;
+    listen_key::of(cohort::unix_path(std::move(path)), error);
+    return error;
+  };
+  CHECK(error_of("") == std::errc::invalid_argument);
+  CHECK(error_of(std::string("\0name", 5)) == std::errc::invalid_argument);
+  CHECK(error_of(std::string("/a\0b", 4)) == std::errc::invalid_argument);
+  CHECK_FALSE(error_of('/' + std::string(4094, 'x')));
+  CHECK(error_of('/' + std::string(4095, 'x')) == std::errc::filename_too_long);
+  for (const std::string& path : {std::string("relative"), std::string("/a\0b", 4),
+           std::string("/\0", 2), std::string("\0name", 5), std::string(200, 'x')}) {
+    wire::listen message;
+    message.kind = wire::listen_kind::unix_stream;
+    message.path = wire::path_text(path);
+    CHECK(message.valid());
+    std::error_code error;
+    listen_key::of(message, error);
+    CHECK(error == std::errc::invalid_argument);
+  }
+  wire::listen message;
+  message.kind = wire::listen_kind::unix_stream;
+  std::error_code error;
+  message.address =
+      wire::address_bytes(posix::socket_address::from_path("relative", error).bytes());
+  listen_key::of(message, error);
   CHECK(error == std::errc::invalid_argument);
 }
 

@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <span>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -56,6 +59,13 @@ TEST_CASE("a path is an address without a port, and an abstract name can be prin
   CHECK(path.type == address_type::unix_path);
   CHECK(path.address == "/run/x.sock");
   CHECK(path.port == 0);
+  const sa_family_t family = AF_UNIX;
+  std::error_code error;
+  listening_place far;
+  far.bound = posix::socket_address::from_bytes(std::as_bytes(std::span(&family, 1)), error);
+  far.path = '/' + std::string(200, 'x');
+  CHECK(describe_listening(far).type == address_type::unix_path);
+  CHECK(describe_listening(far).address == far.path);
   const auto abstract = at_path(std::string_view("\0name", 5));
   CHECK(abstract.type == address_type::unix_path);
   CHECK(abstract.address == "@name");

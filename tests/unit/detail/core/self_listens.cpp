@@ -14,8 +14,10 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -90,6 +92,27 @@ TEST_CASE("who asks gets the listener, and then the primary is told that it list
   CHECK(test.result == std::error_code());
   CHECK(test.source != nullptr);
   CHECK(test.port.take() == strings{"listening"});
+}
+
+TEST_CASE("a long path is asked for, and is where the listener is")
+{
+  listens_test test;
+  const std::string path = '/' + std::string(200, 'x');
+  std::error_code error;
+  test.listens.ask(
+      test.note(), listen_key::of(cohort::unix_path(path), error), cohort::listen_options());
+  CHECK_FALSE(error);
+  CHECK(test.port.take() == strings{"listen"});
+  const sa_family_t family = AF_UNIX;
+  wire::listen_reply reply;
+  reply.request = 1;
+  reply.listener = 7;
+  reply.address = wire::address_bytes(std::as_bytes(std::span(&family, 1)));
+  reply.path = wire::path_text(path);
+  test.reply_with(reply);
+  REQUIRE(test.source);
+  CHECK(test.source->path() == path);
+  CHECK(test.source->local_address().family() == AF_UNIX);
 }
 
 TEST_CASE("an answer that nobody waits for any more leaves the listener, and nobody listens")

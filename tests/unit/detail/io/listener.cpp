@@ -8,9 +8,14 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include "support/deep_directory.hpp"
+
 #include <chrono>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <ostream>
+#include <utility>
 #include <vector>
 
 namespace listener_test {
@@ -171,6 +176,42 @@ TEST_CASE("a listener that lets others go first can be interrupted, and closed")
     test.context.run_for(std::chrono::seconds(10));
     CHECK_FALSE(test.called);
   }
+}
+
+TEST_CASE("a long path goes with its listener, and so does the directory it is reached by")
+{
+  const cohort_test::deep_directory deep;
+  asio::io_context context(1);
+  std::error_code error;
+  const auto make = [&](io::listener::owner whose) {
+    auto place = posix::reach_path(deep.file("x.sock"), error);
+    auto socket = posix::listen_stream(place.address, posix::listen_settings(), error);
+    REQUIRE_MESSAGE(!error, error.message());
+    return std::make_unique<io::listener>(
+        context.get_executor(), std::move(socket), std::move(place), error, whose);
+  };
+  // Of what is made only once.
+  make(io::listener::owner::self);
+  const auto before = cohort_test::count_descriptors();
+  const auto made = make(io::listener::owner::self);
+  REQUIRE_FALSE(error);
+  CHECK(made->bound().family() == AF_UNIX);
+  CHECK(made->bound().path().empty());
+  CHECK(std::filesystem::is_socket(deep.file("x.sock")));
+  SUBCASE("it is removed")
+  {
+    made->close();
+    CHECK_FALSE(std::filesystem::exists(deep.file("x.sock")));
+  }
+  SUBCASE("what somebody else has put there stays")
+  {
+    std::filesystem::rename(deep.file("x.sock"), deep.file("ours"));
+    const auto other = make(io::listener::owner::others_too);
+    other->close();
+    made->close();
+    CHECK(std::filesystem::exists(deep.file("x.sock")));
+  }
+  CHECK(cohort_test::count_descriptors() == before);
 }
 
 TEST_CASE("backing off calls its handler after a pause, unless the listener closes")
