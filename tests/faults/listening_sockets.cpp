@@ -14,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include "support/deep_directory.hpp"
 #include "support/noted_host.hpp"
 #include "support/scratch.hpp"
 
@@ -70,11 +71,22 @@ struct listening_test {
   listen_answer listen(worker_id worker, const posix::socket_address& where)
   {
     wire::listen message;
+    message.address = wire::address_bytes(where.bytes());
+    if (where.family() == AF_UNIX) message.kind = wire::listen_kind::unix_stream;
+    return listen(worker, message);
+  }
+  listen_answer listen_at_path(worker_id worker, const std::string& path)
+  {
+    wire::listen message;
+    message.path = wire::path_text(path);
+    message.kind = wire::listen_kind::unix_stream;
+    return listen(worker, message);
+  }
+  listen_answer listen(worker_id worker, wire::listen message)
+  {
     message.request = worker;
     message.backlog = 511;
     message.mode = 0600;
-    message.address = wire::address_bytes(where.bytes());
-    if (where.family() == AF_UNIX) message.kind = wire::listen_kind::unix_stream;
     candidate described(worker);
     described.slot = worker - 1;
     listen_answer answer = connections.listen(described, message);
@@ -216,30 +228,38 @@ TEST_CASE("whichever call of a listen fails, the worker is told, and the next li
 TEST_CASE("a path that could not be listened on can be listened on the next time")
 {
   const cohort_test::scratch_directory folder;
-  std::error_code error;
-  const auto path = posix::socket_address::from_path(folder.file("socket"), error);
-  for (const any_policy& policy : {any_policy(cohort::round_robin()), any_policy(cohort::shared()),
-           any_policy(cohort::reuse_port())}) {
-    unsigned told = 0;
-    for (unsigned n = 1; n != 30; ++n) {
-      CAPTURE(n);
-      listening_test test(policy);
-      bool reached = false;
-      {
-        faults faults;
-        faults.fail(call::any, n, EACCES);
-        const listen_answer answer = test.listen(1, path);
-        reached = faults.count(call::any) >= n;
-        // Looking at the new file, for its removal, is no part of listening.
-        if (answer.value != 0) ++told;
-        if (answer.value != 0) CHECK(answer.value == EACCES);
-        if (answer.value == 0) test.connections.gone(1);
+  const cohort_test::deep_directory deep;
+  for (const bool is_long : {false, true}) {
+    const std::string path = is_long ? deep.file("socket") : folder.file("socket");
+    for (const any_policy& policy : {any_policy(cohort::round_robin()),
+             any_policy(cohort::shared()), any_policy(cohort::reuse_port())}) {
+      CAPTURE(is_long);
+      unsigned told = 0;
+      const std::size_t before = count_descriptors();
+      for (unsigned n = 1; n != 30; ++n) {
+        CAPTURE(n);
+        {
+          listening_test test(policy);
+          bool reached = false;
+          {
+            faults faults;
+            faults.fail(call::any, n, EACCES);
+            const listen_answer answer = test.listen_at_path(1, path);
+            reached = faults.count(call::any) >= n;
+            // Looking at the new file, for its removal, is no part of listening.
+            if (answer.value != 0) ++told;
+            if (answer.value != 0) CHECK(answer.value == EACCES);
+            if (answer.value != 0) CHECK_FALSE(std::filesystem::exists(path));
+            if (answer.value == 0) test.connections.gone(1);
+          }
+          CHECK(test.listen_at_path(1, path).value == 0);
+          test.connections.gone(1);
+          if (!reached) break;
+        }
+        CHECK(count_descriptors() == before);
       }
-      test.joined(1, path, 0);
-      test.connections.gone(1);
-      if (!reached) break;
+      CHECK(told >= (is_long ? 8 : 7));
     }
-    CHECK(told >= 7);
   }
 }
 

@@ -3,12 +3,14 @@
 //
 // The system call layer and the start of processes, with every call failing once.
 
+#include "support/deep_directory.hpp"
 #include "support/failing_system_calls.hpp"
 #include "support/scratch.hpp"
 #include "support/skip.hpp"
 #include "support/time_factor.hpp"
 
 #include <cohort/detail/io/process.hpp>
+#include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/machine.hpp>
@@ -434,6 +436,42 @@ TEST_CASE("whichever call of listening fails, no socket and no path is left")
       std::filesystem::remove(folder / "s");
       if (!reached) break;
     }
+  }
+}
+
+TEST_CASE("whichever call of listening on a long path fails, nothing is left either")
+{
+  const cohort_test::deep_directory deep;
+  const std::string path = deep.file("s");
+  const std::size_t before = cohort_test::count_descriptors();
+  std::error_code ec;
+  const auto listen = [&]() -> unique_fd {
+    ec.clear();
+    const bound_place place = reach_path(path, ec);
+    if (ec) return {};
+    return listen_stream(place.address, listen_settings(), ec);
+  };
+  for (const bool stale : {false, true}) {
+    unsigned failed = 0;
+    for (unsigned n = 1;; ++n) {
+      CAPTURE(n);
+      if (stale) listen();
+      faults faults;
+      faults.fail(call::any, n, EIO);
+      auto listener = listen();
+      const bool reached = faults.count(call::any) >= n;
+      CHECK(bool(listener) == !ec);
+      if (!reached) CHECK(!ec);
+      if (ec) ++failed;
+      if (ec && !stale) CHECK(!std::filesystem::exists(path));
+      listener.reset();
+      faults.reset();
+      CHECK(cohort_test::count_descriptors() == before);
+      std::filesystem::remove(path);
+      if (!reached) break;
+    }
+    // The directory, and what every path takes.
+    CHECK(failed >= 6);
   }
 }
 
