@@ -4,6 +4,8 @@
 // Where workers listen: ports, aliases, errors, sockets of their own.
 
 #include "support/conversation.hpp"
+#include "support/ipv6.hpp"
+#include "support/skip.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/message/json.hpp>
@@ -206,6 +208,7 @@ TEST_CASE("a held listener without workers does not keep the primary, and serves
 
 TEST_CASE("workers listen on IPv6, with and without IPv4")
 {
+  if (!has_ipv6()) return skip(no_ipv6);
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
     cohort::worker worker = co_await primary.start(primary.controlled(server("[::]:0")));

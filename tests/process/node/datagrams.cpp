@@ -4,7 +4,9 @@
 // Datagram sockets that workers share. Names begin with those of Node's tests of its cluster.
 
 #include "support/datagram_client.hpp"
+#include "support/ipv6.hpp"
 #include "support/listener_worker.hpp"
+#include "support/skip.hpp"
 
 #include <cohort/scheduling/reuse_port.hpp>
 #include <cohort/subscription.hpp>
@@ -144,6 +146,7 @@ TEST_CASE_TEMPLATE("dgram_bind_fd: workers share a socket that the primary has b
 
 TEST_CASE("dgram_ipv6only: IPv6 alone leaves the port of IPv4 to another socket of the same worker")
 {
+  if (!has_ipv6()) return skip(no_ipv6);
   cluster_fixture primary;
   primary.run([&]() -> awaitable<void> {
     cohort::worker worker = co_await start_listener(primary);

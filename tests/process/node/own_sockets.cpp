@@ -7,6 +7,7 @@
 
 #include "support/conversation.hpp"
 #include "support/datagram_client.hpp"
+#include "support/ipv6.hpp"
 #include "support/listener_worker.hpp"
 #include "support/skip.hpp"
 
@@ -42,20 +43,10 @@ const std::string any_port = "127.0.0.1:0";
 
 std::string at(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
-bool has_ipv6()
-{
-  asio::io_context context(1);
-  tcp::acceptor probe(context);
-  std::error_code error;
-  probe.open(tcp::v6(), error);
-  if (!error) probe.bind(tcp::endpoint(asio::ip::address_v6::loopback(), 0), error);
-  return !error;
-}
-
 // A port of IPv4 is somebody else's, and stays so; that of IPv6 is the workers'.
 void expect_ipv6_only(cohort::any_policy policy)
 {
-  if (!has_ipv6()) return skip("there is no IPv6");
+  if (!has_ipv6()) return skip(no_ipv6);
   basic_cluster_fixture<cohort::any_policy> primary(cohort::settings(), std::move(policy));
   tcp::acceptor other(primary.context, tcp::endpoint(tcp::v4(), 0));
   const std::uint16_t port = other.local_endpoint().port();
