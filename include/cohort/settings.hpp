@@ -95,6 +95,10 @@ public:
   /// Another user than this process's, if it is not root, has no capabilities: none of this
   /// process's stays in any of its sets, the ambient one included. What the file of a program has
   /// itself it gets all the same, as with the set-user-ID bit: see `no_new_privs`.
+  ///
+  /// A process that is not root and has no CAP_KILL may not signal a worker of another user:
+  /// `worker::kill` gives `operation_not_permitted`, and a worker that does not end when it is told
+  /// to by its channel is not ended by any deadline or grace either.
   settings& uid(uid_t value) & { return set(uid_, value); }
   settings uid(uid_t value) && { return std::move(uid(value)); }
 

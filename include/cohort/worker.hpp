@@ -112,7 +112,8 @@ public:
   template <class Token = default_token_t<>>
   auto exited(Token&& token = Token()) const;
 
-  /// Sends a signal, and nothing else; a dead process gives `no_such_process`.
+  /// Sends a signal, and nothing else; a dead process gives `no_such_process`, one of another user
+  /// `operation_not_permitted` where `settings::uid` says so.
   /// @throws std::system_error
   void kill(int signal = SIGTERM);
   void kill(int signal, std::error_code& error) noexcept { core_->kill(signal, error); }

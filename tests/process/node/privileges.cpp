@@ -94,7 +94,10 @@ TEST_CASE("a worker of another user has none of the capabilities that its primar
   role_program program("node_capabilities");
   const std::string some = " 00000000000004c0", none = " 0000000000000000";
   CHECK(program.line() == "same" + some + some + some + some);
+  CHECK(program.line() == "signal Success");
   CHECK(program.line() == "other" + none + none + none + none);
+  // Nor is it this primary's to signal.
+  CHECK(program.line() == "signal Operation not permitted");
   CHECK(program.line().empty());
   CHECK(program.wait() == 0);
 }

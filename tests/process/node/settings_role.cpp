@@ -9,7 +9,8 @@
 //                   and goes on until it is told to leave
 //   node_capabilities
 //                   a primary that is not root but has ambient capabilities, and says what a worker
-//                   of its own user has of them, then what a worker of another user has
+//                   of its own user has of them and whether it can be signalled, then the same of a
+//                   worker of another user
 //   node_argv       a primary that writes over its own argument, twice, and says what is taken from
 //   it
 
@@ -32,6 +33,7 @@
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 #include <boost/json.hpp>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -152,6 +154,9 @@ awaitable<void> tell_capabilities(cohort::cluster<>& cluster)
     cohort::worker worker = co_await cluster.co_fork(variables);
     auto envelope = co_await worker.receive();
     tell(whose, envelope.message.at("capabilities").as_array());
+    std::error_code error;
+    worker.kill(SIGWINCH, error);
+    std::cout << "signal " << error.message() << std::endl;
     cluster.setup(cohort::settings().uid(65'534).gid(65'534));
   }
   co_await cluster.disconnect();
