@@ -5,6 +5,7 @@
 
 #include "support/cluster_fixture.hpp"
 #include "support/load.hpp"
+#include "support/stopped_worker.hpp"
 
 #include <cohort/cluster.hpp>
 #include <cohort/message/json.hpp>
@@ -14,19 +15,10 @@
 #include <fstream>
 #include <map>
 #include <random>
-#include <sys/wait.h>
 
 using namespace cohort_test;
 
 namespace {
-
-// Stops the process and waits until it stands still.
-void stop(cohort::worker worker)
-{
-  worker.kill(SIGSTOP);
-  siginfo_t info;
-  REQUIRE(::waitid(P_PID, static_cast<id_t>(worker.pid()), &info, WSTOPPED | WNOWAIT) == 0);
-}
 
 // How often each request was served, by the workers' own log.
 std::map<std::uint64_t, unsigned> served(const std::string& log)
@@ -73,7 +65,7 @@ void kill_with_offers(cluster_fixture& primary, const cohort::environment& varia
           const bool quiet = co_await primary.eventually(all_are_taken);
           REQUIRE(quiet);
           const cohort::connection_counters before = cluster.counters();
-          stop(workers[0]);
+          REQUIRE(stop_worker(workers[0]));
           // Twice as many as the stopped one may be offered, and some more: it takes its whole
           // credit, the other one the rest.
           std::vector<client> clients;

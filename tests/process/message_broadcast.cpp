@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 
 #include "support/job_protocol.hpp"
+#include "support/stopped_worker.hpp"
 
 #include <asio/detached.hpp>
 #include <asio/post.hpp>
@@ -13,7 +14,6 @@
 #include <csignal>
 #include <cstdint>
 #include <string>
-#include <sys/wait.h>
 #include <system_error>
 
 namespace {
@@ -22,14 +22,7 @@ using namespace cohort_test::jobs;
 using asio::awaitable;
 using asio::redirect_error;
 using asio::use_awaitable;
-
-// Stops the process and waits until it stands still.
-void stop_worker(worker_type& worker)
-{
-  worker.kill(SIGSTOP);
-  siginfo_t info;
-  REQUIRE(::waitid(P_PID, static_cast<id_t>(worker.pid()), &info, WSTOPPED | WNOWAIT) == 0);
-}
+using cohort_test::stop_worker;
 
 // Sends until not even an empty message is taken; gives how many were.
 awaitable<std::uint64_t> fill(worker_type worker)
@@ -60,9 +53,9 @@ TEST_CASE("broadcast reaches who is there and has room, and counts just those")
         auto& [one, dead, leaving, full, two] = workers;
         dead.kill(SIGKILL);
         co_await dead.exited();
-        stop_worker(leaving);
+        REQUIRE(stop_worker(leaving));
         leaving.disconnect(std::chrono::seconds(50), asio::detached);
-        stop_worker(full);
+        REQUIRE(stop_worker(full));
         const std::uint64_t filled = co_await fill(full);
         CHECK(filled > 10);
 
