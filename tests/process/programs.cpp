@@ -9,7 +9,6 @@
 #include <doctest/doctest.h>
 
 using namespace cohort_test;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -20,14 +19,14 @@ role_program running(const std::string& what)
 
 } // namespace
 
-TEST_CASE("workers are gone within a second after their primary was killed")
+TEST_CASE("workers are gone when their primary was killed")
 {
   role_program primary("primary");
   const address where = primary.listening();
   client live(where);
   CHECK(live.ask("keep").result == outcome::ok);
   primary.signal(SIGKILL);
-  CHECK(primary.time_to_end() < 1s * time_factor());
+  primary.wait_for_all();
   CHECK(live.receive_end() == outcome::ok);
   CHECK(ask(where).result == outcome::refused);
   CHECK(primary.wait() == 128 + SIGKILL);
@@ -43,7 +42,7 @@ TEST_CASE("workers that drain when their primary was killed serve who is connect
   wait_for_refusal(where);
   CHECK(live.ask("keep").result == outcome::ok);
   live.close();
-  CHECK(primary.time_to_end() < 1s * time_factor());
+  primary.wait_for_all();
   CHECK(primary.wait() == 128 + SIGKILL);
 }
 

@@ -7,7 +7,6 @@
 #include "support/client.hpp"
 #include "support/program.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <string>
@@ -34,13 +33,8 @@ public:
   /// Where the workers listen, once it says so.
   address listening() { return address::tcp4(static_cast<std::uint16_t>(number("listening"))); }
 
-  /// How long it takes until all who hold its stdout are gone: the primary and its workers.
-  std::chrono::steady_clock::duration time_to_end()
-  {
-    const auto begin = std::chrono::steady_clock::now();
-    CHECK(line().empty());
-    return std::chrono::steady_clock::now() - begin;
-  }
+  /// Waits until all who hold its stdout are gone: the primary and its workers.
+  void wait_for_all() { CHECK(line().empty()); }
 
 private:
   static std::vector<std::string> command(const std::string& role, const std::string& variable)

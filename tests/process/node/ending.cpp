@@ -201,7 +201,7 @@ TEST_CASE("primary_error: the workers of a primary that fails are gone with it")
   {
     role_program primary("throwing primary");
     const address where = primary.listening();
-    primary.time_to_end();
+    primary.wait_for_all();
     CHECK(primary.wait() == 128 + SIGABRT);
     CHECK(ask(where).result == outcome::refused);
   }
@@ -209,7 +209,7 @@ TEST_CASE("primary_error: the workers of a primary that fails are gone with it")
   {
     role_program primary("run", "COHORT_TEST_RUN=supervise throws");
     const address where = primary.listening();
-    primary.time_to_end();
+    primary.wait_for_all();
     CHECK(primary.wait() == 1);
     CHECK(ask(where).result == outcome::refused);
   }
@@ -220,7 +220,7 @@ TEST_CASE("primary_kill: the workers of a primary that was killed are gone with 
   role_program primary("primary");
   const address where = primary.listening();
   primary.signal(SIGKILL);
-  primary.time_to_end();
+  primary.wait_for_all();
   CHECK(primary.wait() == 128 + SIGKILL);
   CHECK(ask(where).result == outcome::refused);
 }
