@@ -8,6 +8,7 @@
 
 // In the primary
 #include <cohort/cluster.hpp>
+#include <cohort/listening_primary.hpp>
 #include <cohort/subscription.hpp>
 #include <cohort/worker.hpp>
 #include <cohort/worker_process.hpp>

@@ -29,7 +29,7 @@ LAYERS = [
     "detail/channel/",
     "message_endpoint message_channel",
     "detail/core/",
-    "cluster worker worker_process this_worker acceptor subscription listening_endpoint bound_socket",
+    "cluster worker worker_process this_worker acceptor subscription listening_endpoint listening_primary bound_socket",
     "run supervisor reload upgrade metrics",
 ]
 # Headers in no layer: the table of contents, and the one-file way to build.

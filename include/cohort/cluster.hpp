@@ -12,6 +12,7 @@
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/event.hpp>
+#include <cohort/listening_primary.hpp>
 #include <cohort/scheduling/round_robin.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/subscription.hpp>
@@ -52,7 +53,9 @@ inline unsigned available_parallelism() { return detail::posix::available_cpus()
 /// `Protocol` says what it and its workers send each other; any JSON value unless said, and that
 /// needs `<cohort/message/json.hpp>`, which `<cohort.hpp>` includes.
 template <class Policy = round_robin, class Protocol = json_protocol>
-class cluster {
+class cluster : public listening_primary<Policy> {
+  using base = listening_primary<Policy>;
+
   // Asserted as a value, whose parts no compiler goes on to explain at length.
   static constexpr bool has_policy_ = scheduling_policy<Policy>;
   static_assert(has_policy_,
@@ -182,14 +185,16 @@ public:
   connection_counters counters() const { return core_->counters(); }
 
 private:
-  using core_pointer = std::shared_ptr<detail::cluster_core<Policy>>;
+  using base::core_;
+  using typename base::core_pointer;
   using message_hub = detail::message_hub<envelope_type>;
   using hub_pointer = std::shared_ptr<message_hub>;
+
+  cluster(hub_pointer hub, const executor_type& executor, const settings& how, Policy policy);
 
   static detail::message_side primary_side(hub_pointer hub);
 
   hub_pointer hub_;
-  core_pointer core_;
 };
 
 // Implementation
@@ -197,9 +202,16 @@ private:
 template <class Policy, class Protocol>
 cluster<Policy, Protocol>::cluster(
     const executor_type& executor, const settings& how, Policy policy)
-    : hub_(std::make_shared<message_hub>(executor)),
-      core_(std::make_shared<detail::cluster_core<Policy>>(
-          executor, how, std::move(policy), primary_side(hub_)))
+    : cluster(std::make_shared<message_hub>(executor), executor, how, std::move(policy))
+{
+}
+
+template <class Policy, class Protocol>
+cluster<Policy, Protocol>::cluster(
+    hub_pointer hub, const executor_type& executor, const settings& how, Policy policy)
+    : base(std::make_shared<detail::cluster_core<Policy>>(
+          executor, how, std::move(policy), primary_side(hub))),
+      hub_(std::move(hub))
 {
   hub_->on_loss = [weak = std::weak_ptr(core_)] {
     error_event event;

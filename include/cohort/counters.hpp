@@ -8,8 +8,8 @@ namespace cohort {
 
 /// What has happened to connections, counted by the primary since it began.
 ///
-/// Every accepted connection ends in exactly one of `taken`, `closed`, `overflowed`, or is still
-/// queued or offered. A connection may be offered several times.
+/// Every accepted connection ends in exactly one of `taken`, `closed`, `overflowed`, `unserved`, or
+/// is still queued or offered. A connection may be offered several times.
 struct connection_counters {
   /// Accepted by the primary, and ready to be scheduled: without those whose first bytes a policy
   /// still waits for.
@@ -28,6 +28,8 @@ struct connection_counters {
   std::uint64_t closed = 0;
   /// Answered by the primary as `overflow` says, because no worker had room.
   std::uint64_t overflowed = 0;
+  /// Answered by the primary as `cluster::answer` says, because no worker listened there.
+  std::uint64_t unserved = 0;
 };
 
 } // namespace cohort

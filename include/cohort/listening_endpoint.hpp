@@ -8,6 +8,7 @@
 #include <cohort/config.hpp>
 #include <cohort/detail/async/transform_handler.hpp>
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/listenable.hpp>
 #include <cohort/detail/core/self_core.hpp>
 #include <cohort/handle.hpp>
 #include <cohort/inherited_fd.hpp>
@@ -29,17 +30,6 @@
 namespace cohort {
 
 namespace detail {
-
-/// The protocol of what listens at a `Place`.
-template <class Place>
-struct listening_protocol;
-
-/// Where `listen` listens: an endpoint of TCP or of Unix stream sockets, `any_host`, `unix_path`.
-template <class Place>
-concept listenable = requires
-{
-  typename listening_protocol<Place>::type;
-};
 
 /// Where `bind` binds: an endpoint of UDP, or a socket that the primary has bound.
 template <class Place>
@@ -173,24 +163,6 @@ private:
 // Implementation
 
 namespace detail {
-
-template <>
-struct listening_protocol<asio::ip::tcp::endpoint> {
-  using type = asio::ip::tcp;
-};
-template <>
-struct listening_protocol<any_host> {
-  using type = asio::ip::tcp;
-};
-template <>
-struct listening_protocol<asio::local::stream_protocol::endpoint> {
-  using type = asio::local::stream_protocol;
-};
-
-template <>
-struct listening_protocol<unix_path> {
-  using type = asio::local::stream_protocol;
-};
 
 template <class Acceptor>
 struct deliver_acceptor {

@@ -18,6 +18,7 @@ TEST_CASE("counters begin at zero")
   CHECK(counters.lost == 0);
   CHECK(counters.closed == 0);
   CHECK(counters.overflowed == 0);
+  CHECK(counters.unserved == 0);
 }
 
 } // namespace counters_test

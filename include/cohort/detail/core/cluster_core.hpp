@@ -9,6 +9,7 @@
 #include <cohort/detail/core/launch.hpp>
 #include <cohort/detail/core/life_log.hpp>
 #include <cohort/detail/core/managed_worker.hpp>
+#include <cohort/detail/core/primary_listens.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/error.hpp>
@@ -59,6 +60,7 @@ public:
   using worker_type = managed_worker<cluster_core>;
   using worker_pointer = std::shared_ptr<worker_core>;
   using exits = std::vector<exit_event>;
+  using connections_type = dispatcher<Policy, cluster_core>;
 
   cluster_core(
       const asio::any_io_executor& executor, const settings& how, Policy policy, message_side side)
@@ -66,6 +68,7 @@ public:
         settings_(how),
         side_(std::move(side)),
         connections_(executor, *this, std::move(policy)),
+        listens_(connections_),
         ended_waiting_(executor),
         idle_waiting_(executor)
   {
@@ -86,6 +89,9 @@ public:
   void setup(const settings& more);
 
   void allow_inherited(int descriptor) { connections_.allow_inherited(descriptor); }
+
+  /// Where the primary listens itself.
+  primary_listens<connections_type>& listens() noexcept { return listens_; }
 
   /// Starts a worker with `more` laid over the settings; `shutting_down` while the cluster ends.
   worker_pointer fork(const settings& more, std::error_code& error);
@@ -114,7 +120,7 @@ public:
   void close();
 
   // For the workers.
-  dispatcher<Policy, cluster_core>& connections() noexcept { return connections_; }
+  connections_type& connections() noexcept { return connections_; }
   std::uint64_t message_fingerprint() const noexcept { return side_.fingerprint; }
   void publish(const any_event& event) { events_.publish(event); }
   void removed(worker_id id) { workers_.erase(id); }
@@ -151,7 +157,8 @@ private:
   event_bus events_;
   // Only if somebody asked for it.
   std::shared_ptr<life_log> log_;
-  dispatcher<Policy, cluster_core> connections_;
+  connections_type connections_;
+  primary_listens<connections_type> listens_;
   // Those whose process is not reaped yet.
   std::map<worker_id, std::shared_ptr<worker_type>> workers_;
   worker_id last_id_ = 0;
@@ -250,7 +257,11 @@ template <class Policy>
 template <class Handler>
 void cluster_core<Policy>::disconnect(duration deadline, Handler&& handler)
 {
-  if constexpr (is_last_end<std::remove_cvref_t<Handler>>) last_end_ = true;
+  if constexpr (is_last_end<std::remove_cvref_t<Handler>>) {
+    last_end_ = true;
+    // Nobody will come for whom anything could be held.
+    listens_.stop_all();
+  }
   ended_waiting_.add(std::forward<Handler>(handler));
   ending_ = true;
   for (const auto& [id, worker] : std::map(workers_)) worker->disconnect(deadline);

@@ -27,7 +27,7 @@
 namespace cohort::detail {
 
 /// Accepts the connections of one listener against the credit of its members, and hands each to the
-/// member that the policy names; or answers them, when nobody has room.
+/// member that the policy names; or answers them, when nobody has room, or there is no member.
 ///
 /// `Host` is as that of `shared_listener`, which says who the members are.
 template <class Policy, class Host>
@@ -56,8 +56,9 @@ protected:
         patience_(sockets_.get_executor()),
         send_again_(sockets_.get_executor())
   {
-    if (!error && handoff_.on_overflow().how() != overflow::answer::queue)
-      refusals_.emplace(sockets_.get_executor(), handoff_.on_overflow(), error);
+    const overflow& when_full = handoff_.on_overflow(true);
+    if (!error && when_full.how() != overflow::answer::queue)
+      refusals_.emplace(sockets_.get_executor(), when_full, error);
   }
   ~connection_pump() = default;
 
@@ -81,6 +82,24 @@ protected:
   void pause() noexcept;
   void close() noexcept;
 
+  /// What becomes of connections while there is no member; they wait in the kernel unless it is
+  /// said. With an error it is as before.
+  void set_unserved(overflow how, std::error_code& error);
+  /// Whether connections are accepted now though there is no member.
+  bool answers_unserved() const noexcept
+  {
+    return !handoff_.is_served() && handoff_.on_overflow(false).how() != overflow::answer::queue;
+  }
+  /// Answers who waits in vain for a member, without waiting any longer.
+  void answer_unserved_now();
+  /// Whether clients that were told something without a member are still waited for. `close` does
+  /// not end that.
+  bool is_answering() const noexcept { return unserved_ && !unserved_->empty(); }
+  void end_answers() noexcept
+  {
+    if (unserved_) unserved_->clear();
+  }
+
   Host& host() noexcept { return host_; }
   const Host& host() const noexcept { return host_; }
   handoff<connection, Policy>& members() noexcept { return handoff_; }
@@ -103,7 +122,9 @@ private:
   std::uint32_t id_;
   handoff<connection, Policy> handoff_;
   sockets sockets_;
+  // When nobody has room, and when there is no member.
   std::optional<io::refusals> refusals_;
+  std::optional<io::refusals> unserved_;
   io::alarm patience_;
   io::alarm send_again_;
   bool pump_posted_ = false;
@@ -124,7 +145,8 @@ template <class Policy, class Host>
 void connection_pump<Policy, Host>::update_sockets()
 {
   std::error_code error;
-  if (is_open()) sockets_.update(handoff_.members(), last_call_, error);
+  const bool all = last_call_ || answers_unserved();
+  if (is_open()) sockets_.update(handoff_.members(), all, error);
   if (error) host_.accept_failed(error);
 }
 
@@ -214,12 +236,31 @@ void connection_pump<Policy, Host>::accept_more()
 template <class Policy, class Host>
 void connection_pump<Policy, Host>::answer_overflow()
 {
-  if (!refusals_ || handoff_.queue_size() == 0) return;
-  const auto refuse = [this](posix::unique_fd late) { refusals_->refuse(std::move(late)); };
+  auto& refusals = handoff_.is_served() ? refusals_ : unserved_;
+  if (!refusals || handoff_.queue_size() == 0) return;
+  const auto refuse = [&](posix::unique_fd late) { refusals->refuse(std::move(late)); };
   if (handoff_.overflowed(clock::now(), refuse) == 0) return;
-  refusals_->attend(self());
+  refusals->attend(self());
   // Others may wait in their places.
   pump_soon();
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::set_unserved(overflow how, std::error_code& error)
+{
+  if (how.how() != overflow::answer::queue) {
+    if (!unserved_) unserved_.emplace(sockets_.get_executor(), how, error);
+    if (error) return unserved_.reset();
+    unserved_->set(how);
+  }
+  handoff_.set_unserved(std::move(how));
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::answer_unserved_now()
+{
+  handoff_.set_unserved(overflow(handoff_.on_overflow(false)).after(clock::duration(0)));
+  answer_overflow();
 }
 
 template <class Policy, class Host>

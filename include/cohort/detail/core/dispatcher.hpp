@@ -10,6 +10,7 @@
 #include <cohort/detail/core/open_listener.hpp>
 #include <cohort/detail/core/shared_datagrams.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
+#include <cohort/detail/lifecycle/counter_sum.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -98,6 +99,16 @@ public:
   void gone(worker_id worker);
   void writable(worker_id worker);
 
+  // For the primary's own listening, see `primary_listens`.
+
+  /// The listener that is meant, if there is one that is open.
+  std::shared_ptr<listener> find(const listen_key& asked) const;
+  /// A new one, without a member.
+  std::shared_ptr<listener> create(const wire::listen& message, const listen_key& asked,
+      posix::unique_fd inherited, std::error_code& error);
+  /// Those at which nothing is left to be done.
+  void forget_finished();
+
   /// Workers may listen on this descriptor of this process, though no program inherits it.
   void allow_inherited(int descriptor) { inheritable_.allow(descriptor); }
 
@@ -117,12 +128,8 @@ private:
 
   void join(const candidate& worker, const wire::listen& message, const listen_key& asked,
       posix::unique_fd inherited, listen_answer& answer, std::error_code& error);
-  std::shared_ptr<listener> find(const listen_key& asked) const;
-  std::shared_ptr<listener> create(const wire::listen& message, const listen_key& asked,
-      posix::unique_fd inherited, std::error_code& error);
   bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
-  void forget_finished();
   bool holds() const noexcept { return !host_.ending(); }
 
   struct entry {
@@ -141,24 +148,7 @@ private:
   connection_counters finished_;
 };
 
-/// Adds up what was counted in two places.
-connection_counters& operator+=(connection_counters& sum, const connection_counters& more) noexcept;
-
 // Implementation
-
-inline connection_counters& operator+=(
-    connection_counters& sum, const connection_counters& more) noexcept
-{
-  sum.accepted += more.accepted;
-  sum.offered += more.offered;
-  sum.taken += more.taken;
-  sum.refused += more.refused;
-  sum.redispatched += more.redispatched;
-  sum.lost += more.lost;
-  sum.closed += more.closed;
-  sum.overflowed += more.overflowed;
-  return sum;
-}
 
 template <class Policy, class Host>
 listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wire::listen& message)

@@ -7,6 +7,7 @@
 #include <cohort/detail/core/joined_listeners.hpp>
 #include <cohort/detail/core/kernel_source.hpp>
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/listen_request.hpp>
 #include <cohort/detail/core/offered_source.hpp>
 #include <cohort/detail/core/pending_listens.hpp>
 #include <cohort/detail/core/source_list.hpp>
@@ -128,16 +129,7 @@ void self_listens::ask(Handler&& handler, listen_key key, const listen_options& 
   else pending->waiting.add(std::forward<Handler>(handler));
   pending->asked = key;
   pending->credit = options.credit();
-  wire::listen message;
-  key.describe_to(message);
-  if (options.ipv6_only()) message.flags |= wire::listen_ipv6_only;
-  if (options.hold_when_empty()) message.flags |= wire::listen_hold_when_empty;
-  if (options.adaptive_credit()) message.flags |= wire::listen_paced;
-  if (options.reuse_address() && wire::is_datagram(key.kind))
-    message.flags |= wire::listen_reuse_address;
-  message.backlog = static_cast<std::uint32_t>(options.backlog());
-  message.mode = options.mode();
-  message.data = wire::shared_bytes(options.shared_data());
+  wire::listen message = listen_request(key, options);
   message.request = pending_.add(std::move(pending));
   port_.send(message);
 }

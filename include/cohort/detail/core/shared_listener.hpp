@@ -10,6 +10,7 @@
 #include <cohort/detail/lifecycle/credit_accounts.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/overflow.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <algorithm>
@@ -31,7 +32,7 @@ namespace cohort::detail {
 ///   bool send_turn(worker_id, const wire::turn&)  false: there is no room, and `writable` follows
 ///   void last_call_done(worker_id)       see `leave`
 ///   void accept_failed(std::error_code)  reported at most once a second
-///   bool ending()                        the cluster ends: no listener is held
+///   bool ending()                        the cluster ends: no listener is held for workers
 template <class Policy, class Host>
 class shared_listener final : public connection_pump<Policy, Host> {
   using base = connection_pump<Policy, Host>;
@@ -104,16 +105,28 @@ public:
   /// The worker is certainly dead, or has left; what it had not answered goes to others.
   void gone(worker_id worker);
 
-  /// Closes the socket when no member is left, held or not.
+  // What the primary itself says.
+
+  /// It listens here itself: the socket stays open without members.
+  void hold();
+  bool is_held() const noexcept { return held_; }
+  /// No more. Without members it is closed, and who is in the primary already gets the answer.
+  void release();
+  /// What becomes of connections while there is no member, from now on. With an error it is as
+  /// before.
+  void set_unserved(overflow how, std::error_code& error);
+
+  /// Closes the socket when no member is left, unless the primary listens itself.
   void close_if_empty() noexcept
   {
-    if (this->members().active() == 0) this->close();
+    if (!this->members().is_served() && !held_) this->close();
   }
   /// Closes the socket and everything that is queued. Nothing is asked of the host any more.
   void shut() noexcept
   {
     if (leaving_) end_last_call(*leaving_);
     this->close();
+    this->end_answers();
   }
 
 private:
@@ -147,8 +160,13 @@ private:
   void finish_last_call();
   void end_last_call(worker_id worker);
   void check_members();
+  bool stays_empty() const noexcept
+  {
+    return held_ || (hold_when_empty_ && !this->host().ending());
+  }
 
   bool hold_when_empty_;
+  bool held_ = false;
   credit_accounts credit_;
   // Of those who accept from one socket, if they do.
   accept_turns turns_;
@@ -168,7 +186,8 @@ bool shared_listener<Policy, Host>::is_finished() const noexcept
     return each.offers + each.connections != 0 ||
            (this->how() != wire::sharing::offers && !closed_.contains(each.id));
   };
-  return !is_open() && !leaving_ && std::ranges::none_of(this->members().members(), owes);
+  return !is_open() && !leaving_ && !this->is_answering() &&
+         std::ranges::none_of(this->members().members(), owes);
 }
 
 template <class Policy, class Host>
@@ -181,6 +200,8 @@ bool shared_listener<Policy, Host>::join(candidate worker, bool paced)
   closed_.erase(worker.id);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (leaving_) finish_last_call();
+  // Until now it may have been the primary that accepted.
+  if (this->members().active() == 1) this->update_sockets();
   return true;
 }
 
@@ -264,8 +285,7 @@ template <class Policy, class Host>
 bool shared_listener<Policy, Host>::leave(worker_id worker)
 {
   if (!is_member(worker)) return true;
-  const bool held = hold_when_empty_ && !this->host().ending();
-  if (this->members().active() != 1 || held || !is_open()) {
+  if (this->members().active() != 1 || stays_empty() || !is_open()) {
     retire(worker);
     return true;
   }
@@ -315,10 +335,37 @@ void shared_listener<Policy, Host>::gone(worker_id worker)
 template <class Policy, class Host>
 void shared_listener<Policy, Host>::check_members()
 {
-  if (this->members().active() != 0) return;
+  if (this->members().is_served()) return;
   // Nobody can be served before the next one joins.
-  if (hold_when_empty_ && !this->host().ending()) this->pause();
+  if (stays_empty()) this->pause();
   else this->close();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::hold()
+{
+  held_ = true;
+  // The member that leaves need not empty it any more.
+  if (leaving_) finish_last_call();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::release()
+{
+  held_ = false;
+  std::error_code none; // nothing is made for it
+  if (this->members().is_served()) return base::set_unserved(overflow::queue(), none);
+  this->answer_unserved_now();
+  this->close();
+}
+
+template <class Policy, class Host>
+void shared_listener<Policy, Host>::set_unserved(overflow how, std::error_code& error)
+{
+  base::set_unserved(std::move(how), error);
+  if (this->members().is_served()) return;
+  this->pause();
+  members_changed();
 }
 
 template <class Policy, class Host>

@@ -28,12 +28,17 @@ public:
   {
   }
 
+  /// From now on; who was told before is waited for as before.
+  void set(overflow how) { how_ = std::move(how); }
+
   void refuse(posix::unique_fd connection);
 
   /// Has to be called after `refuse`. `owner` keeps this object alive while somebody is awaited.
   template <class Owner>
   void attend(Owner owner);
 
+  /// Whether nobody is waited for.
+  bool empty() const noexcept { return room_.empty(); }
   void clear() noexcept { room_.clear(); }
 
 private:

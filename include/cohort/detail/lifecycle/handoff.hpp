@@ -94,7 +94,7 @@ public:
   // Connections.
 
   /// How many more connections to accept now: the members' room, and what may wait for room by the
-  /// policy's `overflow`, less what is queued.
+  /// `overflow` in force, less what is queued.
   std::size_t capacity() const noexcept;
 
   void enqueue(Connection connection, const connection_info& info);
@@ -106,8 +106,8 @@ public:
   template <class Send>
   std::size_t dispatch(clock::time_point now, Send&& send) noexcept;
 
-  /// While no member has room, passes those that have waited for it for too long, by the policy's
-  /// `overflow`, to `answer(Connection)`.
+  /// While no member has room, passes those that have waited for it for too long, by the `overflow`
+  /// in force, to `answer(Connection)`.
   template <class Answer>
   std::size_t overflowed(clock::time_point now, Answer&& answer) noexcept;
   /// When to dispatch again, or to ask who has overflowed, though nothing has happened: a
@@ -148,13 +148,16 @@ public:
   bool is_member(worker_id worker) const noexcept { return members_.find(worker) != none; }
   /// How many members have not retired.
   std::size_t active() const noexcept { return members_.active(); }
+  bool is_served() const noexcept { return active() != 0; }
   std::size_t queue_size() const noexcept { return queue_.size(); }
   std::span<const offer_type> queued() const noexcept { return queue_.all(); }
   /// What a worker has been offered and has not answered.
   std::span<const offer_type> open_offers(worker_id worker) const noexcept;
   const connection_counters& counters() const noexcept { return counters_; }
   const policy_calls<Policy>& calls() const noexcept { return members_.calls(); }
-  const overflow& on_overflow() const noexcept { return limits_.on_overflow(); }
+  /// What becomes of who waits for too long: that of the policy, or, without members, what was set.
+  const overflow& on_overflow(bool served) const noexcept { return limits_.in_force(served); }
+  void set_unserved(overflow how) { limits_.set_unserved(std::move(how)); }
   const Policy& policy() const noexcept { return members_.policy(); }
 
 private:
@@ -181,7 +184,7 @@ bool handoff<Connection, Policy>::join(const candidate& worker)
 {
   assigned_.reserve(members().size() + 1);
   // Until now there was nobody to have room.
-  if (active() == 0) queue_.restart();
+  if (!is_served()) queue_.restart();
   return members_.join(worker);
 }
 
@@ -201,8 +204,7 @@ std::size_t handoff<Connection, Policy>::gone(worker_id worker) noexcept
 template <class Connection, class Policy>
 std::size_t handoff<Connection, Policy>::capacity() const noexcept
 {
-  std::size_t limit = members_.room();
-  if (active() != 0) limit += limits_.without_room();
+  const std::size_t limit = members_.room() + limits_.without_room(is_served());
   return limit - std::min(limit, queue_.size());
 }
 
@@ -230,22 +232,24 @@ std::size_t handoff<Connection, Policy>::dispatch(clock::time_point now, Send&& 
 template <class Connection, class Policy>
 auto handoff<Connection, Policy>::next_deadline() const noexcept -> std::optional<clock::time_point>
 {
-  if (queue_.empty() || active() == 0) return std::nullopt;
+  if (queue_.empty()) return std::nullopt;
   const offer_type& first = queue_.front();
   if (members_.room() != 0) return limits_.overdue_at(first.info);
-  return first.waits_since ? limits_.overflows_at(*first.waits_since) : std::nullopt;
+  return first.waits_since ? limits_.overflows_at(is_served(), *first.waits_since) : std::nullopt;
 }
 
 template <class Connection, class Policy>
 template <class Answer>
 std::size_t handoff<Connection, Policy>::overflowed(clock::time_point now, Answer&& answer) noexcept
 {
-  if (members_.room() != 0 || active() == 0) return 0;
+  if (members_.room() != 0) return 0;
   queue_.wait_since(now);
   const std::size_t count = queue_.take_front(
-      [&](const offer_type& each) { return limits_.has_overflowed(*each.waits_since, now); },
+      [&](const offer_type& each) {
+        return limits_.has_overflowed(is_served(), *each.waits_since, now);
+      },
       answer);
-  counters_.overflowed += count;
+  (is_served() ? counters_.overflowed : counters_.unserved) += count;
   return count;
 }
 

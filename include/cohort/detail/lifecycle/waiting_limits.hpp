@@ -12,8 +12,8 @@
 
 namespace cohort::detail {
 
-/// For how long a connection waits in the primary: by the policy's wish while a member is ready, or
-/// for a member to have room.
+/// For how long a connection waits in the primary: by the policy's wish while a member is ready,
+/// for a member to have room, or, while it is not served, for there to be a member.
 class waiting_limits {
 public:
   using clock = connection_info::clock;
@@ -30,8 +30,15 @@ public:
   {
   }
 
+  /// What becomes of those who wait while there is no member. Unless it is said nothing does.
+  void set_unserved(overflow how) { unserved_ = std::move(how); }
+
   /// How many may wait for room. Unless something becomes of them then, the kernel keeps them.
-  std::size_t without_room() const noexcept { return answers() ? overflow_.limit() : 0; }
+  /// @param served whether there is a member, here and below.
+  std::size_t without_room(bool served) const noexcept
+  {
+    return answers(served) ? in_force(served).limit() : 0;
+  }
 
   /// Whether the policy has let it wait for long enough.
   bool is_overdue(const connection_info& connection, clock::time_point now) const noexcept
@@ -39,9 +46,10 @@ public:
     return now >= overdue_at(connection);
   }
   /// Whether one has waited for room for too long.
-  bool has_overflowed(clock::time_point waits_since, clock::time_point now) const noexcept
+  bool has_overflowed(
+      bool served, clock::time_point waits_since, clock::time_point now) const noexcept
   {
-    return answers() && now >= waits_since + overflow_.after();
+    return answers(served) && now >= waits_since + in_force(served).after();
   }
 
   /// When the first of these two will be.
@@ -49,18 +57,23 @@ public:
   {
     return connection.arrival() + patience_;
   }
-  std::optional<clock::time_point> overflows_at(clock::time_point waits_since) const noexcept
+  std::optional<clock::time_point> overflows_at(
+      bool served, clock::time_point waits_since) const noexcept
   {
-    return answers() ? std::optional(waits_since + overflow_.after()) : std::nullopt;
+    return answers(served) ? std::optional(waits_since + in_force(served).after()) : std::nullopt;
   }
 
-  const overflow& on_overflow() const noexcept { return overflow_; }
+  const overflow& in_force(bool served) const noexcept { return served ? overflow_ : unserved_; }
 
 private:
-  bool answers() const noexcept { return overflow_.how() != overflow::answer::queue; }
+  bool answers(bool served) const noexcept
+  {
+    return in_force(served).how() != overflow::answer::queue;
+  }
 
   clock::duration patience_;
   overflow overflow_;
+  overflow unserved_;
 };
 
 } // namespace cohort::detail

@@ -464,28 +464,6 @@ TEST_CASE("the listeners of one worker are limited, and of another one not by th
   test.joined(1, test.loopback(), 9);
 }
 
-TEST_CASE("counters add up, each of them")
-{
-  cohort::connection_counters sum;
-  cohort::connection_counters one;
-  one.accepted = 1;
-  one.offered = 2;
-  one.taken = 3;
-  one.refused = 4;
-  one.redispatched = 5;
-  one.lost = 6;
-  one.closed = 7;
-  sum += one;
-  sum += one;
-  CHECK(sum.accepted == 2);
-  CHECK(sum.offered == 4);
-  CHECK(sum.taken == 6);
-  CHECK(sum.refused == 8);
-  CHECK(sum.redispatched == 10);
-  CHECK(sum.lost == 12);
-  CHECK(sum.closed == 14);
-}
-
 TEST_CASE("held listeners that nobody uses close when they are told")
 {
   dispatcher_test test;

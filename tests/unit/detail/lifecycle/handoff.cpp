@@ -463,6 +463,47 @@ TEST_CASE("without any member nobody overflows, and with the first one all wait 
   CHECK(overflowed(start + 1h + 2s) == 2);
 }
 
+TEST_CASE("without any member something else becomes of who has waited too long, if it is said")
+{
+  using busy = cohort::when_full<cohort::round_robin>;
+  bench<busy> b(busy(cohort::overflow::reset().after(1h)), 5s);
+  const clock::time_point start = clock::time_point() + 1h;
+  const auto overflowed = [&](clock::time_point now) {
+    return b.machine.overflowed(now, [&](counted c) { b.out.push_back(c.id()); });
+  };
+  CHECK_FALSE(b.machine.is_served());
+  CHECK(b.machine.capacity() == 0);
+  b.machine.set_unserved(cohort::overflow::refuse("gone").after(2s).limit(3));
+  CHECK(b.machine.capacity() == 3);
+  b.accept(2, start);
+  CHECK(b.machine.capacity() == 1);
+  CHECK(b.machine.next_deadline() == start + 2s);
+  CHECK(overflowed(start + 2s - 1ns) == 0);
+  CHECK(overflowed(start + 2s) == 2);
+  CHECK(b.machine.counters().unserved == 2);
+  CHECK(b.machine.counters().overflowed == 0);
+  // Who waits when a member comes is its own.
+  b.accept(2, start + 3s);
+  b.member(1, 1);
+  CHECK(b.machine.is_served());
+  CHECK(b.dispatch(start + 4s) == runs{{1, 1, {3}}});
+  CHECK(overflowed(start + 5s) == 0);
+  // And when it goes, what it was offered waits anew, and the others since they came.
+  CHECK(b.machine.retire(1));
+  CHECK(overflowed(start + 5s) == 0);
+  CHECK(b.machine.next_deadline() == start + 7s);
+  b.machine.gone(1);
+  CHECK(b.queued() == ids{3, 4});
+  CHECK(overflowed(start + 8s) == 0);
+  CHECK(overflowed(start + 10s) == 2);
+  b.machine.set_unserved(cohort::overflow::queue());
+  CHECK(b.machine.capacity() == 0);
+  b.accept(1, start);
+  CHECK(overflowed(start + 100h) == 0);
+  CHECK_FALSE(b.machine.next_deadline());
+  CHECK(b.machine.counters().unserved == 4);
+}
+
 TEST_CASE("without a word about overflow everybody waits")
 {
   bench b;

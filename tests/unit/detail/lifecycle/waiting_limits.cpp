@@ -35,25 +35,41 @@ TEST_CASE("a patience without end, or less than none, can be reckoned with")
   CHECK(waiting_limits(clock::duration::max(), overflow()).overdue_at(connection) > start + 1h);
   CHECK(waiting_limits(-1s, overflow()).overdue_at(connection) == start);
   const waiting_limits never(5s, overflow::reset().after(clock::duration::max()));
-  CHECK_FALSE(never.has_overflowed(start, start + 1000h));
+  CHECK_FALSE(never.has_overflowed(true, start, start + 1000h));
 }
 
 TEST_CASE("unless something is said of it, the kernel keeps who has no room, for ever")
 {
   const waiting_limits limits(5s, overflow());
-  CHECK(limits.without_room() == 0);
-  CHECK_FALSE(limits.overflows_at(start));
-  CHECK_FALSE(limits.has_overflowed(start, start + 1000h));
+  CHECK(limits.without_room(true) == 0);
+  CHECK_FALSE(limits.overflows_at(true, start));
+  CHECK_FALSE(limits.has_overflowed(true, start, start + 1000h));
 }
 
 TEST_CASE("otherwise so many wait for room, for a time of their own")
 {
   const waiting_limits limits(5s, overflow::reset().after(2s).limit(7));
-  CHECK(limits.without_room() == 7);
-  CHECK(limits.on_overflow().how() == overflow::answer::reset);
-  CHECK(limits.overflows_at(start) == start + 2s);
-  CHECK_FALSE(limits.has_overflowed(start, start + 2s - 1ns));
-  CHECK(limits.has_overflowed(start, start + 2s));
+  CHECK(limits.without_room(true) == 7);
+  CHECK(limits.in_force(true).how() == overflow::answer::reset);
+  CHECK(limits.overflows_at(true, start) == start + 2s);
+  CHECK_FALSE(limits.has_overflowed(true, start, start + 2s - 1ns));
+  CHECK(limits.has_overflowed(true, start, start + 2s));
+}
+
+TEST_CASE("while there is no member something else holds, nothing unless said")
+{
+  waiting_limits limits(5s, overflow::reset().after(2s).limit(7));
+  CHECK(limits.without_room(false) == 0);
+  CHECK_FALSE(limits.overflows_at(false, start));
+  CHECK_FALSE(limits.has_overflowed(false, start, start + 1000h));
+  limits.set_unserved(overflow::refuse("gone").after(3s).limit(9));
+  CHECK(limits.without_room(false) == 9);
+  CHECK(limits.in_force(false).bytes() == "gone");
+  CHECK(limits.overflows_at(false, start) == start + 3s);
+  CHECK_FALSE(limits.has_overflowed(false, start, start + 3s - 1ns));
+  CHECK(limits.has_overflowed(false, start, start + 3s));
+  CHECK(limits.without_room(true) == 7);
+  CHECK(limits.overflows_at(true, start) == start + 2s);
 }
 
 } // namespace waiting_limits_test

@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/any_host.hpp>
+#include <cohort/unix_path.hpp>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+
+namespace cohort::detail {
+
+/// The protocol of what listens at a `Place`.
+template <class Place>
+struct listening_protocol;
+
+template <>
+struct listening_protocol<asio::ip::tcp::endpoint> {
+  using type = asio::ip::tcp;
+};
+template <>
+struct listening_protocol<any_host> {
+  using type = asio::ip::tcp;
+};
+template <>
+struct listening_protocol<asio::local::stream_protocol::endpoint> {
+  using type = asio::local::stream_protocol;
+};
+
+template <>
+struct listening_protocol<unix_path> {
+  using type = asio::local::stream_protocol;
+};
+
+/// Where `listen` listens: an endpoint of TCP or of Unix stream sockets, `any_host`, `unix_path`.
+template <class Place>
+concept listenable = requires
+{
+  typename listening_protocol<Place>::type;
+};
+
+/// What says where a `Place` was bound.
+template <listenable Place>
+using bound_at = typename listening_protocol<Place>::type::endpoint;
+
+} // namespace cohort::detail
