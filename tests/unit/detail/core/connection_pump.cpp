@@ -63,6 +63,22 @@ struct fixture {
   {
     return run_until([&] { return listener->counters().overflowed == count; });
   }
+  bool unserved(std::uint64_t count)
+  {
+    return run_until([&] { return listener->counters().unserved == count; });
+  }
+  std::error_code answer(overflow how)
+  {
+    std::error_code error;
+    listener->set_unserved(std::move(how), error);
+    return error;
+  }
+  // What is ready now.
+  void run_ready()
+  {
+    context.restart();
+    context.poll();
+  }
   std::string read(std::size_t client)
   {
     std::string text;
@@ -130,6 +146,113 @@ TEST_CASE("without any worker they wait, whatever is to be done when all are ful
   CHECK(test.listener->join(candidate(2)));
   CHECK(test.listener->credit(2, 1));
   CHECK(test.run_until([&] { return test.host.offered(2) == 1; }));
+}
+
+TEST_CASE("without any worker they are answered, if that is said")
+{
+  fixture test(overflow::queue(), 0, true);
+  test.listener->gone(1);
+  test.connect(2);
+  CHECK_FALSE(test.answer(overflow::refuse("gone").after(0s)));
+  CHECK(test.unserved(2));
+  test.connect();
+  CHECK(test.unserved(3));
+  for (std::size_t i = 0; i != 3; ++i) CHECK(test.read(i) == "gone");
+  SUBCASE("or get another answer")
+  {
+    CHECK_FALSE(test.answer(overflow::reset().after(0s)));
+    test.connect();
+    CHECK(test.unserved(4));
+    CHECK(test.clients.closed(3));
+  }
+  SUBCASE("or wait again, and that is no work for the context")
+  {
+    CHECK_FALSE(test.answer(overflow::queue()));
+    test.clients.sockets.clear();
+    test.connect();
+    CHECK_FALSE(test.run_until([] { return false; }));
+    CHECK(test.context.stopped());
+    CHECK(test.listener->counters().accepted == 3);
+    CHECK(test.listener->join(candidate(2)));
+    CHECK(test.listener->credit(2, 1));
+    CHECK(test.run_until([&] { return test.host.offered(2) == 1; }));
+  }
+}
+
+TEST_CASE("what is said of the time without a worker changes nothing while there is one")
+{
+  fixture test(overflow::queue());
+  CHECK_FALSE(test.answer(overflow::refuse("gone").after(0s)));
+  test.connect();
+  test.run_ready();
+  CHECK(test.listener->counters().accepted == 0);
+  CHECK(test.listener->credit(1, 1));
+  CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+}
+
+TEST_CASE("they wait for a worker first, and get the one that comes in time")
+{
+  fixture test(overflow::queue(), 0, true);
+  test.listener->gone(1);
+  CHECK_FALSE(test.answer(overflow::refuse("gone").after(1h).limit(2)));
+  test.connect(3);
+  CHECK(test.run_until([&] { return test.listener->counters().accepted == 2; }));
+  // The third one waits in the kernel.
+  test.run_ready();
+  CHECK(test.listener->counters().accepted == 2);
+  CHECK(test.listener->join(candidate(2)));
+  test.connect();
+  test.run_ready();
+  CHECK(test.listener->counters().accepted == 2);
+  CHECK(test.listener->credit(2, 4));
+  CHECK(test.run_until([&] { return test.host.offered(2) == 4; }));
+  CHECK(test.listener->counters().unserved == 0);
+}
+
+TEST_CASE("when a time without a worker is over, they are answered")
+{
+  fixture test(overflow::queue(), 0, true);
+  test.listener->gone(1);
+  CHECK_FALSE(test.answer(overflow::refuse("gone").after(30ms)));
+  test.connect(2);
+  CHECK(test.run_until([&] { return test.listener->counters().accepted == 2; }));
+  CHECK(test.listener->counters().unserved == 0);
+  CHECK(test.unserved(2));
+  CHECK(test.read(1) == "gone");
+}
+
+TEST_CASE("what the last worker had not taken waits for the next one, or is answered")
+{
+  fixture test(overflow::queue(), 3, true);
+  CHECK_FALSE(test.answer(overflow::refuse("gone").after(50ms)));
+  test.connect(3);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 3; }));
+  test.listener->gone(1);
+  CHECK(test.listener->join(candidate(2)));
+  CHECK(test.listener->credit(2, 1));
+  CHECK(test.host.offered(2) == 1);
+  test.listener->retire(2);
+  CHECK(test.unserved(2));
+  test.listener->gone(2);
+  CHECK(test.unserved(3));
+  CHECK(test.listener->counters().redispatched == 4);
+}
+
+TEST_CASE("the two answers are told apart, and so are their counts")
+{
+  fixture test(overflow::refuse("full").after(0s), 0, true);
+  CHECK_FALSE(test.answer(overflow::refuse("gone").after(0s)));
+  test.connect();
+  CHECK(test.overflows(1));
+  test.listener->gone(1);
+  test.connect();
+  CHECK(test.unserved(1));
+  CHECK(test.listener->join(candidate(2)));
+  test.connect();
+  CHECK(test.overflows(2));
+  CHECK(test.read(0) == "full");
+  CHECK(test.read(1) == "gone");
+  CHECK(test.read(2) == "full");
 }
 
 } // namespace connection_pump_test

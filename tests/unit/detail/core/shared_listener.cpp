@@ -12,6 +12,7 @@
 #include "support/noted_host.hpp"
 #include "support/scratch.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -648,6 +649,182 @@ TEST_CASE("the path of a unix socket goes with the listener")
   test.member(1, 1);
   test.listener->gone(1);
   CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("where the primary listens itself, the socket stays whatever workers do")
+{
+  listener_test test;
+  CHECK_FALSE(test.listener->is_held());
+  test.listener->hold();
+  CHECK(test.listener->is_held());
+  test.connect(1);
+  test.run();
+  CHECK(test.listener->counters().accepted == 0);
+  test.member(1, 1);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+  test.listener->gone(1);
+  CHECK(test.listener->is_open());
+  // It is no last call: the next one serves who waits.
+  test.member(2, 0);
+  CHECK(test.listener->leave(2));
+  // Not even the cluster's end changes that.
+  test.host.is_ending = true;
+  test.member(3, 0);
+  test.listener->retire(3);
+  test.listener->gone(3);
+  test.listener->close_if_empty();
+  CHECK(test.listener->is_open());
+  CHECK_FALSE(test.listener->is_finished());
+  test.member(4, 1);
+  CHECK(test.host.offered(4) == 1);
+  CHECK(test.host.called.empty());
+}
+
+TEST_CASE("when the primary does not listen any more, the last worker's end is that of the socket")
+{
+  listener_test test;
+  test.listener->hold();
+  SUBCASE("at once when none is there")
+  {
+    test.listener->release();
+    CHECK_FALSE(test.listener->is_open());
+    CHECK(test.listener->is_finished());
+  }
+  SUBCASE("at once also where workers wanted it to be held")
+  {
+    listener_test other(true);
+    other.listener->hold();
+    other.listener->release();
+    CHECK_FALSE(other.listener->is_open());
+  }
+  SUBCASE("with the last one, which empties it")
+  {
+    test.member(1, 1);
+    test.listener->release();
+    CHECK(test.listener->is_open());
+    test.connect(1);
+    CHECK_FALSE(test.listener->leave(1));
+    CHECK(test.host.offered(1) == 1);
+    CHECK(test.take(1, test.host.offers[0].first, 1, 1));
+    CHECK(test.host.called == std::vector<worker_id>{1});
+    CHECK_FALSE(test.listener->is_open());
+  }
+  SUBCASE("and nobody is answered then, but served")
+  {
+    std::error_code error;
+    test.listener->set_unserved(cohort::overflow::reset().after(std::chrono::seconds(0)), error);
+    test.member(1, 1);
+    test.listener->release();
+    test.connect(1);
+    CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+    test.listener->gone(1);
+    CHECK_FALSE(test.listener->is_open());
+    CHECK(test.listener->counters().unserved == 0);
+    CHECK(test.listener->counters().closed == 1);
+  }
+}
+
+TEST_CASE("the primary's wish to listen ends a last call: the socket lives on")
+{
+  listener_test test;
+  test.connect(1);
+  test.member(1, 0);
+  CHECK_FALSE(test.listener->leave(1));
+  test.listener->hold();
+  CHECK(test.host.called == std::vector<worker_id>{1});
+  CHECK(test.listener->is_open());
+  test.run();
+  test.connect(1);
+  test.member(2, 2);
+  CHECK(test.run_until([&] { return test.host.offered(2) == 2; }));
+}
+
+TEST_CASE("who waits in the primary for a worker is answered when it does not listen any more")
+{
+  listener_test test;
+  std::error_code error;
+  test.listener->hold();
+  const auto gone = cohort::overflow::refuse("gone").after(std::chrono::hours(1));
+  test.listener->set_unserved(gone, error);
+  REQUIRE_FALSE(error);
+  test.connect(2);
+  CHECK(test.run_until([&] { return test.listener->counters().accepted == 2; }));
+  test.listener->release();
+  CHECK_FALSE(test.listener->is_open());
+  CHECK(test.listener->counters().unserved == 2);
+  // The answers are on their way still.
+  CHECK_FALSE(test.listener->is_finished());
+  for (auto& client : test.clients.sockets) {
+    char text[5] = {};
+    CHECK(client.read_some(asio::buffer(text), error) == 4);
+    CHECK(std::string(text) == "gone");
+  }
+  SUBCASE("until they have ended")
+  {
+    test.clients.sockets.clear();
+    CHECK(test.run_until([&] { return test.listener->is_finished(); }));
+  }
+  SUBCASE("or everything is shut")
+  {
+    test.listener->shut();
+    CHECK(test.listener->is_finished());
+  }
+}
+
+TEST_CASE("where workers accept themselves, the primary answers only while there is none")
+{
+  for (const auto how : {wire::sharing::one_socket, wire::sharing::own_socket}) {
+    listener_test test(listener_test::loopback(), false, how);
+    std::error_code error;
+    test.listener->hold();
+    test.connect(1);
+    test.run();
+    CHECK(test.listener->counters().accepted == 0);
+    const auto unserved = [&](std::uint64_t count) {
+      return test.run_until([&] { return test.listener->counters().unserved == count; });
+    };
+    test.listener->set_unserved(
+        cohort::overflow::refuse("gone").after(std::chrono::seconds(0)), error);
+    REQUIRE_FALSE(error);
+    CHECK(unserved(1));
+    const auto socket = test.listener->share(candidate(1), error);
+    REQUIRE(socket);
+    CHECK(test.listener->join(candidate(1)));
+    test.connect(1);
+    test.run();
+    CHECK(test.listener->counters().accepted == 1);
+    CHECK(test.listener->credit(1, 1));
+    test.run();
+    // It is there for the worker.
+    CHECK(test.listener->counters().accepted == 1);
+    posix::socket_address peer;
+    CHECK(posix::accept_stream(socket.get(), &peer, error));
+    test.connect(1);
+    test.listener->gone(1);
+    CHECK(unserved(2));
+    // Or is not, when it is to wait.
+    test.listener->set_unserved(cohort::overflow::queue(), error);
+    test.connect(1);
+    test.run();
+    CHECK(test.listener->counters().accepted == 2);
+    CHECK(test.host.offers.empty());
+  }
+}
+
+TEST_CASE("where workers accept themselves, one that comes is offered who waits in the primary")
+{
+  for (const auto how : {wire::sharing::one_socket, wire::sharing::own_socket}) {
+    listener_test test(listener_test::loopback(), false, how);
+    std::error_code error;
+    test.listener->hold();
+    test.listener->set_unserved(cohort::overflow::refuse("gone"), error);
+    test.connect(2);
+    CHECK(test.run_until([&] { return test.listener->counters().accepted == 2; }));
+    const auto socket = test.listener->share(candidate(1), error);
+    test.member(1, 4);
+    CHECK(test.host.offered(1) == 2);
+    CHECK(test.listener->counters().unserved == 0);
+  }
 }
 
 } // namespace shared_listener_test

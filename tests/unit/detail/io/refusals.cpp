@@ -111,6 +111,26 @@ TEST_CASE("with many refused ones who was told first is closed for the last")
   test.context.run();
 }
 
+TEST_CASE("the answer can be another one from now on, and who was told the old one is waited for")
+{
+  fixture test(overflow::refuse("no room"));
+  CHECK(test.refusals.empty());
+  socket_pair first, second, third;
+  test.refuse(first);
+  CHECK_FALSE(test.refusals.empty());
+  test.refusals.set(overflow::refuse("gone"));
+  test.refuse(second);
+  CHECK(first.received() == "no room");
+  CHECK(second.received() == "gone");
+  test.refusals.set(overflow::reset());
+  test.refuse(third);
+  CHECK(third.received().empty());
+  first.client.reset();
+  second.client.reset();
+  test.context.run();
+  CHECK(test.refusals.empty());
+}
+
 TEST_CASE("a reset is closed at once")
 {
   fixture test(overflow::reset());
