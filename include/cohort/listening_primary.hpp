@@ -6,11 +6,15 @@
 #include <cohort/detail/core/cluster_core.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/listenable.hpp>
+#include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/error.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/overflow.hpp>
+#include <cohort/unix_path.hpp>
 
+#include <concepts>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -26,9 +30,9 @@ public:
   listening_primary& operator=(const listening_primary&) = delete;
 
   /// Listens at `where` before there is any worker, and goes on when none is left, whoever else
-  /// does: a `tcp::endpoint`, a `local::stream_protocol::endpoint`, or `any_host`. Workers that
-  /// listen there, or at the result, join it. While there is none, clients wait in the kernel's
-  /// queue for the next one, unless `answer` says otherwise.
+  /// does: a `tcp::endpoint`, a `local::stream_protocol::endpoint`, `any_host`, or a `unix_path`.
+  /// Workers that listen there, or at the result, join it. While there is none, clients wait in the
+  /// kernel's queue for the next one, unless `answer` says otherwise.
   ///
   /// The primary listens until `stop_listening`, or to the cluster's end; `disconnect` does not end
   /// it, but the end of `run` does. A path is removed then.
@@ -39,7 +43,7 @@ public:
   /// the first worker gets the socket that is opened here.
   ///
   /// @param options for the socket; what is each worker's own is without effect here.
-  /// @return where it is bound, with the port that came out.
+  /// @return where it is bound, with the port that came out: an endpoint, or a `unix_path`.
   /// Errors: what binding gives (`address_in_use`, `permission_denied`, ...), `address_in_use` also
   /// when the primary listens there already, `error::shutting_down` while the cluster ends.
   /// Source: node-cluster, whose master listens; cohort's own with Node's `cluster`.
@@ -98,6 +102,18 @@ protected:
 
 // Implementation
 
+namespace detail {
+
+template <class Bound>
+Bound name_bound(const listen_key& key, const posix::socket_address& bound)
+{
+  if constexpr (std::same_as<Bound, unix_path>)
+    return unix_path(key.path.empty() ? std::string(bound.path()) : key.path);
+  else return bound.to_endpoint<Bound>();
+}
+
+} // namespace detail
+
 template <class Policy>
 template <detail::listenable Place>
 auto listening_primary<Policy>::listen(const Place& where, const listen_options& options,
@@ -106,9 +122,9 @@ auto listening_primary<Policy>::listen(const Place& where, const listen_options&
   error.clear();
   const auto key = detail::listen_key::of(where, error);
   if (!error && core_->ending()) error = error::shutting_down;
-  if (error) return {};
-  const auto bound = core_->listens().listen(key, options, error);
-  return bound.template to_endpoint<detail::bound_at<Place>>();
+  detail::posix::socket_address bound;
+  if (!error) bound = core_->listens().listen(key, options, error);
+  return detail::name_bound<detail::bound_at<Place>>(error ? detail::listen_key() : key, bound);
 }
 
 template <class Policy>

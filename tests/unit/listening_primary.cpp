@@ -97,8 +97,24 @@ TEST_CASE("every address of the machine, and paths of Unix sockets")
   CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::all) ==
         static_cast<std::filesystem::perms>(0640));
   CHECK_FALSE(test.connect(where));
+  CHECK_THROWS_AS(test.primary->listen(cohort::unix_path(path)), std::system_error);
+  const std::string deep = folder.file(std::string(100, 'd'));
+  std::filesystem::create_directory(deep);
+  const cohort::unix_path long_path(deep + "/socket");
+  const cohort::unix_path bound = test.primary->listen(long_path);
+  CHECK(bound.value() == long_path.value());
+  CHECK(std::filesystem::exists(bound.value()));
+  test.primary->hold(bound);
+  std::error_code error;
+  CHECK(test.primary->listen(bound, listen_options(), error).value().empty());
+  CHECK(error == std::errc::address_in_use);
+  test.primary->stop_listening(long_path);
+  CHECK_FALSE(std::filesystem::exists(bound.value()));
+  CHECK(test.primary->listen(cohort::unix_path(folder.file("short"))).value() ==
+        folder.file("short"));
   test.primary.reset();
   CHECK_FALSE(std::filesystem::exists(path));
+  CHECK_FALSE(std::filesystem::exists(folder.file("short")));
 }
 
 TEST_CASE("what is no address is an error, and nothing listens there")

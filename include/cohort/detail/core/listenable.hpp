@@ -8,6 +8,9 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
 
+#include <concepts>
+#include <type_traits>
+
 namespace cohort::detail {
 
 /// The protocol of what listens at a `Place`.
@@ -39,8 +42,8 @@ concept listenable = requires
   typename listening_protocol<Place>::type;
 };
 
-/// What says where a `Place` was bound.
+/// What says where a `Place` was bound: another one of its kind, with the port that came out.
 template <listenable Place>
-using bound_at = typename listening_protocol<Place>::type::endpoint;
+using bound_at = std::conditional_t<std::same_as<Place, any_host>, asio::ip::tcp::endpoint, Place>;
 
 } // namespace cohort::detail
