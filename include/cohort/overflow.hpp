@@ -12,10 +12,11 @@
 namespace cohort {
 
 /// What becomes of connections for which no worker has room: each has as many as it wants, or has
-/// not taken what it was offered.
+/// not taken what it was offered. Or of connections for which there is no worker at all.
 ///
-/// It is about listeners whose connections the primary accepts. While there is no worker at all,
-/// connections wait, whatever is said here.
+/// The first is said with the policy `when_full`, and is about listeners whose connections the
+/// primary accepts; the second with `cluster::answer`, for a place where the primary itself
+/// listens. Unless it is said, connections wait in either case, whatever holds in the other one.
 ///
 /// Source: node-cluster's answer `gone`; Node's `server.dropMaxConnection`.
 class overflow {
@@ -42,10 +43,10 @@ public:
   /// They are reset.
   static overflow reset() { return overflow(answer::reset, std::string()); }
 
-  /// For how long a connection waits for room before that, anew when it comes back from a worker
-  /// that has died or not taken it. A burst of connections is no overflow: workers that are not
-  /// full need a moment for it, and one that has just joined until it accepts for the first time.
-  /// Default: one second; at most a year, a negative time is none.
+  /// For how long a connection waits for room, or for a worker, before that, anew when it comes
+  /// back from a worker that has died or not taken it. A burst of connections is no overflow:
+  /// workers that are not full need a moment for it, and one that has just joined until it accepts
+  /// for the first time. Default: one second; at most a year, a negative time is none.
   overflow& after(duration value) &;
   overflow after(duration value) && { return after(value); }
 
