@@ -30,6 +30,8 @@ enum class call {
   fcntl,
   pipe2,
   read,
+  write,
+  flock,
   socket,
   socketpair,
   bind,
@@ -46,6 +48,9 @@ enum class call {
   epoll_ctl,
   epoll_wait,
   open,
+  mkdir,
+  link,
+  rename,
   lstat,
   fstat,
   fstatfs,
@@ -202,6 +207,8 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(fcntl)
   COHORT_TEST_CALL(pipe2)
   COHORT_TEST_CALL(read)
+  COHORT_TEST_CALL(write)
+  COHORT_TEST_CALL(flock)
   COHORT_TEST_CALL(socket)
   COHORT_TEST_CALL(socketpair)
   COHORT_TEST_CALL(bind)
@@ -215,6 +222,9 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(epoll_ctl)
   COHORT_TEST_CALL(epoll_wait)
   COHORT_TEST_CALL(open)
+  COHORT_TEST_CALL(mkdir)
+  COHORT_TEST_CALL(link)
+  COHORT_TEST_CALL(rename)
   COHORT_TEST_CALL(lstat)
   COHORT_TEST_CALL(fstat)
   COHORT_TEST_CALL(fstatfs)

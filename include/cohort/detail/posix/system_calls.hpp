@@ -4,9 +4,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -53,6 +55,8 @@ struct system_calls {
   static int fcntl(int fd, int command, int argument = 0) { return ::fcntl(fd, command, argument); }
   static int pipe2(int (&fds)[2], int flags) { return ::pipe2(fds, flags); }
   static ssize_t read(int fd, void* data, size_t size) { return ::read(fd, data, size); }
+  static ssize_t write(int fd, const void* data, size_t size) { return ::write(fd, data, size); }
+  static int flock(int fd, int operation) { return ::flock(fd, operation); }
 
   static int socket(int domain, int type, int protocol) { return ::socket(domain, type, protocol); }
   static int socketpair(int domain, int type, int protocol, int (&fds)[2])
@@ -104,7 +108,13 @@ struct system_calls {
     return ::epoll_wait(set, events, size, timeout);
   }
 
-  static int open(const char* path, int flags) { return ::open(path, flags); }
+  static int open(const char* path, int flags, mode_t mode = 0)
+  {
+    return ::open(path, flags, mode);
+  }
+  static int mkdir(const char* path, mode_t mode) { return ::mkdir(path, mode); }
+  static int link(const char* from, const char* to) { return ::link(from, to); }
+  static int rename(const char* from, const char* to) { return ::rename(from, to); }
   static int lstat(const char* path, struct stat* status) { return ::lstat(path, status); }
   static int fstat(int fd, struct stat* status) { return ::fstat(fd, status); }
   static int fstatfs(int fd, struct statfs* status) { return ::fstatfs(fd, status); }
