@@ -114,6 +114,25 @@ TEST_CASE_TEMPLATE("two workers share a place, leave it one by one, and may come
   if (!ipv6) skip(no_ipv6);
 }
 
+TEST_CASE_TEMPLATE("what is closed is listened on anew at once, without waiting for its end",
+    Policy, cohort::round_robin, cohort::shared, cohort::reuse_port)
+{
+  basic_cluster_fixture<Policy> primary;
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker worker = co_await start_listener(primary);
+    const std::uint16_t port = co_await listen_on(primary, worker, "127.0.0.1:0");
+    const std::string place = "127.0.0.1:" + std::to_string(port);
+    for (int i = 0; i != 10; ++i) {
+      const std::string again =
+          co_await primary.command(worker, "reopen " + std::to_string(i) + ' ' + place);
+      CHECK(again == "ok " + place);
+    }
+    const bool served = co_await becomes(primary, address::tcp4(port), outcome::ok);
+    CHECK(served);
+    co_await primary.end();
+  });
+}
+
 TEST_CASE_TEMPLATE("each further listen on any port has another one, which all workers share",
     Policy, cohort::round_robin, cohort::shared, cohort::reuse_port)
 {

@@ -239,6 +239,67 @@ TEST_CASE("a relative path may be short and its directory's long")
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
+TEST_CASE("a path that is closed is listened on anew at once, however long")
+{
+  const deep_directory deep;
+  cluster_fixture primary;
+  const std::string near = primary.scratch.file("web.sock");
+  primary.run([&]() -> awaitable<void> {
+    cohort::worker worker = co_await start_listener(primary);
+    int number = 0;
+    for (const std::string& path : {near, deep.file("web.sock")}) {
+      co_await listens(primary, worker, "path:" + path, path);
+      for (int i = 0; i != 5; ++i) {
+        const std::string again =
+            co_await primary.command(worker, "reopen " + std::to_string(number) + " path:" + path);
+        CHECK(again == "ok " + path);
+        ++number;
+      }
+      ++number;
+    }
+    const cohort::worker_id by_near = co_await served_by(primary, near);
+    CHECK(by_near == worker.id());
+    const cohort::worker_id by_far = co_await served_by(primary, deep.short_file("web.sock"));
+    CHECK(by_far == worker.id());
+    co_await primary.end();
+  });
+}
+
+TEST_CASE("an abstract name is shared by all workers, told with an @, and no file")
+{
+  cluster_fixture primary;
+  // As unique as the directory, and nowhere in it.
+  std::string name = primary.scratch.path() + "/abstract";
+  name.front() = '@';
+  primary.run([&]() -> awaitable<void> {
+    auto events = primary.cluster().subscribe<cohort::listening_event>();
+    const auto workers = co_await start_listeners(primary, 2);
+    for (const cohort::worker& each : workers) {
+      co_await listens(primary, each, "unix:" + name, name);
+      const cohort::listening_event event = co_await events.next();
+      CHECK(event.type == cohort::address_type::unix_path);
+      CHECK(event.address == name);
+    }
+    asio::io_context elsewhere(1);
+    std::error_code error;
+    const local::endpoint abstract('\0' + name.substr(1));
+    local::acceptor other(elsewhere);
+    other.open();
+    other.bind(abstract, error);
+    CHECK(error == asio::error::address_in_use);
+    local::socket client(elsewhere);
+    client.connect(abstract);
+    client.send(asio::buffer("1 get\n", 6));
+    const auto is_taken = [&] { return primary.cluster().counters().taken == 1; };
+    const bool taken = co_await primary.eventually(is_taken);
+    CHECK(taken);
+    client.close();
+    co_await primary.end();
+    other.bind(abstract, error);
+    CHECK_FALSE(error);
+  });
+}
+
 TEST_CASE("a short path is the same listener by an endpoint and by a path")
 {
   cluster_fixture primary;
