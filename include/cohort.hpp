@@ -22,6 +22,11 @@
 #include <cohort/this_worker.hpp>
 #include <cohort/unix_path.hpp>
 
+// Keeping workers up
+#include <cohort/group.hpp>
+#include <cohort/reload.hpp>
+#include <cohort/supervisor.hpp>
+
 // Messages
 #include <cohort/envelope.hpp>
 #include <cohort/handle.hpp>
@@ -63,9 +68,11 @@
 #include <cohort/inherited_fd.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/process_group.hpp>
-#include <cohort/resource_limit.hpp>
 #include <cohort/reload_options.hpp>
+#include <cohort/reload_result.hpp>
+#include <cohort/resource_limit.hpp>
 #include <cohort/restart_policy.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/stdio.hpp>
+#include <cohort/supervisor_options.hpp>
 #include <cohort/worker_id.hpp>

@@ -31,6 +31,19 @@
 #include <utility>
 #include <vector>
 
+namespace cohort::detail {
+
+/// The way to a cluster's core for what stands on top of it.
+struct cluster_access {
+  template <class Cluster>
+  static auto& core(const Cluster& cluster) noexcept
+  {
+    return *cluster.core_;
+  }
+};
+
+} // namespace cohort::detail
+
 namespace cohort {
 
 /// How many processors this process may use: its affinity, and the processor quota of its control
@@ -185,6 +198,8 @@ public:
   connection_counters counters() const { return core_->counters(); }
 
 private:
+  friend struct detail::cluster_access;
+
   using base::core_;
   using typename base::core_pointer;
   using message_hub = detail::message_hub<envelope_type>;

@@ -46,6 +46,12 @@ enum class error {
   request_failed,
   /// More would wait to be written than the channel allows.
   queue_full,
+  /// A reload is under way already.
+  busy,
+  /// A reload failed, and was rolled back.
+  reload_failed,
+  /// A supervised group has given up, and the supervisor was to end then.
+  gave_up,
 };
 
 /// What a program tests for; several codes may mean the same to it.
@@ -104,6 +110,9 @@ public:
     case error::wrong_handle: return "the descriptor is of the wrong kind";
     case error::request_failed: return "the request was not served";
     case error::queue_full: return "too much waits to be written";
+    case error::busy: return "a reload is under way";
+    case error::reload_failed: return "the reload failed and was rolled back";
+    case error::gave_up: return "a group of workers has given up";
     }
     return "unknown cohort error";
   }

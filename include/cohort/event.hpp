@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/exit_status.hpp>
+#include <cohort/reload_result.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/worker_id.hpp>
 
@@ -104,6 +105,18 @@ struct resumed_event {
   std::string group;
 };
 
+/// The supervisor has been sent a signal, and acts on it.
+struct signal_event {
+  int number = 0;
+};
+
+/// A reload is over, however it went.
+struct reload_event {
+  /// Empty for that of a whole cluster.
+  std::string group;
+  reload_result result;
+};
+
 /// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept", "offer" and
 /// "messages", which concern the primary itself.
 struct error_event : worker_event {
@@ -116,7 +129,8 @@ struct error_event : worker_event {
 namespace detail {
 
 using any_event = std::variant<fork_event, online_event, listening_event, ready_event, retire_event,
-    disconnect_event, exit_event, setup_event, error_event, gave_up_event, resumed_event>;
+    disconnect_event, exit_event, setup_event, error_event, gave_up_event, resumed_event,
+    signal_event, reload_event>;
 
 } // namespace detail
 } // namespace cohort

@@ -10,35 +10,23 @@
 #include <cohort/worker.hpp>
 
 #include "support/client.hpp"
+#include "support/context_fixture.hpp"
 #include "support/scratch.hpp"
-#include "support/time_factor.hpp"
 
-#include <asio/async_result.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/co_spawn.hpp>
 #include <asio/connect.hpp>
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
 #include <asio/local/stream_protocol.hpp>
-#include <asio/post.hpp>
 #include <asio/read_until.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 #include <chrono>
 #include <csignal>
 #include <doctest/doctest.h>
-#include <exception>
-#include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 namespace cohort_test {
-
-using asio::awaitable;
 
 /// What `co_fork` is given so that the worker plays that role.
 inline cohort::environment role(const std::string& name)
@@ -54,7 +42,7 @@ inline cohort::environment server(const std::string& listen = "127.0.0.1:0")
 
 /// A primary inside the test: its context, its cluster, and a bound on all it does.
 template <class Policy>
-class basic_cluster_fixture {
+class basic_cluster_fixture : public context_fixture {
 public:
   explicit basic_cluster_fixture(
       const cohort::settings& how = cohort::settings(), Policy policy = Policy())
@@ -65,7 +53,7 @@ public:
   /// Workers that a failed test has left are killed.
   ~basic_cluster_fixture()
   {
-    for (auto& each : threads_) each.join();
+    join();
     if (!cluster_storage_ || cluster().workers().empty()) return;
     cluster().kill(SIGKILL);
     context.restart();
@@ -76,11 +64,6 @@ public:
 
   cohort::cluster<Policy>& cluster() { return *cluster_storage_; }
   void destroy_cluster() { cluster_storage_.reset(); }
-
-  /// Runs the coroutine `body()` to its end, and the context until nothing is left to do. Whatever
-  /// is not over after `limit` fails the test.
-  template <class Body>
-  void run(Body body, std::chrono::seconds limit = std::chrono::seconds(20));
 
   /// Forks, and waits until the worker listens.
   awaitable<cohort::worker> start(cohort::environment variables = server());
@@ -94,15 +77,6 @@ public:
   /// Ends the cluster and expects that all workers end with code 0.
   awaitable<void> end();
 
-  /// Runs `work()` on a thread of its own, for what blocks; the primary goes on meanwhile.
-  template <class Work>
-  awaitable<void> in_thread(Work& work);
-
-  /// Waits for what nothing announces; false when it is not so after a while.
-  template <class Condition>
-  awaitable<bool> eventually(
-      Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(5));
-
   /// Has the worker carry out a command, see `tests/process/server_role.cpp`; its answer. For
   /// workers whose environment has `controlled`.
   awaitable<std::string> command(cohort::worker worker, std::string line);
@@ -113,40 +87,14 @@ public:
   }
 
   scratch_directory scratch;
-  asio::io_context context{1};
 
 private:
   std::optional<cohort::cluster<Policy>> cluster_storage_;
-  std::vector<std::thread> threads_;
 };
 
 using cluster_fixture = basic_cluster_fixture<cohort::round_robin>;
 
 // Implementation
-
-template <class Policy>
-template <class Body>
-void basic_cluster_fixture<Policy>::run(Body body, std::chrono::seconds limit)
-{
-  // A coroutine that is late ends when this function has given up.
-  struct end_of_test {
-    bool finished = false;
-    std::exception_ptr failure;
-  };
-  const auto result = std::make_shared<end_of_test>();
-  asio::co_spawn(context, body(), [this, result](std::exception_ptr thrown) {
-    result->finished = true;
-    result->failure = thrown;
-    if (thrown) context.stop();
-  });
-  context.restart();
-  context.run_for(limit * time_factor());
-  if (result->failure) std::rethrow_exception(result->failure);
-  const bool idle = context.stopped();
-  if (!idle) context.stop();
-  REQUIRE_MESSAGE(result->finished, "the test's coroutine still waits");
-  REQUIRE_MESSAGE(idle, "the context still has work");
-}
 
 template <class Policy>
 awaitable<cohort::worker> basic_cluster_fixture<Policy>::start(cohort::environment variables)
@@ -188,36 +136,6 @@ awaitable<void> basic_cluster_fixture<Policy>::end()
     CHECK(each.voluntary);
   }
   CHECK(cluster().workers().empty());
-}
-
-template <class Policy>
-template <class Work>
-awaitable<void> basic_cluster_fixture<Policy>::in_thread(Work& work)
-{
-  auto start = [this, &work](auto handler) {
-    auto guard = asio::make_work_guard(context);
-    auto run = [this, &work, handler = std::move(handler), guard = std::move(guard)]() mutable {
-      work();
-      asio::post(context, [handler = std::move(handler)]() mutable { std::move(handler)(); });
-    };
-    threads_.emplace_back(std::move(run));
-  };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
-}
-
-template <class Policy>
-template <class Condition>
-awaitable<bool> basic_cluster_fixture<Policy>::eventually(
-    Condition condition, std::chrono::milliseconds limit)
-{
-  const auto deadline = std::chrono::steady_clock::now() + limit * time_factor();
-  asio::steady_timer timer(context);
-  for (;;) {
-    if (condition()) co_return true;
-    if (std::chrono::steady_clock::now() > deadline) co_return false;
-    timer.expires_after(std::chrono::milliseconds(1));
-    co_await timer.async_wait(asio::use_awaitable);
-  }
 }
 
 template <class Policy>

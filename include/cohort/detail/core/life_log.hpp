@@ -106,6 +106,15 @@ inline std::string text_of(const error_event& event)
 
 inline std::string text_of(const gave_up_event& event) { return "gave up on " + event.group; }
 inline std::string text_of(const resumed_event& event) { return "resumes " + event.group; }
+inline std::string text_of(const signal_event& event)
+{
+  return "signal " + std::to_string(event.number);
+}
+inline std::string text_of(const reload_event& event)
+{
+  return "reload of " + (event.group.empty() ? "all" : event.group) + ": " +
+         event.result.to_string();
+}
 
 } // namespace life_log_detail
 

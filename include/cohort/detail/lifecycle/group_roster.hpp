@@ -43,7 +43,7 @@ struct group_action {
   std::uint32_t generation = 0;
   give_up_reason reason = give_up_reason::died_too_often;
   std::optional<group_time> until;
-  rollout_end outcome = rollout_end::succeeded;
+  reload_outcome outcome = reload_outcome::succeeded;
 };
 
 /// The places of a group, who is on the way out, and what is still to be done about them.
@@ -62,6 +62,8 @@ public:
   /// The worker and its place; nullptr when it is in none.
   std::pair<group_place*, group_member*> find(worker_id worker) noexcept;
 
+  /// One that runs already has a place of its own from now on.
+  void adopt(worker_id worker, std::uint32_t generation, bool ready, group_time now);
   /// Has a worker started for this member of `place`.
   void start(group_place& place, group_member& member, std::uint32_t generation);
   /// The one that was to be started runs.
@@ -71,6 +73,8 @@ public:
   {
     return place.next.present ? place.next : place.current;
   }
+  /// Has those killed, once, that were started `limit` ago or earlier and are not ready.
+  void kill_late(group_time now, group_time::duration limit);
   /// Lets the member of `place` leave, if there is one.
   void leave(group_place& place, group_member& member);
   /// One that left has ended; false when it is not one of those.
@@ -117,6 +121,17 @@ inline std::size_t group_roster::generations() const
   return all.size();
 }
 
+inline void group_roster::adopt(
+    worker_id worker, std::uint32_t generation, bool ready, group_time now)
+{
+  group_member& member = places_.emplace_back().current;
+  member.present = true;
+  member.id = worker;
+  member.generation = generation;
+  member.ready = ready;
+  member.since = now;
+}
+
 inline void group_roster::start(group_place& place, group_member& member, std::uint32_t generation)
 {
   member = group_member();
@@ -132,6 +147,17 @@ inline void group_roster::started(std::size_t place, worker_id worker, group_tim
   group_member& member = asked(places_[place]);
   member.id = worker;
   member.since = now;
+}
+
+inline void group_roster::kill_late(group_time now, group_time::duration limit)
+{
+  for (group_place& place : places_) {
+    for (group_member* member : {&place.current, &place.next}) {
+      if (!member->runs() || member->ready || member->late || now - member->since < limit) continue;
+      member->late = true;
+      demand(kind::kill).worker = member->id;
+    }
+  }
 }
 
 inline void group_roster::leave(group_place& place, group_member& member)

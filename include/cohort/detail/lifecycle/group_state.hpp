@@ -34,6 +34,11 @@ public:
   {
   }
 
+  /// One that runs already has the next place, and is of the generation that stays; before `begin`.
+  void adopt(worker_id worker, bool ready, group_time now)
+  {
+    roster_.adopt(worker, generation_, ready, now);
+  }
   /// Starts the workers.
   void begin(group_time now);
   void started(std::size_t place, worker_id worker, group_time now);
@@ -67,6 +72,8 @@ public:
   const rollout& reload_state() const noexcept { return rollout_; }
   bool gave_up() const noexcept { return gave_up_; }
   bool stopping() const noexcept { return stopping_; }
+  /// No worker is left, and none will be started.
+  bool over() const noexcept { return over_; }
   const group_roster& roster() const noexcept { return roster_; }
 
 private:
@@ -74,10 +81,14 @@ private:
 
   void lost(group_place& place, group_member& member, worker_end how, group_time now);
   void give_up(give_up_reason reason, group_time now);
-  void fail_reload(rollout_end why, worker_id culprit);
+  void fail_reload(reload_outcome why, worker_id culprit);
+  void try_again()
+  {
+    if (std::exchange(gave_up_, false)) roster_.demand(kind::resume);
+    rests_until_.reset();
+  }
 
   void converge(group_time now);
-  void kill_late(group_time now);
   void trim();
   void take_over(group_time now);
   void finish_reload();
@@ -181,14 +192,13 @@ inline bool group_state::reload(std::uint32_t generation, const reload_options& 
 
 inline void group_state::abort_reload(group_time now)
 {
-  if (rollout_.replaces()) fail_reload(rollout_end::aborted, 0);
+  if (rollout_.replaces()) fail_reload(reload_outcome::aborted, 0);
   converge(now);
 }
 
 inline void group_state::resume(group_time now)
 {
-  if (std::exchange(gave_up_, false)) roster_.demand(kind::resume);
-  rests_until_.reset();
+  try_again();
   converge(now);
 }
 
@@ -196,7 +206,7 @@ inline void group_state::stop(group_time now)
 {
   stopping_ = true;
   if (rollout_.runs()) {
-    if (rollout_.now() != rollout::phase::settling) rollout_.fail(rollout_end::stopped, 0);
+    if (rollout_.now() != rollout::phase::settling) rollout_.fail(reload_outcome::stopped, 0);
     report_reload();
   }
   converge(now);
@@ -210,9 +220,9 @@ inline void group_state::lost(
   if (!place.current.present) place.current = std::exchange(place.next, group_member());
   if (rollout_.replaces() && gone.generation == rollout_.target()) {
     const bool never_ran = gone.id == 0;
-    fail_reload(never_ran   ? rollout_end::start_failed
-                : gone.late ? rollout_end::late
-                            : rollout_end::died,
+    fail_reload(never_ran   ? reload_outcome::start_failed
+                : gone.late ? reload_outcome::not_ready
+                            : reload_outcome::died,
         gone.id);
     return;
   }
@@ -235,12 +245,12 @@ inline void group_state::give_up(give_up_reason reason, group_time now)
   group_action& said = roster_.demand(kind::give_up);
   said.reason = reason;
   said.until = rests_until_;
-  if (rollout_.replaces()) fail_reload(rollout_end::died, 0);
+  if (rollout_.replaces()) fail_reload(reload_outcome::died, 0);
   // Nobody knows when there will be others; who waits for the reload is told how it went.
   if (rollout_.runs()) report_reload();
 }
 
-inline void group_state::fail_reload(rollout_end why, worker_id culprit)
+inline void group_state::fail_reload(reload_outcome why, worker_id culprit)
 {
   for (group_place& place : roster_.places())
     if (rollout_.brought(place.next)) roster_.leave(place, place.next);
@@ -251,29 +261,13 @@ inline void group_state::converge(group_time now)
 {
   now_ = now;
   if (!begun_) return;
-  if (gave_up_ && rests_until_ && *rests_until_ <= now) {
-    gave_up_ = false;
-    rests_until_.reset();
-    roster_.demand(kind::resume);
-  }
-  kill_late(now);
+  if (rests_until_ && *rests_until_ <= now) try_again();
+  roster_.kill_late(now, policy().boot_deadline());
   trim();
   take_over(now);
   finish_reload();
   start_missing(now);
   if (is_over() && !std::exchange(over_, true)) roster_.demand(kind::over);
-}
-
-inline void group_state::kill_late(group_time now)
-{
-  for (group_place& place : roster_.places()) {
-    for (group_member* member : {&place.current, &place.next}) {
-      if (!member->runs() || member->ready || member->late) continue;
-      if (now - member->since < policy().boot_deadline()) continue;
-      member->late = true;
-      roster_.demand(kind::kill).worker = member->id;
-    }
-  }
 }
 
 // Places that are not wanted any more, and successors of another generation than is wanted.
@@ -374,7 +368,7 @@ inline bool group_state::is_over() const noexcept
 
 inline std::optional<group_time> group_state::wake_at() const
 {
-  std::optional<group_time> first = gave_up_ ? rests_until_ : std::nullopt;
+  std::optional<group_time> first = gave_up_ && !stopping_ ? rests_until_ : std::nullopt;
   // What is due already waits for something else.
   const auto at = [&](group_time time) {
     if (time > now_) first = first ? std::min(*first, time) : time;

@@ -4,26 +4,12 @@
 
 #include <cohort/detail/lifecycle/group_place.hpp>
 #include <cohort/reload_options.hpp>
+#include <cohort/reload_result.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <cstdint>
 
 namespace cohort::detail {
-
-/// How a reload went.
-enum class rollout_end : std::uint8_t {
-  succeeded,
-  /// A new worker could not be started.
-  start_failed,
-  /// A new worker was not ready in time.
-  late,
-  /// A new worker ended before it counted.
-  died,
-  /// The program gave it up.
-  aborted,
-  /// The group ends.
-  stopped,
-};
 
 /// How far a reload is: which generation is wanted, and what it came to.
 class rollout {
@@ -46,13 +32,13 @@ public:
     at_once_ = how.at_once_of(workers);
     probation_ = how.probation();
     together_ = how.old() == old_workers::leave_together;
-    end_ = rollout_end::succeeded;
+    end_ = reload_outcome::succeeded;
     culprit_ = 0;
   }
 
   void settle() noexcept { phase_ = phase::settling; }
 
-  void fail(rollout_end why, worker_id culprit) noexcept
+  void fail(reload_outcome why, worker_id culprit) noexcept
   {
     phase_ = phase::rolling_back;
     end_ = why;
@@ -69,7 +55,7 @@ public:
   /// How many may be started and not count yet.
   unsigned at_once() const noexcept { return at_once_; }
   std::uint32_t target() const noexcept { return target_; }
-  rollout_end end() const noexcept { return end_; }
+  reload_outcome end() const noexcept { return end_; }
   /// The worker that made it fail, 0 for none.
   worker_id culprit() const noexcept { return culprit_; }
 
@@ -95,7 +81,7 @@ private:
   unsigned at_once_ = 1;
   reload_options::duration probation_{};
   bool together_ = true;
-  rollout_end end_ = rollout_end::succeeded;
+  reload_outcome end_ = reload_outcome::succeeded;
   worker_id culprit_ = 0;
 };
 

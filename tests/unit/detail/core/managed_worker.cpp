@@ -76,6 +76,8 @@ struct noted_cluster {
   void note(const cohort::setup_event&) {}
   void note(const cohort::gave_up_event&) {}
   void note(const cohort::resumed_event&) {}
+  void note(const cohort::reload_event&) {}
+  void note(const cohort::signal_event&) {}
   void note(const cohort::listening_event& event)
   {
     say("listening", event);

@@ -43,6 +43,17 @@ TEST_CASE("a worker is found in its place from its start on")
   CHECK_FALSE(roster.next());
 }
 
+TEST_CASE("one that runs already gets a place of its own")
+{
+  group_roster roster = one_of_two();
+  roster.adopt(9, 5, true, now);
+  REQUIRE(roster.places().size() == 3);
+  const auto [place, member] = roster.find(9);
+  REQUIRE(place == &roster.places()[2]);
+  CHECK((member->ready && member->since == now && member->generation == 5));
+  CHECK_FALSE(roster.next());
+}
+
 TEST_CASE("a successor is started beside the one in its place")
 {
   group_roster roster = one_of_two();
@@ -51,6 +62,20 @@ TEST_CASE("a successor is started beside the one in its place")
   roster.started(roster.next()->place, 2, now);
   CHECK(roster.find(2).second == &roster.places()[0].next);
   CHECK(roster.generations() == 2);
+}
+
+TEST_CASE("who is late is killed once, who is ready is not")
+{
+  group_roster roster = one_of_two();
+  roster.adopt(9, 5, true, now);
+  roster.kill_late(now + 9s, 10s);
+  CHECK_FALSE(roster.next());
+  roster.kill_late(now + 10s, 10s);
+  roster.kill_late(now + 11s, 10s);
+  const auto order = roster.next();
+  REQUIRE(order);
+  CHECK((order->what == kind::kill && order->worker == 1));
+  CHECK_FALSE(roster.next());
 }
 
 TEST_CASE("who leaves is in no place, and remembered until it has left")

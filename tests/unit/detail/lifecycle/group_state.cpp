@@ -21,6 +21,7 @@ using namespace cohort::detail;
 using cohort::exit_meaning;
 using cohort::old_workers;
 using cohort::reload_options;
+using cohort::reload_outcome;
 using cohort::restart;
 using cohort::restart_policy;
 using cohort::worker_id;
@@ -38,10 +39,10 @@ const char* name_of(cohort::give_up_reason reason)
   return "";
 }
 
-const char* name_of(rollout_end end)
+const char* name_of(reload_outcome end)
 {
   static const char* const names[] = {
-      "succeeded", "start failed", "late", "died", "aborted", "stopped"};
+      "succeeded", "start failed", "not ready", "died", "aborted", "stopped"};
   return names[static_cast<int>(end)];
 }
 
@@ -441,6 +442,22 @@ TEST_CASE("a reload starts new workers one by one, and the old ones leave when a
   CHECK(test.generations[7] == 1);
 }
 
+TEST_CASE("workers that run already are kept up and replaced as the others")
+{
+  group_state state(steady(), 2, false, 1);
+  const group_time now(1h);
+  state.adopt(7, true, now);
+  state.adopt(8, false, now);
+  state.begin(now);
+  CHECK_FALSE(state.next());
+  CHECK(state.wake_at() == now + 30s);
+  state.ready(8, now);
+  state.exited(7, worker_end::died, now);
+  const auto order = state.next();
+  REQUIRE(order);
+  CHECK((order->what == group_action::kind::start && order->place == 0));
+}
+
 TEST_CASE("a reload goes on with more at once, and with a part of them")
 {
   for (const auto& how : {reload_options().at_once(2), reload_options().ratio(0.4)}) {
@@ -508,7 +525,7 @@ TEST_CASE("a reload that fails changes nothing, and the next one works")
     CHECK(test.state.reload_state().runs());
     test.leave({3});
     test.expect({what == "no start" ? "reload start failed"
-                 : what == "late"   ? "reload late 4"
+                 : what == "late"   ? "reload not ready 4"
                                     : "reload died 4"});
     CHECK(test.state.generation() == 0);
     CHECK_FALSE(test.state.wake_at());
@@ -611,6 +628,16 @@ TEST_CASE("a group that gave up is tried again by a reload")
   test.expect({"resume", "start 2 at 0"});
   test.ready(2);
   test.expect({"reload succeeded"});
+}
+
+TEST_CASE("a group that rests ends at once, and does not wake any more")
+{
+  group_test test(1, steady().boot_failures(1));
+  test.exit(1);
+  CHECK(test.state.wake_at());
+  test.stop();
+  CHECK(test.said.back() == "over");
+  CHECK_FALSE(test.state.wake_at());
 }
 
 TEST_CASE("who waits for a reload is told when the group gives up meanwhile")

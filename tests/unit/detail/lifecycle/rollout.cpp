@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 using namespace cohort::detail;
 using cohort::old_workers;
 using cohort::reload_options;
+using cohort::reload_outcome;
 
 namespace {
 
@@ -53,10 +54,10 @@ TEST_CASE("a rollout ends as it went, and the next one begins anew")
 {
   rollout state;
   state.begin(1, reload_options(), 2);
-  state.fail(rollout_end::died, 7);
+  state.fail(reload_outcome::died, 7);
   CHECK((state.runs() && !state.replaces()));
   CHECK(state.now() == rollout::phase::rolling_back);
-  CHECK(state.end() == rollout_end::died);
+  CHECK(state.end() == reload_outcome::died);
   CHECK(state.culprit() == 7);
   state.finish();
   CHECK_FALSE(state.runs());
@@ -64,7 +65,7 @@ TEST_CASE("a rollout ends as it went, and the next one begins anew")
   CHECK_FALSE(state.together());
   state.settle();
   CHECK(state.now() == rollout::phase::settling);
-  CHECK(state.end() == rollout_end::succeeded);
+  CHECK(state.end() == reload_outcome::succeeded);
   CHECK(state.culprit() == 0);
 }
 

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/core/worker_core.hpp>
+#include <cohort/detail/lifecycle/group_state.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// A line about a group, and one about each of its workers: words with a space between them, a name
+/// and what belongs to it.
+///
+///     group web workers 2 ready 2 starting 0 leaving 1 generation 4 state reloading
+///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3
+std::string status_text(
+    const supervised_group& group, const std::vector<std::shared_ptr<worker_core>>& workers);
+
+// Implementation
+
+namespace status_text_detail {
+
+inline std::string state_of(const group_state& state)
+{
+  if (state.stopping()) return "ending";
+  if (state.gave_up()) return "given-up";
+  return state.reload_state().runs() ? "reloading" : "up";
+}
+
+inline std::string state_of(const worker_core& worker, bool is_leaving)
+{
+  if (is_leaving) return "leaving";
+  return worker.state().is_ready() ? "ready" : worker.state().is_online() ? "online" : "started";
+}
+
+} // namespace status_text_detail
+
+inline std::string status_text(
+    const supervised_group& group, const std::vector<std::shared_ptr<worker_core>>& workers)
+{
+  using namespace status_text_detail;
+  const group_state& state = group.state();
+  const auto& leaving = state.roster().leaving();
+  std::size_t ready = 0, starting = 0;
+  for (const group_place& place : state.roster().places()) {
+    for (const group_member* member : {&place.current, &place.next}) {
+      ready += member->runs() && member->ready ? 1 : 0;
+      starting += member->boots() ? 1 : 0;
+    }
+  }
+  const std::string& name = group.description().name();
+  std::string text = "group " + name + " workers " + std::to_string(state.count()) + " ready " +
+                     std::to_string(ready) + " starting " + std::to_string(starting) + " leaving " +
+                     std::to_string(leaving.size()) + " generation " +
+                     std::to_string(state.generation()) + " state " + state_of(state) + '\n';
+  for (const auto& each : workers) {
+    text += "worker " + std::to_string(each->id()) + " group " + name + " pid " +
+            std::to_string(each->pid()) + " generation " +
+            std::to_string(each->description().generation) + " state " +
+            state_of(*each, leaving.contains(each->id())) + " requests " +
+            std::to_string(each->requests()) + " load " + std::to_string(each->description().load) +
+            '\n';
+  }
+  return text;
+}
+
+} // namespace cohort::detail

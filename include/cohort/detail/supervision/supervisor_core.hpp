@@ -1,0 +1,388 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/cluster.hpp>
+#include <cohort/detail/async/complete_later.hpp>
+#include <cohort/detail/async/wait_operation.hpp>
+#include <cohort/detail/async/wait_queue.hpp>
+#include <cohort/detail/core/event_bus.hpp>
+#include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/io/alarm.hpp>
+#include <cohort/detail/io/signals.hpp>
+#include <cohort/detail/posix/pid_file.hpp>
+#include <cohort/detail/posix/replace_file.hpp>
+#include <cohort/detail/supervision/status_text.hpp>
+#include <cohort/error.hpp>
+#include <cohort/event.hpp>
+#include <cohort/group.hpp>
+#include <cohort/settings.hpp>
+#include <cohort/supervisor_options.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/error.hpp>
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace cohort::detail {
+
+/// A cluster and the groups that are kept up in it.
+template <class Policy, class Protocol>
+class supervisor_core final
+    : public subscriber,
+      public std::enable_shared_from_this<supervisor_core<Policy, Protocol>>,
+      private group_host,
+      private wait_list_owner {
+public:
+  using cluster_type = cohort::cluster<Policy, Protocol>;
+  using duration = std::chrono::steady_clock::duration;
+  using group_pointer = std::shared_ptr<supervised_group>;
+
+  supervisor_core(
+      const asio::any_io_executor& executor, const supervisor_options& options, Policy policy)
+      : options_(options),
+        cluster_(std::in_place, executor, options.settings(), std::move(policy)),
+        signals_(executor),
+        status_(executor),
+        running_(executor, this)
+  {
+  }
+
+  /// Once, after it was made.
+  void watch() { core().events().add(this->shared_from_this()); }
+
+  cluster_type& cluster() noexcept { return *cluster_; }
+  const supervisor_options& options() const noexcept { return options_; }
+  bool runs() const noexcept { return runs_; }
+
+  /// While it runs the group's listeners are opened at once, and its workers started.
+  void add(const group& description, std::error_code& error);
+  const std::vector<group_pointer>& groups() const noexcept { return groups_; }
+  /// @throws std::out_of_range when there is none of that name.
+  const group_pointer& find(std::string_view name) const;
+  /// Its workers, those on their way out included.
+  std::vector<worker_id> workers_of(const supervised_group& group) const;
+
+  /// See `detail::status_text`, of all groups.
+  std::string status() const;
+
+  /// Starts everything; `handler(std::error_code)` when all groups are over.
+  template <class Handler>
+  void run(Handler&& handler);
+
+  /// Lets all workers leave.
+  void stop(duration deadline);
+  /// The same, and `handler` as the cluster's `disconnect` completes it.
+  template <class Handler>
+  void disconnect(duration deadline, Handler&& handler)
+  {
+    stop(deadline);
+    core().disconnect(deadline, std::forward<Handler>(handler));
+  }
+
+  /// The handle goes away.
+  void close();
+
+  // What happens in the cluster.
+  void deliver(const any_event& event) override;
+
+private:
+  using fact = std::variant<online_event, ready_event, retire_event, exit_event>;
+
+  auto& core() noexcept { return cluster_access::core(*cluster_); }
+
+  worker_pointer fork(const settings& how, std::error_code& error) override;
+  worker_pointer find(worker_id worker) override { return core().find(worker); }
+  void publish(const any_event& event) override { core().publish(event); }
+  void group_over() override { finish_if_over(); }
+  void group_gave_up() override;
+  void wait_cancelled() override;
+
+  void open_all(std::error_code& error);
+  void open(const group& description, std::error_code& error);
+  void close_listeners(const group& description);
+  void see(const fact& what);
+  void write_status();
+  void act_on(int signal);
+  void finish_if_over();
+  void finish();
+
+  supervisor_options options_;
+  // Until the handle goes away.
+  std::optional<cluster_type> cluster_;
+  std::vector<group_pointer> groups_;
+  // Whose each worker is.
+  std::map<worker_id, supervised_group*> owners_;
+  // What has happened, to be seen when the cluster is done with it.
+  std::deque<fact> facts_;
+  io::signals signals_;
+  posix::pid_file pid_file_;
+  io::alarm status_;
+  wait_queue<> running_;
+  std::random_device random_;
+  bool runs_ = false;
+  bool stopping_ = false;
+  bool closed_ = false;
+  std::error_code result_;
+};
+
+// Implementation
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::add(const group& description, std::error_code& error)
+{
+  const auto has_name = [&](const group_pointer& each) {
+    return each->description().name() == description.name();
+  };
+  if (std::ranges::any_of(groups_, has_name))
+    throw std::invalid_argument("cohort: a second group " + description.name());
+  if (stopping_) error = error::shutting_down;
+  if (!error && runs_) open(description, error);
+  if (error) return;
+  const unsigned count =
+      description.workers() != 0 ? description.workers() : available_parallelism();
+  group_host& host = *this;
+  groups_.push_back(std::make_shared<supervised_group>(
+      cluster_->get_executor(), description, count, host, random_()));
+  if (runs_) groups_.back()->begin();
+}
+
+template <class Policy, class Protocol>
+auto supervisor_core<Policy, Protocol>::find(std::string_view name) const -> const group_pointer&
+{
+  for (const group_pointer& each : groups_)
+    if (each->description().name() == name) return each;
+  throw std::out_of_range("cohort: no group " + std::string(name));
+}
+
+template <class Policy, class Protocol>
+auto supervisor_core<Policy, Protocol>::workers_of(const supervised_group& group) const
+    -> std::vector<worker_id>
+{
+  std::vector<worker_id> all;
+  for (const auto& [worker, owner] : owners_)
+    if (owner == &group) all.push_back(worker);
+  return all;
+}
+
+template <class Policy, class Protocol>
+template <class Handler>
+void supervisor_core<Policy, Protocol>::run(Handler&& handler)
+{
+  std::error_code error = stopping_ ? error::shutting_down : std::error_code();
+  if (runs_) error = error::busy;
+  if (!error && !options_.pid_file().empty())
+    pid_file_ = posix::pid_file::create(options_.pid_file(), error);
+  if (!error) open_all(error);
+  if (error && !runs_) pid_file_.remove();
+  if (error) return complete_later(cluster_->get_executor(), std::forward<Handler>(handler), error);
+  running_.add(std::forward<Handler>(handler));
+  runs_ = true;
+  if (options_.handle_signals())
+    signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1},
+        [self = this->shared_from_this()](int signal) { self->act_on(signal); });
+  write_status();
+  for (const group_pointer& each : std::vector(groups_)) each->begin();
+  finish_if_over();
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::stop(duration deadline)
+{
+  stopping_ = true;
+  for (const group_pointer& each : std::vector(groups_)) each->stop(deadline);
+  finish_if_over();
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::close()
+{
+  closed_ = true;
+  signals_.end();
+  status_.call_off();
+  pid_file_.remove();
+  for (const group_pointer& each : groups_) each->close();
+  running_.complete_all(asio::error::operation_aborted);
+  cluster_.reset();
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::deliver(const any_event& event)
+{
+  const auto note = [this](const auto& each) {
+    using event_type = std::decay_t<decltype(each)>;
+    if constexpr (std::is_constructible_v<fact, const event_type&>) {
+      facts_.emplace_back(each);
+      if (facts_.size() != 1) return;
+      asio::post(cluster_->get_executor(), [self = this->shared_from_this()] {
+        for (; !self->facts_.empty(); self->facts_.pop_front()) self->see(self->facts_.front());
+      });
+    }
+  };
+  std::visit(note, event);
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::see(const fact& what)
+{
+  if (closed_) return;
+  const auto tell = [this](const auto& event) {
+    using event_type = std::decay_t<decltype(event)>;
+    const auto found = owners_.find(event.worker);
+    if (found == owners_.end()) return;
+    supervised_group& group = *found->second;
+    if constexpr (std::is_same_v<event_type, online_event>) group.online(event.worker);
+    else if constexpr (std::is_same_v<event_type, ready_event>) group.ready(event.worker);
+    else if constexpr (std::is_same_v<event_type, retire_event>) group.retire(event.worker);
+    else {
+      owners_.erase(found);
+      group.exited(event);
+    }
+  };
+  std::visit(tell, what);
+}
+
+template <class Policy, class Protocol>
+auto supervisor_core<Policy, Protocol>::fork(const settings& how, std::error_code& error)
+    -> worker_pointer
+{
+  auto worker = core().fork(how, error);
+  if (worker) owners_.emplace(worker->id(), find(how.group()).get());
+  return worker;
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::group_gave_up()
+{
+  if (!options_.end_when_given_up() || stopping_) return;
+  result_ = error::gave_up;
+  asio::post(cluster_->get_executor(), [self = this->shared_from_this()] {
+    if (!self->closed_) self->stop(self->options_.drain_deadline());
+  });
+}
+
+// Nobody waits for `run` any more.
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::wait_cancelled()
+{
+  if (running_.empty() && runs_ && !closed_) stop(options_.drain_deadline());
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::open_all(std::error_code& error)
+{
+  for (std::size_t opened = 0; opened != groups_.size() && !error; ++opened) {
+    open(groups_[opened]->description(), error);
+    while (error && opened != 0) close_listeners(groups_[--opened]->description());
+  }
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::open(const group& description, std::error_code& error)
+{
+  std::size_t opened = 0;
+  for (const group::listener& each : description.listeners()) {
+    const auto listen = [&](const auto& where) {
+      cluster_->listen(where, each.options, error);
+      if (!error && description.gone()) cluster_->answer(where, *description.gone(), error);
+    };
+    std::visit(listen, each.where);
+    if (error) break;
+    ++opened;
+  }
+  if (!error) return;
+  // The one that failed may be bound, and fail to answer.
+  for (std::size_t each = 0; each != opened; ++each) {
+    const auto stop = [&](const auto& where) { cluster_->stop_listening(where); };
+    std::visit(stop, description.listeners()[each].where);
+  }
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::close_listeners(const group& description)
+{
+  for (const group::listener& each : description.listeners())
+    std::visit([this](const auto& where) { cluster_->stop_listening(where); }, each.where);
+}
+
+template <class Policy, class Protocol>
+std::string supervisor_core<Policy, Protocol>::status() const
+{
+  std::string all;
+  for (const group_pointer& each : groups_) {
+    std::vector<worker_pointer> workers;
+    for (const worker_id id : workers_of(*each))
+      if (auto worker = cluster_access::core(*cluster_).find(id))
+        workers.push_back(std::move(worker));
+    all += status_text(*each, workers);
+  }
+  return all;
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::write_status()
+{
+  if (options_.status_file().empty()) return;
+  error_event event;
+  event.what = "status file";
+  posix::replace_file(options_.status_file(), status(), event.code);
+  if (event.code) publish(event);
+  status_.set_after(
+      options_.status_interval(), [self = this->shared_from_this()] { self->write_status(); });
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::act_on(int signal)
+{
+  signal_event event;
+  event.number = signal;
+  publish(event);
+  if (signal == SIGHUP || signal == SIGUSR1) {
+    const auto told_by_event = [](std::error_code, const reload_result&) {};
+    for (const group_pointer& each : std::vector(groups_))
+      each->reload(told_by_event, options_.reload());
+    return;
+  }
+  if (stopping_) return core().kill(SIGKILL);
+  stop(options_.drain_deadline());
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::finish_if_over()
+{
+  const auto is_over = [](const group_pointer& each) { return each->state().over(); };
+  if (runs_ && std::ranges::all_of(groups_, is_over)) finish();
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::finish()
+{
+  runs_ = false;
+  stopping_ = true;
+  signals_.end();
+  write_status();
+  status_.call_off();
+  for (const group_pointer& each : groups_) close_listeners(each->description());
+  pid_file_.remove();
+  running_.complete_all(result_);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,167 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/any_host.hpp>
+#include <cohort/listen_options.hpp>
+#include <cohort/overflow.hpp>
+#include <cohort/restart_policy.hpp>
+#include <cohort/settings.hpp>
+#include <cohort/unix_path.hpp>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace cohort {
+
+/// When a worker of a group counts as one that serves.
+enum class readiness : std::uint8_t {
+  /// It has called `this_worker::ready`, or listens. The default.
+  said,
+  /// Its runtime has said hello.
+  online,
+  /// It has been started: for programs that know nothing of this library.
+  started,
+};
+
+/// Workers of one kind that a `supervisor` keeps running: how many, what they run, where they
+/// listen. Source: node-cluster's `register`.
+class group {
+public:
+  using duration = std::chrono::steady_clock::duration;
+  using place = std::variant<asio::ip::tcp::endpoint, any_host,
+      asio::local::stream_protocol::endpoint, unix_path>;
+
+  /// A listener of the group.
+  struct listener {
+    place where;
+    listen_options options;
+  };
+
+  /// @throws std::invalid_argument when the name is empty or has white space or control characters.
+  explicit group(std::string name);
+
+  /// How many workers there are to be; 0: one for each processor, the default.
+  group& workers(unsigned count) & { return set(workers_, count); }
+  group workers(unsigned count) && { return std::move(workers(count)); }
+
+  /// The program that the workers run, by its path, and its arguments. Default: this program with
+  /// its own.
+  group& program(std::string path, std::vector<std::string> args = {}) &;
+  group program(std::string path, std::vector<std::string> args = {}) &&
+  {
+    return std::move(program(std::move(path), std::move(args)));
+  }
+
+  /// How the workers are started otherwise: user, limits, environment and so on; laid over the
+  /// supervisor's settings. What `program` and `max_requests` say is part of it.
+  group& settings(const cohort::settings& value) &
+  {
+    settings_.overlay(value);
+    return *this;
+  }
+  group settings(const cohort::settings& value) && { return std::move(settings(value)); }
+
+  /// Adds a listener: the primary opens it before the first worker starts and keeps it open while
+  /// there is none. A worker that listens there joins it. A group may have any number, or none.
+  group& listen(place where, const listen_options& options = listen_options()) &
+  {
+    listeners_.push_back(listener{std::move(where), options});
+    return *this;
+  }
+  group listen(place where, const listen_options& options = listen_options()) &&
+  {
+    return std::move(listen(std::move(where), options));
+  }
+
+  /// What clients get while no worker of the group listens: see `cluster::answer`. Default: they
+  /// wait. Source: node-cluster's `gone`.
+  group& gone(overflow what) &
+  {
+    gone_ = std::move(what);
+    return *this;
+  }
+  group gone(overflow what) && { return std::move(gone(std::move(what))); }
+
+  /// A worker is replaced when it has answered so many requests, the new one ready first; 0: never,
+  /// the default. See `this_worker::request_done`. Source: node-cluster's `maxc`.
+  group& max_requests(std::uint64_t value) &
+  {
+    settings_.max_requests(value);
+    return *this;
+  }
+  group max_requests(std::uint64_t value) && { return std::move(max_requests(value)); }
+
+  /// When workers that ended are replaced.
+  group& restarts(const restart_policy& value) & { return set(restarts_, value); }
+  group restarts(const restart_policy& value) && { return std::move(restarts(value)); }
+
+  group& ready_when(readiness value) & { return set(ready_when_, value); }
+  group ready_when(readiness value) && { return std::move(ready_when(value)); }
+
+  /// Whether a worker is started only when the one before it is ready. Default: false.
+  /// Source: `pm`'s `use_serial_mode`.
+  group& serial(bool value) & { return set(serial_, value); }
+  group serial(bool value) && { return std::move(serial(value)); }
+
+  /// How long a worker may take to drain when it is replaced or not wanted any more, before it is
+  /// ended by force. Default: 30 seconds.
+  group& drain_deadline(duration value) & { return set(drain_deadline_, value); }
+  group drain_deadline(duration value) && { return std::move(drain_deadline(value)); }
+
+  const std::string& name() const noexcept { return name_; }
+  unsigned workers() const noexcept { return workers_; }
+  const cohort::settings& settings() const noexcept { return settings_; }
+  const std::vector<listener>& listeners() const noexcept { return listeners_; }
+  const std::optional<overflow>& gone() const noexcept { return gone_; }
+  const restart_policy& restarts() const noexcept { return restarts_; }
+  readiness ready_when() const noexcept { return ready_when_; }
+  bool serial() const noexcept { return serial_; }
+  duration drain_deadline() const noexcept { return drain_deadline_; }
+
+private:
+  template <class T>
+  group& set(T& field, T value)
+  {
+    field = std::move(value);
+    return *this;
+  }
+
+  std::string name_;
+  unsigned workers_ = 0;
+  cohort::settings settings_;
+  std::vector<listener> listeners_;
+  std::optional<overflow> gone_;
+  restart_policy restarts_;
+  readiness ready_when_ = readiness::said;
+  bool serial_ = false;
+  duration drain_deadline_ = std::chrono::seconds(30);
+};
+
+// Implementation
+
+inline group::group(std::string name) : name_(std::move(name))
+{
+  const auto is_bad = [](unsigned char each) { return each <= ' ' || each == 127; };
+  if (name_.empty() || std::ranges::any_of(name_, is_bad))
+    throw std::invalid_argument("cohort: bad name of a group");
+  settings_.group(name_);
+}
+
+inline group& group::program(std::string path, std::vector<std::string> args) &
+{
+  settings_.exec(std::move(path)).args(std::move(args));
+  return *this;
+}
+
+} // namespace cohort

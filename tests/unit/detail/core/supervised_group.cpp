@@ -1,0 +1,325 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#include <cohort/detail/core/supervised_group.hpp>
+
+#include "support/event_loop.hpp"
+#include "support/no_messages.hpp"
+
+#include <cohort/detail/posix/socket.hpp>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/io_context.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace supervised_group_test {
+
+using namespace std::chrono_literals;
+using namespace cohort::detail;
+using cohort::reload_options;
+using cohort::reload_result;
+using cohort::worker_id;
+using strings = std::vector<std::string>;
+
+namespace {
+
+// A worker with a process that waits for its end, and whose channel is nobody's.
+struct idle_worker final : worker_core {
+  idle_worker(asio::io_context& context, worker_id id, posix::unique_fd messages, bool is_online)
+      : worker_core(context.get_executor(), cohort::candidate(id),
+            cohort_test::no_messages().open(
+                context.get_executor(), std::move(messages), cohort::channel_options(), id))
+  {
+    posix::child_options options;
+    options.path = "/bin/sleep";
+    options.argv = {"sleep", "1000"};
+    std::error_code error;
+    process_ = process::start(
+        executor_, options, [this](cohort::exit_status status) { ended = status; }, error);
+    REQUIRE_MESSAGE(!error, error.message());
+    if (is_online) state_.hello();
+  }
+  ~idle_worker() { messages_->close(); }
+
+  void disconnect(duration deadline) override { deadlines.push_back(deadline); }
+  void close_channel() override {}
+  void set_weight(std::uint32_t) override {}
+
+  std::vector<duration> deadlines;
+  std::optional<cohort::exit_status> ended;
+};
+
+struct noted_host final : group_host {
+  explicit noted_host(asio::io_context& on) : context(on) {}
+
+  worker_pointer fork(const cohort::settings& how, std::error_code& error) override
+  {
+    error = failure;
+    if (error) return nullptr;
+    auto sockets = posix::stream_pair(error);
+    REQUIRE(!error);
+    peers.push_back(std::move(sockets.second));
+    const auto id = static_cast<worker_id>(peers.size());
+    workers[id] = std::make_shared<idle_worker>(context, id, std::move(sockets.first), are_online);
+    generations[id] = how.generation();
+    CHECK(how.group() == "web");
+    directories[id] = how.cwd();
+    return workers[id];
+  }
+  worker_pointer find(worker_id worker) override
+  {
+    const auto found = workers.find(worker);
+    return found == workers.end() ? nullptr : found->second;
+  }
+  void publish(const any_event& event) override
+  {
+    if (const auto* gave_up = std::get_if<cohort::gave_up_event>(&event))
+      said.push_back("gave up " + gave_up->group);
+    else if (const auto* resumed = std::get_if<cohort::resumed_event>(&event))
+      said.push_back("resumed " + resumed->group);
+    else if (const auto* reload = std::get_if<cohort::reload_event>(&event))
+      said.push_back("reload of " + reload->group + ": " + reload->result.to_string());
+  }
+  void group_over() override { said.push_back("over"); }
+  void group_gave_up() override { said.push_back("noted"); }
+
+  asio::io_context& context;
+  std::error_code failure;
+  bool are_online = true;
+  std::vector<posix::unique_fd> peers;
+  std::map<worker_id, std::shared_ptr<idle_worker>> workers;
+  std::map<worker_id, std::uint32_t> generations;
+  std::map<worker_id, std::string> directories;
+  strings said;
+};
+
+struct group_test {
+  explicit group_test(unsigned workers, cohort::group description = cohort::group("web"))
+      : host(context),
+        group(std::make_shared<supervised_group>(
+            context.get_executor(), description, workers, host, 1))
+  {
+  }
+  ~group_test()
+  {
+    group->close();
+    std::error_code ignored;
+    for (const auto& [id, worker] : host.workers) worker->kill(SIGKILL, ignored);
+    for (const auto& [id, worker] : host.workers) wait_for(id);
+    context.restart();
+    CHECK(context.run_for(0s) == 0);
+  }
+
+  const cohort::exit_status& wait_for(worker_id worker)
+  {
+    const auto& ended = host.workers[worker]->ended;
+    REQUIRE(cohort_test::run_until(context, [&] { return ended.has_value(); }));
+    return *ended;
+  }
+  void exit(worker_id worker, cohort::exit_status how = cohort::exit_status::exited(1))
+  {
+    cohort::exit_event event;
+    event.worker = worker;
+    event.status = how;
+    group->exited(event);
+  }
+  void serve()
+  {
+    group->begin();
+    for (worker_id each = 1; each <= group->state().count(); ++each) group->ready(each);
+  }
+
+  asio::io_context context{1};
+  noted_host host;
+  std::shared_ptr<supervised_group> group;
+};
+
+} // namespace
+
+TEST_CASE("a group starts its workers with its settings and fills their places again")
+{
+  cohort::group description("web");
+  group_test test(2, description.settings(cohort::settings().cwd("/tmp")));
+  test.serve();
+  CHECK(test.host.workers.size() == 2);
+  CHECK(test.host.directories[2] == "/tmp");
+  test.exit(1);
+  CHECK(test.host.workers.size() == 3);
+  CHECK(test.group->state().count() == 2);
+}
+
+TEST_CASE("a start that fails is tried again when its pause is over")
+{
+  cohort::group description("web");
+  group_test test(1, description.restarts(cohort::restart_policy().backoff(1ms, 1ms)));
+  test.host.failure = std::make_error_code(std::errc::no_such_file_or_directory);
+  test.group->begin();
+  CHECK(test.host.workers.empty());
+  test.host.failure.clear();
+  CHECK(cohort_test::run_until(test.context, [&] { return test.host.workers.size() == 1; }));
+}
+
+TEST_CASE("a group that gave up says so and resumes when it is told to")
+{
+  cohort::group description("web");
+  group_test test(1, description.restarts(cohort::restart_policy().boot_failures(1)));
+  test.group->begin();
+  test.exit(1);
+  CHECK(test.host.said == strings{"gave up web", "noted"});
+  test.group->resume();
+  CHECK(test.host.said.back() == "resumed web");
+  CHECK(test.host.workers.size() == 2);
+}
+
+TEST_CASE("workers count as ready when their group says so")
+{
+  for (const auto when :
+      {cohort::readiness::said, cohort::readiness::online, cohort::readiness::started}) {
+    cohort::group description("web");
+    group_test test(1, description.ready_when(when));
+    const auto ready = [&] { return test.group->state().roster().places()[0].current.ready; };
+    test.group->begin();
+    CHECK(ready() == (when == cohort::readiness::started));
+    test.group->online(1);
+    CHECK(ready() == (when != cohort::readiness::said));
+    test.group->ready(1);
+    CHECK(ready());
+  }
+}
+
+TEST_CASE(
+    "a worker that is to leave drains within its deadline, or gets SIGTERM if it would not hear")
+{
+  group_test test(1);
+  test.serve();
+  test.group->stop(7s);
+  REQUIRE(test.host.workers[1]->deadlines.size() == 1);
+  CHECK(test.host.workers[1]->deadlines[0] == 7s);
+  CHECK_FALSE(test.host.workers[1]->ended);
+  test.exit(1);
+  CHECK(test.host.said == strings{"over"});
+
+  group_test other(1);
+  other.host.are_online = false;
+  other.group->begin();
+  other.group->stop(7s);
+  CHECK(other.wait_for(1) == cohort::exit_status::signalled(SIGTERM));
+}
+
+TEST_CASE("one that is late is killed")
+{
+  cohort::group description("web");
+  group_test test(1, description.restarts(cohort::restart_policy().boot_deadline(1ms)));
+  test.group->begin();
+  CHECK(test.wait_for(1) == cohort::exit_status::signalled(SIGKILL));
+}
+
+TEST_CASE("a reload tells its result, and keeps its settings when it succeeds")
+{
+  group_test test(1);
+  test.serve();
+  cohort_test::completion<reload_result> first, second, joined;
+  const auto how = reload_options().settings(cohort::settings().cwd("/var")).drain_deadline(3s);
+  test.group->reload(first.handler(), how);
+  test.group->reload(second.handler(), how);
+  test.group->reload(joined.handler(), reload_options().when_running(cohort::second_reload::joins));
+  CHECK(test.host.directories[2] == "/var");
+  test.group->ready(2);
+  CHECK(test.host.workers[1]->deadlines[0] == 3s);
+  test.exit(1);
+  cohort_test::run_ready(test.context);
+  CHECK(first.good());
+  CHECK(first.value.succeeded());
+  CHECK(first.value.generation == 1);
+  CHECK(joined.good());
+  CHECK(second.error == cohort::error::busy);
+  CHECK(test.host.said == strings{"reload of web: generation 1 runs"});
+  test.exit(2);
+  CHECK(test.host.directories[3] == "/var");
+  CHECK(test.host.generations[3] == 1);
+}
+
+TEST_CASE("a reload that fails says why, and leaves the settings as they were")
+{
+  group_test test(1);
+  test.serve();
+  cohort_test::completion<reload_result> died, not_started;
+  const auto how = reload_options().settings(cohort::settings().cwd("/var"));
+  test.group->reload(died.handler(), how);
+  test.exit(2, cohort::exit_status::signalled(SIGSEGV));
+  test.host.failure = std::make_error_code(std::errc::permission_denied);
+  test.group->reload(not_started.handler(), how);
+  test.host.failure.clear();
+  cohort_test::run_ready(test.context);
+  CHECK(died.error == cohort::error::reload_failed);
+  CHECK(died.value.outcome == cohort::reload_outcome::died);
+  CHECK(died.value.worker == 2);
+  CHECK(died.value.status == cohort::exit_status::signalled(SIGSEGV));
+  CHECK(not_started.error == cohort::error::reload_failed);
+  CHECK(not_started.value.error == std::errc::permission_denied);
+  test.exit(1);
+  CHECK(test.host.directories[3].empty());
+  CHECK(test.host.generations[3] == 0);
+}
+
+TEST_CASE("a reload for which nobody waits any more is rolled back")
+{
+  group_test test(1);
+  test.serve();
+  asio::cancellation_signal cancel, other;
+  cohort_test::completion<reload_result> first, second;
+  test.group->reload(
+      asio::bind_cancellation_slot(cancel.slot(), first.handler()), reload_options());
+  test.group->reload(asio::bind_cancellation_slot(other.slot(), second.handler()),
+      reload_options().when_running(cohort::second_reload::joins));
+  cancel.emit(asio::cancellation_type::total);
+  CHECK(test.host.workers[2]->deadlines.empty());
+  other.emit(asio::cancellation_type::total);
+  CHECK(test.host.workers[2]->deadlines.size() == 1);
+  cohort_test::run_ready(test.context);
+  CHECK(first.error == asio::error::operation_aborted);
+  CHECK(second.error == asio::error::operation_aborted);
+  test.exit(2);
+  CHECK(test.host.said == strings{"reload of web: aborted"});
+}
+
+TEST_CASE("without its host a group does nothing, and who waits is told")
+{
+  group_test test(2);
+  test.serve();
+  cohort_test::completion<reload_result> result, late;
+  test.group->reload(result.handler(), reload_options());
+  test.group->close();
+  const std::size_t before = test.host.workers.size();
+  test.exit(1);
+  test.group->resize(5);
+  test.group->reload(late.handler(), reload_options());
+  cohort_test::run_ready(test.context);
+  CHECK(test.host.workers.size() == before);
+  CHECK(result.error == asio::error::operation_aborted);
+  CHECK(late.error == cohort::error::shutting_down);
+}
+
+TEST_CASE("a cluster that ends ends its groups")
+{
+  group_test test(2);
+  test.serve();
+  test.host.failure = cohort::error::shutting_down;
+  test.exit(1);
+  CHECK(test.group->state().stopping());
+  test.exit(2);
+  CHECK(test.host.said == strings{"over"});
+}
+
+} // namespace supervised_group_test

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#include <cohort/supervisor.hpp>
+
+#include <cohort/message/json.hpp>
+
+#include "support/event_loop.hpp"
+
+#include <asio/io_context.hpp>
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+#include <system_error>
+#include <type_traits>
+#include <vector>
+
+namespace supervisor_unit_test {
+
+using namespace cohort;
+
+static_assert(!std::is_copy_constructible_v<supervisor<>>);
+
+TEST_CASE("a supervisor of no groups ends at once")
+{
+  asio::io_context context(1);
+  supervisor<> master(context);
+  cohort_test::completion<> result;
+  master.run(result.handler());
+  CHECK_FALSE(result.done());
+  cohort_test::run_ready(context);
+  CHECK(result.good());
+  CHECK(master.workers().empty());
+  CHECK(master.status_text().empty());
+}
+
+TEST_CASE("a group is asked for by its name")
+{
+  asio::io_context context(1);
+  supervisor<> master(context);
+  master.add(group("web").workers(3));
+  CHECK_THROWS_AS(master.add(group("web")), std::invalid_argument);
+  CHECK(master.workers("web").empty());
+  CHECK_THROWS_AS(master.workers("mail"), std::out_of_range);
+  CHECK_THROWS_AS(master.resize("mail", 1), std::out_of_range);
+  CHECK_THROWS_AS(master.resume("mail"), std::out_of_range);
+  CHECK(master.broadcast("web", boost::json::value(1)) == 0);
+  CHECK(master.status_text() ==
+        "group web workers 3 ready 0 starting 0 leaving 0 generation 0 state up\n");
+}
+
+TEST_CASE("a supervisor that was ended before it ran does not run")
+{
+  asio::io_context context(1);
+  supervisor<> master(context);
+  master.add(group("web").workers(1));
+  cohort_test::completion<std::vector<exit_event>> ended;
+  cohort_test::completion<> result;
+  master.disconnect(std::chrono::seconds(1), ended.handler());
+  master.run(result.handler());
+  cohort_test::run_ready(context);
+  CHECK(ended.good());
+  CHECK(result.error == error::shutting_down);
+}
+
+TEST_CASE("a program that cannot be started ends when that is asked for")
+{
+  asio::io_context context(1);
+  supervisor<> master(context, supervisor_options().end_when_given_up(true));
+  const auto policy = restart_policy().boot_failures(1);
+  master.add(group("web").workers(2).program("/nowhere").restarts(policy));
+  cohort_test::completion<> result;
+  master.run(result.handler());
+  CHECK(cohort_test::run_until(context, [&] { return result.done(); }));
+  CHECK(result.error == error::gave_up);
+}
+
+} // namespace supervisor_unit_test

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#include <cohort/supervisor_options.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+namespace supervisor_options_test {
+
+using namespace std::chrono_literals;
+using cohort::supervisor_options;
+
+TEST_CASE("options of a supervisor say what they were told, and else their defaults")
+{
+  const supervisor_options usual;
+  CHECK(usual.handle_signals());
+  CHECK(usual.drain_deadline() == 30s);
+  CHECK_FALSE(usual.end_when_given_up());
+  CHECK(usual.pid_file().empty());
+  CHECK(usual.status_file().empty());
+
+  supervisor_options own = supervisor_options().handle_signals(false).drain_deadline(1s);
+  own.settings(cohort::settings().cwd("/tmp")).reload(cohort::reload_options().at_once(3));
+  own.end_when_given_up(true).pid_file("/run/a.pid").status_file("/run/a.status", 2s);
+  CHECK_FALSE(own.handle_signals());
+  CHECK(own.drain_deadline() == 1s);
+  CHECK(own.settings().cwd() == "/tmp");
+  CHECK(own.reload().at_once_of(9) == 3);
+  CHECK(own.end_when_given_up());
+  CHECK(own.pid_file() == "/run/a.pid");
+  CHECK(own.status_file() == "/run/a.status");
+  CHECK(own.status_interval() == 2s);
+}
+
+} // namespace supervisor_options_test
