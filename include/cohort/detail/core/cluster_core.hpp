@@ -138,6 +138,9 @@ public:
   void offer_failed(std::error_code error) noexcept { failed("offer", error, last_offer_report_); }
   bool ending() const noexcept { return ending_; }
 
+  /// What replaces all workers at the moment, if anything does.
+  std::weak_ptr<void>& reload_under_way() noexcept { return reload_; }
+
 private:
   std::shared_ptr<worker_type> start_worker(const settings& more, posix::start_error& error);
   void publish_settings()
@@ -170,6 +173,7 @@ private:
   exits exits_;
   wait_queue<exits> ended_waiting_;
   wait_queue<> idle_waiting_;
+  std::weak_ptr<void> reload_;
   clock::time_point last_accept_report_{};
   clock::time_point last_offer_report_{};
 };

@@ -208,6 +208,9 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::stop(duration deadline)
 {
   stopping_ = true;
+  // First: the last worker of a listener that nobody else holds gets all who wait there.
+  if (runs_)
+    for (const group_pointer& each : groups_) close_listeners(each->description());
   for (const group_pointer& each : std::vector(groups_)) each->stop(deadline);
   finish_if_over();
 }
