@@ -200,8 +200,6 @@ bool shared_listener<Policy, Host>::join(candidate worker, bool paced)
   closed_.erase(worker.id);
   // The listener lives on with the new member; the one that leaves need not empty it.
   if (leaving_) finish_last_call();
-  // Until now it may have been the primary that accepted.
-  if (this->members().active() == 1) this->update_sockets();
   return true;
 }
 

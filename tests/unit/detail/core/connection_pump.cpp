@@ -169,9 +169,10 @@ TEST_CASE("without any worker they are answered, if that is said")
   {
     CHECK_FALSE(test.answer(overflow::queue()));
     test.clients.sockets.clear();
-    test.connect();
     CHECK_FALSE(test.run_until([] { return false; }));
     CHECK(test.context.stopped());
+    test.connect();
+    test.run_ready();
     CHECK(test.listener->counters().accepted == 3);
     CHECK(test.listener->join(candidate(2)));
     CHECK(test.listener->credit(2, 1));

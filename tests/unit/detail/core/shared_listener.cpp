@@ -722,6 +722,21 @@ TEST_CASE("when the primary does not listen any more, the last worker's end is t
     CHECK(test.listener->counters().unserved == 0);
     CHECK(test.listener->counters().closed == 1);
   }
+  SUBCASE("also where workers want it to be held: then everybody waits")
+  {
+    listener_test other(true);
+    std::error_code error;
+    other.listener->hold();
+    other.listener->set_unserved(cohort::overflow::reset().after(std::chrono::seconds(0)), error);
+    other.member(1, 1);
+    other.listener->release();
+    other.listener->gone(1);
+    other.connect(1);
+    other.run();
+    CHECK(other.listener->counters().accepted == 0);
+    other.member(2, 1);
+    CHECK(other.run_until([&] { return other.host.offered(2) == 1; }));
+  }
 }
 
 TEST_CASE("the primary's wish to listen ends a last call: the socket lives on")
