@@ -68,7 +68,7 @@ inline std::string name_beside(const std::string& path)
 inline void make_directories(const std::string& path, std::error_code& ec)
 {
   for (std::size_t end = path.find('/', 1); end != path.npos; end = path.find('/', end + 1)) {
-    if (sys::mkdir(path.substr(0, end).c_str(), 0755) == 0 || errno == EEXIST) continue;
+    if (sys::mkdir(path.substr(0, end).c_str(), mode_t(0755)) == 0 || errno == EEXIST) continue;
     ec = last_error();
     return;
   }
