@@ -18,6 +18,7 @@
 #include <cohort/any_host.hpp>
 #include <cohort/bound_socket.hpp>
 #include <cohort/connection.hpp>
+#include <cohort/connection_scope.hpp>
 #include <cohort/listening_endpoint.hpp>
 #include <cohort/this_worker.hpp>
 #include <cohort/unix_path.hpp>
@@ -61,6 +62,7 @@
 #include <cohort/config.hpp>
 #include <cohort/connection_info.hpp>
 #include <cohort/counters.hpp>
+#include <cohort/drain_steps.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>

@@ -16,7 +16,7 @@ INCLUDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Bottom up. A name with a slash at its end stands for everything in that folder.
 LAYERS = [
     "event candidate connection_info settings listen_options exit_status error worker_id config environment "
-    "counters handle_kind send_status channel_options overflow any_host inherited_fd unix_path stdio resource_limit process_group "
+    "counters drain_steps handle_kind send_status channel_options overflow any_host inherited_fd unix_path stdio resource_limit process_group "
     "restart_policy reload_options reload_result group supervisor_options",
     "detail/posix/",
     "detail/wire/",
@@ -29,7 +29,8 @@ LAYERS = [
     "detail/channel/",
     "message_endpoint message_channel",
     "detail/core/",
-    "cluster worker worker_process this_worker acceptor subscription listening_endpoint listening_primary bound_socket",
+    "cluster worker worker_process this_worker acceptor subscription listening_endpoint listening_primary bound_socket "
+    "connection_scope",
     "run supervisor reload upgrade metrics detail/supervision/",
 ]
 # Headers in no layer: the table of contents, and the one-file way to build.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/cluster.hpp>
+#include <cohort/detail/core/report_failure.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/this_worker.hpp>
 
@@ -125,19 +126,6 @@ inline bool is_normal_end(const std::exception_ptr& failure, bool ending)
   } catch (...) {
     return false;
   }
-}
-
-inline void report_failure(const char* where, const std::exception_ptr& failure)
-{
-  std::string line = std::string("cohort: ") + where + ": ";
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    line += error.what();
-  } catch (...) {
-    line += "unknown exception";
-  }
-  std::cerr << line + '\n';
 }
 
 /// The primary's half of `run`.
