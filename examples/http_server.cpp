@@ -58,14 +58,15 @@ asio::awaitable<void> serve(cohort::this_worker& self, const http::options& how)
     co_await self.disconnect();
     co_return;
   }
-  const auto server = std::make_shared<http::server>(self.get_executor(),
+  const auto server = std::make_shared<http::server>(self,
       "X-Worker: " + std::to_string(self.id()) + "\r\nX-Pid: " + std::to_string(getpid()) + "\r\n",
       how.timeout, how.proxied);
-  asio::co_spawn(self.get_executor(), http::server::end_idle(server, self), asio::detached);
-  for (;;) {
-    auto client = co_await acceptor.async_accept();
-    server->serve(std::move(client));
+  while (!error) {
+    auto client = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    if (!error) server->serve(std::move(client));
   }
+  // Nobody comes any more: the drain has begun.
+  co_await http::server::ended(server);
 }
 
 // The primary.

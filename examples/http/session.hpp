@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <list>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@
 
 namespace http {
 
+class session;
+
 /// What the connections of one worker share.
 struct shared_state {
   responses answers;
@@ -37,29 +40,29 @@ struct shared_state {
   std::uint64_t timeout = 30;
   /// Connections begin with a header of the PROXY protocol.
   bool proxied = false;
-  /// Every answer ends its connection from now on.
-  bool draining = false;
+  std::list<session*> sessions{};
 };
 
 /// One connection: reads requests, answers them in order, as many in one write as have arrived.
 class session {
 public:
-  session(shared_state& shared, cohort::connection<asio::ip::tcp> client)
+  session(shared_state& shared, cohort::connection<asio::ip::tcp>& client, cohort::session in_scope)
       : shared_(shared),
-        client_(std::move(client)),
+        client_(client),
+        in_scope_(std::move(in_scope)),
+        place_(shared.sessions.insert(shared.sessions.end(), this)),
         in_proxy_header_(shared.proxied)
   {
   }
+  ~session() { shared_.sessions.erase(place_); }
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
 
-  /// Completes when the connection is to be closed, which the destructor does.
+  /// Completes when the connection is to be closed.
   asio::awaitable<void> run();
 
   /// Whether what it waits for is overdue.
   bool overdue() const noexcept { return waiting_ && shared_.now >= deadline_; }
-  /// Whether it waits for a request of which nothing has arrived yet.
-  bool idle() const noexcept { return reading_ && !request_; }
-  /// Whether no request has ever arrived.
-  bool fresh() const noexcept { return idle() && writes_ == 0; }
 
   /// Ends its wait: an idle connection closes, an unfinished request gets its 408.
   void interrupt()
@@ -93,7 +96,9 @@ private:
   asio::awaitable<void> linger();
 
   shared_state& shared_;
-  cohort::connection<asio::ip::tcp> client_;
+  cohort::connection<asio::ip::tcp>& client_;
+  cohort::session in_scope_;
+  std::list<session*>::iterator place_;
   // The request that is being read or answered.
   std::optional<request> request_;
   std::size_t header_size_ = 0;
@@ -103,7 +108,6 @@ private:
   unsigned writes_ = 0;
   std::uint64_t deadline_ = 0;
   bool waiting_ = false;
-  bool reading_ = false;
   bool in_proxy_header_;
   // The client may go on sending, what it sends is not going to be read.
   bool unread_ = false;
@@ -123,12 +127,16 @@ inline asio::awaitable<void> session::run()
   next what = next::read;
   while (what != next::close && !error) {
     if (what == next::read) {
-      reading_ = true;
-      if (!request_) wait_for(shared_.timeout);
+      std::optional<cohort::idle_mark> idle;
+      if (!request_) {
+        wait_for(shared_.timeout);
+        idle = in_scope_.idle();
+      }
       waiting_ = true;
       const std::size_t size =
           co_await client_.async_read_some(room(), redirect_error(use_awaitable, error));
-      reading_ = waiting_ = false;
+      waiting_ = false;
+      idle.reset();
       what = received(size, error);
     } else if (what == next::delay) {
       asio::steady_timer timer(client_.get_executor(), request_->delay());
@@ -278,7 +286,7 @@ inline session::next session::answer(beast::status status, std::string_view type
 
 inline persistence session::after_this() const
 {
-  if (shared_.draining || !request_->keep_alive()) return persistence::close;
+  if (in_scope_.closing() || !request_->keep_alive()) return persistence::close;
   return request_->is_http_1_0() ? persistence::keep_alive : persistence::implied;
 }
 

@@ -32,13 +32,24 @@ namespace cohort {
 /// It must not outlive the coroutine.
 class idle_mark {
 public:
-  explicit idle_mark(detail::session_entry& session) : session_(session) { session_.begin_idle(); }
-  ~idle_mark() { session_.end_idle(); }
-  idle_mark(const idle_mark&) = delete;
-  idle_mark& operator=(const idle_mark&) = delete;
+  explicit idle_mark(detail::session_entry& session) : session_(&session)
+  {
+    session_->begin_idle();
+  }
+  idle_mark(idle_mark&& other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
+  idle_mark& operator=(idle_mark&& other) noexcept
+  {
+    idle_mark taken(std::move(other));
+    std::swap(session_, taken.session_);
+    return *this;
+  }
+  ~idle_mark()
+  {
+    if (session_) session_->end_idle();
+  }
 
 private:
-  detail::session_entry& session_;
+  detail::session_entry* session_;
 };
 
 /// What the coroutine of one connection knows of its `connection_scope`, and tells it. Cheap to
@@ -47,27 +58,31 @@ private:
 /// Thread safety: as its scope.
 class session {
 public:
-  explicit session(std::shared_ptr<detail::session_entry> entry) noexcept : entry_(std::move(entry))
+  /// The library's own.
+  session(std::shared_ptr<const detail::session_core> core, detail::session_entry& entry) noexcept
+      : core_(std::move(core)),
+        entry_(&entry)
   {
   }
 
   /// Whether the drain has begun: say in the answer that it is the last one (`Connection: close`),
   /// and end.
-  bool closing() const noexcept { return entry_->core().closing(); }
+  bool closing() const noexcept { return core_->closing(); }
 
   /// Marks the wait for a request, the first one too:
   ///
   ///     const auto idle = session.idle();
   ///     co_await client.async_read_some(buffer);
   ///
-  /// Only one mark at a time, and it has to end when the first bytes of a request have been read:
-  /// what is read within it is lost when the drain ends the wait. The operation has to accept
-  /// partial cancellation, as reads and waits of Asio do, and timers. (What is joined by Asio's
-  /// `||` does not: then only terminal cancellation ends the wait.)
+  /// Only one mark at a time, only in the coroutine, and it has to end when the first bytes of a
+  /// request have been read: what is read within it is lost when the drain ends the wait. The
+  /// operation has to accept partial cancellation, as reads and waits of Asio do, and timers. (What
+  /// is joined by Asio's `||` does not: then only terminal cancellation ends the wait.)
   [[nodiscard]] idle_mark idle() const { return idle_mark(*entry_); }
 
 private:
-  std::shared_ptr<detail::session_entry> entry_;
+  std::shared_ptr<const detail::session_core> core_;
+  detail::session_entry* entry_;
 };
 
 /// The connections that a worker serves, as one scope that a drain ends step by step:
@@ -179,7 +194,7 @@ public:
   {
   }
 
-  auto run() { return std::invoke(serve_, client_, session(this->shared_from_this())); }
+  auto run() { return std::invoke(serve_, client_, session(core(), *this)); }
   auto get_executor() noexcept { return client_.get_executor(); }
 
   bool has_input() noexcept override
@@ -218,7 +233,7 @@ asio::awaitable<void, Executor> run_session(std::shared_ptr<Session> self)
   co_await asio::this_coro::reset_cancellation_state(
       remembered_cancellation(), passed_cancellation());
   // What was cancelled before that was cancelled in vain.
-  if (!self->core().admits()) co_return;
+  if (!self->core()->admits()) co_return;
   co_await self->run();
 }
 

@@ -29,7 +29,7 @@ class session_core;
 /// One connection of a scope and the coroutine that serves it, without their types.
 ///
 /// Kept alive by that coroutine and its completion handler. Derived classes own the connection.
-class session_entry : public std::enable_shared_from_this<session_entry> {
+class session_entry {
 public:
   using clock = std::chrono::steady_clock;
 
@@ -38,7 +38,7 @@ public:
   session_entry(const session_entry&) = delete;
   session_entry& operator=(const session_entry&) = delete;
 
-  const session_core& core() const noexcept { return *core_; }
+  const std::shared_ptr<session_core>& core() const noexcept { return core_; }
 
   /// The coroutine waits for a request from now on; it waits for one at a time.
   void begin_idle();
