@@ -46,7 +46,7 @@
 // Verbs: get (answer and close), keep (the next request may follow), slow N (keep, but N
 // milliseconds later), flood (an answer without an end), stubborn (no answer, and no end by
 // cancellation). What a good server does not do: reset and eof (instead of an answer), half (eof in
-// the middle of one), wrong (another id), twice, never.
+// the middle of one), wrong (another id), twice, later (twice, but not at once), never.
 
 namespace cohort_test {
 
@@ -170,7 +170,8 @@ asio::awaitable<void> load_server::talk(Connection& client, cohort::session sess
       co_await timer.async_wait(asio::use_awaitable);
     }
     const bool last = verb == "get" || session.closing();
-    const std::string answer = answer_to(id, last);
+    std::string answer = answer_to(id, last);
+    if (verb == "twice") answer += answer;
     if (verb != "get" && verb != "keep" && verb != "slow") {
       const bool over = co_await misbehave(client, verb, answer);
       if (over) co_return;
@@ -203,8 +204,11 @@ asio::awaitable<bool> load_server::misbehave(
     co_await asio::async_write(client, asio::buffer(answer), asio::use_awaitable);
   while (verb == "stubborn" || verb == "never")
     co_await client.async_read_some(asio::buffer(&byte, 1));
-  if (verb == "twice")
+  if (verb == "later") {
     co_await asio::async_write(client, asio::buffer(answer), asio::use_awaitable);
+    asio::steady_timer timer(client.get_executor(), std::chrono::milliseconds(1));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
   co_return verb == "wrong";
 }
 
