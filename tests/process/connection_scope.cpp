@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
+namespace connection_scope_drain {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
-
-namespace connection_scope_process {
 
 using clock_type = std::chrono::steady_clock;
 
@@ -54,10 +54,6 @@ void swallow(client& one)
   while (one.receive(line) == outcome::ok) {
   }
 }
-
-} // namespace connection_scope_process
-
-using namespace connection_scope_process;
 
 TEST_CASE("idle connections, of either kind, do not hold a drain up beyond their grace")
 {
@@ -163,3 +159,5 @@ TEST_CASE("a drain ends within its deadline whatever the clients do")
     }
   });
 }
+
+} // namespace connection_scope_drain

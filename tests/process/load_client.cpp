@@ -19,10 +19,10 @@
 #include <string>
 #include <vector>
 
+namespace load_client_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
-
-namespace load_client_test {
 
 cohort::environment loaded(const std::string& listen = "127.0.0.1:0")
 {
@@ -67,10 +67,6 @@ awaitable<void> replace_all(
     CHECK_MESSAGE(status.success(), status.to_string());
   }
 }
-
-} // namespace load_client_test
-
-using namespace load_client_test;
 
 TEST_CASE("requests that are answered are ok, on new connections and on kept ones")
 {
@@ -204,3 +200,5 @@ TEST_CASE("workers that are replaced one after the other under load lose no requ
     });
   }
 }
+
+} // namespace load_client_test

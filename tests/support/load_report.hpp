@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 #include <vector>
 
 namespace cohort_test {
@@ -97,7 +98,8 @@ inline std::string load_report::summary() const
 inline std::string load_report::sequence() const
 {
   std::vector<load_event> sorted = events;
-  std::ranges::stable_sort(sorted, {}, &load_event::begin);
+  std::ranges::sort(
+      sorted, {}, [](const load_event& each) { return std::pair(each.begin, each.id); });
   std::string text;
   for (auto first = sorted.begin(); first != sorted.end();) {
     const auto last = std::find_if(
