@@ -31,6 +31,11 @@ const std::string any_port = "udp:127.0.0.1:0";
 
 std::string at(std::uint16_t port) { return "udp:127.0.0.1:" + std::to_string(port); }
 
+asio::ip::udp::endpoint udp_at(const char* host, std::uint16_t port)
+{
+  return asio::ip::udp::endpoint(asio::ip::make_address(host), port);
+}
+
 // A datagram socket of the test's own process.
 struct foreign_socket {
   asio::io_context context{1};
@@ -160,6 +165,33 @@ TEST_CASE("dgram_ipv6only: IPv6 alone leaves the port of IPv4 to another socket 
     for (const char* each : {"received 0", "received 1"}) {
       const std::string received = co_await primary.command(worker, each);
       CHECK(received == "1");
+    }
+    co_await primary.end();
+  });
+}
+
+TEST_CASE_TEMPLATE("a datagram socket of every address takes IPv6, and IPv4 unless told otherwise",
+    Policy, cohort::round_robin, cohort::reuse_port)
+{
+  if (!has_ipv6()) return skip(no_ipv6);
+  basic_cluster_fixture<Policy> primary;
+  primary.run([&]() -> awaitable<void> {
+    auto listening = primary.cluster().template subscribe<cohort::listening_event>();
+    cohort::worker worker = co_await start_listener(primary);
+    datagram_client client_4, client_6(true);
+    // What the primary binds, and what the worker binds for itself.
+    for (const std::string option : {"", " exclusive", " reuse_port"}) {
+      CAPTURE(option);
+      const std::uint16_t port = co_await listen_on(primary, worker, "udp:[::]:0" + option);
+      if (option.empty()) {
+        const cohort::listening_event event = co_await listening.next();
+        CHECK(event.type == cohort::address_type::udp6);
+        CHECK(event.port == port);
+      }
+      CHECK(client_4.ask(port, "four") == "1 four");
+      CHECK(client_4.sender == udp_at("127.0.0.1", port));
+      CHECK(client_6.ask(port, "six") == "1 six");
+      CHECK(client_6.sender == udp_at("::1", port));
     }
     co_await primary.end();
   });
