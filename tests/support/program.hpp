@@ -44,6 +44,8 @@ public:
 
   /// Its exit code once it has ended, 128 and more for a signal.
   int wait();
+  /// The same of any child of this process.
+  static int wait_for(pid_t child);
 
 private:
   struct stream {
@@ -132,11 +134,18 @@ inline std::string program::errors()
 
 inline int program::wait()
 {
+  const int status = wait_for(pid_);
+  pid_ = -1;
+  return status;
+}
+
+inline int program::wait_for(pid_t child)
+{
   const cohort::detail::posix::unique_fd process(
-      static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+      static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   wait_readable(process.get());
   int status = 0;
-  ::waitpid(std::exchange(pid_, -1), &status, 0);
+  ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -18,7 +18,11 @@ namespace cohort_test {
 class role_program : public program {
 public:
   explicit role_program(const std::string& role, const std::string& variable = "COHORT_TEST_RUN=")
-      : program(command(role, variable))
+      : program(command(role, std::vector<std::string>(1, variable)))
+  {
+  }
+  role_program(const std::string& role, const std::vector<std::string>& variables)
+      : program(command(role, variables))
   {
   }
 
@@ -37,12 +41,13 @@ public:
   void wait_for_all() { CHECK(line().empty()); }
 
 private:
-  static std::vector<std::string> command(const std::string& role, const std::string& variable)
+  static std::vector<std::string> command(
+      const std::string& role, const std::vector<std::string>& variables)
   {
     std::vector<std::string> words(1, "/usr/bin/env");
     words.push_back("COHORT_TEST_ROLE_PLAIN=1");
     words.push_back("COHORT_TEST_ROLE=" + role);
-    words.push_back(variable);
+    words.insert(words.end(), variables.begin(), variables.end());
     words.push_back(cohort::detail::posix::executable_path());
     return words;
   }

@@ -9,6 +9,7 @@
 //   disconnect         kill N             close_channel           exit N            raise N
 //   load N             reports N loads, each in a turn of the event loop of its own
 //   spin               never comes back
+//   busy               says "busy" on stdout, spins until SIGUSR1 comes, and says "back"
 //   inject             gives its first acceptor the socket that came with the command
 //   say                says "said"
 //
@@ -32,6 +33,7 @@
 
 #include "support/cluster_fixture.hpp"
 #include "support/job_protocol.hpp"
+#include "support/time_factor.hpp"
 #include "support/worker_roles.hpp"
 
 #include <asio/awaitable.hpp>
@@ -58,6 +60,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -136,6 +139,7 @@ private:
     else if (verb == "raise") std::raise(number);
     else if (verb == "load") report_loads(number);
     else if (verb == "spin") spin();
+    else if (verb == "busy") be_busy();
     else if (verb == "inject") inject(handles.at(0));
     else say("said");
   }
@@ -152,6 +156,17 @@ private:
   {
     for (volatile bool for_ever = true; for_ever;) {
     }
+  }
+
+  // The alarm ends it when nobody is left who could send the signal.
+  static void be_busy()
+  {
+    std::signal(SIGUSR1, [](int) { called_back_ = 1; });
+    ::alarm(60 * cohort_test::time_factor());
+    std::cout << "busy" << std::endl;
+    while (!called_back_) continue;
+    ::alarm(0);
+    std::cout << "back" << std::endl;
   }
 
   void inject(cohort::handle& brought)
@@ -185,6 +200,8 @@ private:
       co_await asio::async_write(client, asio::buffer(data, size), use_awaitable);
     }
   }
+
+  static inline volatile std::sig_atomic_t called_back_ = 0;
 
   asio::io_context context_{1};
   cohort::this_worker self_{context_};
