@@ -177,6 +177,7 @@ asio::awaitable<void> load_server::talk(Connection& client, cohort::session sess
       if (over) co_return;
     }
     co_await asio::async_write(client, asio::buffer(answer), asio::use_awaitable);
+    self_.request_done();
     if (last) co_return;
   }
 }
