@@ -53,6 +53,12 @@ struct listening_event : worker_event {
 /// The worker serves: its program has called `this_worker::ready`, or its first listen succeeded.
 struct ready_event : worker_event {};
 
+/// The worker's event loop was not heard for too long: see `settings::heartbeat`.
+struct stalled_event : worker_event {};
+
+/// The worker's event loop is heard again.
+struct recovered_event : worker_event {};
+
 /// Why a worker should be replaced.
 enum class retire_reason : std::uint8_t {
   /// It has answered `settings::max_requests` requests.
@@ -128,9 +134,9 @@ struct error_event : worker_event {
 
 namespace detail {
 
-using any_event = std::variant<fork_event, online_event, listening_event, ready_event, retire_event,
-    disconnect_event, exit_event, setup_event, error_event, gave_up_event, resumed_event,
-    signal_event, reload_event>;
+using any_event = std::variant<fork_event, online_event, listening_event, ready_event,
+    stalled_event, recovered_event, retire_event, disconnect_event, exit_event, setup_event,
+    error_event, gave_up_event, resumed_event, signal_event, reload_event>;
 
 } // namespace detail
 } // namespace cohort

@@ -93,6 +93,19 @@ public:
   }
   group gone(overflow what) && { return std::move(gone(std::move(what))); }
 
+  /// How the event loops of the workers are watched: see `settings::heartbeat`. Default: every 2
+  /// seconds, and who is not heard for a minute hangs, and is ended; 0 for programs that may block
+  /// longer or are looked at with a debugger.
+  group& heartbeat(duration interval, unsigned misses = 0) &
+  {
+    settings_.heartbeat(interval, misses);
+    return *this;
+  }
+  group heartbeat(duration interval, unsigned misses = 0) &&
+  {
+    return std::move(heartbeat(interval, misses));
+  }
+
   /// A worker is replaced when it has answered so many requests, the new one ready first; 0: never,
   /// the default. See `this_worker::request_done`. Source: node-cluster's `maxc`.
   group& max_requests(std::uint64_t value) &
@@ -155,7 +168,7 @@ inline group::group(std::string name) : name_(std::move(name))
   const auto is_bad = [](unsigned char each) { return each <= ' ' || each == 127; };
   if (name_.empty() || std::ranges::any_of(name_, is_bad))
     throw std::invalid_argument("cohort: bad name of a group");
-  settings_.group(name_);
+  settings_.group(name_).heartbeat(std::chrono::seconds(2), 30);
 }
 
 inline group& group::program(std::string path, std::vector<std::string> args) &

@@ -153,6 +153,18 @@ public:
   settings& max_requests(std::uint64_t value) & { return set(max_requests_, value); }
   settings max_requests(std::uint64_t value) && { return std::move(max_requests(value)); }
 
+  /// How often the worker is to be heard from its event loop once it is ready, in milliseconds at
+  /// least. When it was not for one and a half intervals it gets no connections until it is, which
+  /// `stalled_event` tells, as `recovered_event` the rest. When it was not for `misses` intervals
+  /// it hangs: it gets SIGABRT, and after `kill_grace` SIGKILL; 0 misses: never. It is not watched
+  /// while it drains, and time in which the primary does not run is not counted. An interval of 0:
+  /// nothing of that, the default. Source: `pm`'s `heartbeat_interval` and `max_heartbeat_lost`.
+  settings& heartbeat(duration interval, unsigned misses = 0) &;
+  settings heartbeat(duration interval, unsigned misses = 0) &&
+  {
+    return std::move(heartbeat(interval, misses));
+  }
+
   /// The group of workers that the worker belongs to; it can ask by `this_worker::group`. Default:
   /// none.
   /// @throws std::invalid_argument when it has a NUL byte.
@@ -191,6 +203,8 @@ public:
   std::uint32_t generation() const noexcept { return generation_.value_or(0); }
   std::uint64_t max_requests() const noexcept { return max_requests_.value_or(0); }
   std::string group() const { return group_.value_or(std::string()); }
+  duration heartbeat() const noexcept { return heartbeat_.value_or(duration::zero()); }
+  unsigned heartbeat_misses() const noexcept { return heartbeat_misses_.value_or(0); }
 
   /// Lays what is set in `upper` over this.
   void overlay(const settings& upper);
@@ -224,6 +238,8 @@ private:
   std::optional<std::uint32_t> generation_;
   std::optional<std::uint64_t> max_requests_;
   std::optional<std::string> group_;
+  std::optional<duration> heartbeat_;
+  std::optional<unsigned> heartbeat_misses_;
 };
 
 // Implementation
@@ -235,6 +251,17 @@ inline settings& settings::stdio(std::vector<cohort::stdio> values) &
     if (values[number].from() == cohort::stdio::source::inherit)
       throw std::invalid_argument("cohort: only descriptors 0 to 2 are inherited");
   return set(stdio_, std::move(values));
+}
+
+inline settings& settings::heartbeat(duration interval, unsigned misses) &
+{
+  constexpr duration longest = std::chrono::hours(24);
+  if (interval != duration::zero() &&
+      (interval < std::chrono::milliseconds(1) || interval > longest))
+    throw std::invalid_argument(
+        "cohort: a heartbeat takes a millisecond at least, and a day at most");
+  set(heartbeat_, interval);
+  return set(heartbeat_misses_, misses);
 }
 
 inline settings& settings::group(std::string name) &
@@ -278,6 +305,8 @@ inline void settings::overlay(const settings& upper)
   lay(generation_, upper.generation_);
   lay(max_requests_, upper.max_requests_);
   lay(group_, upper.group_);
+  lay(heartbeat_, upper.heartbeat_);
+  lay(heartbeat_misses_, upper.heartbeat_misses_);
 }
 
 } // namespace cohort

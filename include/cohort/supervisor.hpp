@@ -143,10 +143,11 @@ public:
 
   /// A line about each group, and one about each of its workers: words with spaces between them, a
   /// name and its value. `state` of a group is `up`, `reloading`, `given-up` or `ending`, that of a
-  /// worker `started`, `online`, `ready` or `leaving`.
+  /// worker `started`, `online`, `ready`, `stalled` or `leaving`; behind them is what its program
+  /// reports by `this_worker::report_value`.
   ///
   ///     group web workers 2 ready 2 starting 0 leaving 1 generation 4 state reloading
-  ///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3
+  ///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3 lag_us 51 q=7
   ///
   /// Source: `pm`'s status file.
   std::string status_text() const { return core_->status(); }

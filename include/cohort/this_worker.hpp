@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -146,6 +147,17 @@ public:
   /// be replaced. What is told in one turn of the event loop is sent once.
   /// Source: node-cluster's `release`.
   void request_done(std::uint32_t count = 1) { core_->request_done(count); }
+
+  /// Tells the primary something of this worker, for its status: `worker::values` has it there. The
+  /// last text of a name counts, an empty one takes the name away. Only news is sent.
+  /// @param name 1 to 64 characters without white space, control characters and '='.
+  /// @param text at most 256 bytes.
+  /// @throws std::invalid_argument for others; std::length_error for more than 64 names.
+  /// Source: node-cluster's `monset`.
+  void report_value(std::string_view name, std::string_view text)
+  {
+    core_->report_value(name, text);
+  }
 
   /// Asks to be replaced, because something here is broken or worn out: the primary gets
   /// `retire_event`, and a supervisor drains this worker when another one is ready. Until then it

@@ -18,6 +18,7 @@
 #include <concepts>
 #include <csignal>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -84,6 +85,16 @@ public:
 
   /// How many requests its program says it has answered, see `this_worker::request_done`.
   std::uint64_t requests() const noexcept { return core_->requests(); }
+
+  /// What its program tells of itself, by name: see `this_worker::report_value`. It may be
+  /// anything.
+  const std::map<std::string, std::string>& values() const noexcept { return core_->values(); }
+
+  /// With `settings::heartbeat`: whether it was not heard for too long and gets no connections.
+  bool is_stalled() const noexcept { return core_->is_stalled(); }
+  /// With `settings::heartbeat`: how much later than it should have its event loop came to its last
+  /// sign of life.
+  std::chrono::microseconds loop_lag() const noexcept { return core_->lag(); }
 
   /// Its weight for scheduling policies that heed it, from `settings::weight` at first. 0: it gets
   /// no more connections, and keeps those it has.

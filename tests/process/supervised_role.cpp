@@ -11,7 +11,8 @@
 // Words: serve (answer each connection with "PID GROUP\n", or just be ready where there is nothing
 // to listen on), ready, hang (never be ready), exit=N, abort, done=N (so many requests are
 // answered), replace (ask to be replaced), leave (by itself), stubborn (SIGTERM is nothing, and a
-// connection lives that never ends).
+// connection lives that never ends), spin (for ever, as soon as what was before is said), value=N
+// (tell that "a" is N, "b" two words and "c" nothing).
 
 #include <cohort/acceptor.hpp>
 #include <cohort/message/json.hpp>
@@ -22,9 +23,10 @@
 #include <asio/awaitable.hpp>
 #include <asio/buffer.hpp>
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
@@ -96,7 +98,17 @@ COHORT_TEST_WORKER_ROLE(supervised)
     } else if (word == "done") self.request_done(static_cast<std::uint32_t>(number));
     else if (word == "replace") self.request_replacement();
     else if (word == "leave") self.disconnect([](std::error_code) {});
-    else if (word == "stubborn") {
+    else if (word == "value") {
+      self.report_value("c", "something");
+      self.report_value("a", std::to_string(number));
+      self.report_value("b", "two words");
+      self.report_value("c", "");
+    } else if (word == "spin") {
+      asio::post(context, [] {
+        for (volatile bool on = true; on;) {
+        }
+      });
+    } else if (word == "stubborn") {
       std::signal(SIGTERM, SIG_IGN);
       forever = std::make_unique<asio::executor_work_guard<asio::io_context::executor_type>>(
           context.get_executor());

@@ -170,6 +170,24 @@ TEST_CASE("a worker has a group and a number of requests, which are laid over as
   CHECK(how.group() == "web");
 }
 
+TEST_CASE("how a worker is watched is laid over as the rest, and an interval has bounds")
+{
+  using namespace std::chrono_literals;
+  settings how;
+  CHECK(how.heartbeat() == 0s);
+  CHECK(how.heartbeat_misses() == 0);
+  how.heartbeat(2s, 5);
+  how.overlay(settings());
+  CHECK(how.heartbeat() == 2s);
+  CHECK(how.heartbeat_misses() == 5);
+  how.overlay(settings().heartbeat(0s));
+  CHECK(how.heartbeat() == 0s);
+  CHECK(how.heartbeat_misses() == 0);
+  for (const settings::duration bad :
+      {settings::duration(-1s), settings::duration(999us), settings::duration(25h)})
+    CHECK_THROWS_AS(how.heartbeat(bad), std::invalid_argument);
+}
+
 TEST_CASE("the last limit of a resource counts")
 {
   using cohort::resource;

@@ -51,15 +51,24 @@ protected:
   /// Something failed, and the cluster goes on.
   void report(const char* what, std::error_code error);
 
-private:
-  /// It should be replaced: told once, and not when it is on its way out.
-  void retire(retire_reason why);
+  void note(const wire::value& message)
+  {
+    // A worker does not say more of them than it may.
+    const bool is_known = values_.contains(message.name.text());
+    if (message.text.text().empty()) values_.erase(message.name.text());
+    else if (is_known || values_.size() < wire::max_values)
+      values_.insert_or_assign(message.name.text(), message.text.text());
+  }
 
   template <class Event>
   void publish(Event event)
   {
     if (cluster_) cluster_->publish(about(std::move(event)));
   }
+
+private:
+  /// It should be replaced: told once, and not when it is on its way out.
+  void retire(retire_reason why);
 
   Cluster* cluster_;
   bool retire_told_ = false;

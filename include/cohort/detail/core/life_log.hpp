@@ -84,6 +84,11 @@ inline std::string text_of(const listening_event& event)
   return worker_text(event) + "listening on " + address_text(event);
 }
 inline std::string text_of(const ready_event& event) { return worker_text(event) + "ready"; }
+inline std::string text_of(const stalled_event& event) { return worker_text(event) + "stalled"; }
+inline std::string text_of(const recovered_event& event)
+{
+  return worker_text(event) + "recovered";
+}
 inline std::string text_of(const retire_event& event)
 {
   const bool asked = event.reason == retire_reason::asked;

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cohort/config.hpp>
-#include <cohort/detail/core/announced_worker.hpp>
 #include <cohort/detail/core/control_link.hpp>
 #include <cohort/detail/core/escalation.hpp>
 #include <cohort/detail/core/settle.hpp>
+#include <cohort/detail/core/watched_worker.hpp>
 #include <cohort/detail/posix/child.hpp>
 #include <cohort/detail/wire/control.hpp>
 #include <cohort/error.hpp>
@@ -24,13 +24,12 @@ namespace cohort::detail {
 
 /// A worker as its primary sees it: process, control channel, and the way out with its deadlines.
 ///
-/// `Cluster` has, beside what an `announced_worker` needs: `connections()` (a `dispatcher`),
+/// `Cluster` has, beside what a `watched_worker` needs: `connections()` (a `dispatcher`),
 /// `offer_failed(error_code)`, `message_fingerprint()` and `removed(worker_id)` (it belongs to
 /// `workers()` no more).
 template <class Cluster>
-class managed_worker final : public announced_worker<Cluster>,
-                             public std::enable_shared_from_this<managed_worker<Cluster>> {
-  using base = announced_worker<Cluster>;
+class managed_worker final : public watched_worker<Cluster> {
+  using base = watched_worker<Cluster>;
 
 public:
   using base::id;
@@ -56,11 +55,6 @@ public:
 
   void disconnect(duration deadline) override;
   void close_channel() override { apply(state_.channel_closed()); }
-  void set_weight(std::uint32_t weight) override
-  {
-    description_.weight = weight;
-    if (cluster()) cluster()->connections().set_weight(id(), weight);
-  }
 
   /// The cluster goes away: the channels close, which ends the worker.
   void orphan();
@@ -124,7 +118,8 @@ private:
   }
   void process_exited(exit_status status);
 
-  auto self() { return this->shared_from_this(); }
+  auto self() { return std::static_pointer_cast<managed_worker>(this->shared_from_this()); }
+  auto weak() { return std::weak_ptr<managed_worker>(self()); }
 
   control_link<managed_worker> control_;
   settings how_;
@@ -141,7 +136,7 @@ template <class Cluster>
 managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor,
     const candidate& description, Cluster& owner, posix::unique_fd control,
     std::shared_ptr<message_port> messages, const settings& how)
-    : base(executor, description, owner, std::move(messages)),
+    : base(executor, description, owner, std::move(messages), how),
       control_(executor, std::move(control)),
       how_(how),
       end_(executor)
@@ -156,7 +151,7 @@ void managed_worker<Cluster>::start(const posix::child_options& options, posix::
   // Weak, or this and its process would hold each other for ever when the context ends first.
   this->process_ = process::start(
       this->executor_, options,
-      [weak = this->weak_from_this()](exit_status status) {
+      [weak = weak()](exit_status status) {
         if (const auto self = weak.lock()) self->process_exited(status);
       },
       error);
@@ -164,10 +159,10 @@ void managed_worker<Cluster>::start(const posix::child_options& options, posix::
   control_.start(self());
   // Nobody hears of it before it is online.
   messages_->hold();
-  messages_->on_problem = [weak = this->weak_from_this()](const channel_problem& problem) {
+  messages_->on_problem = [weak = weak()](const channel_problem& problem) {
     if (const auto self = weak.lock()) self->report(problem.what.c_str(), problem.code);
   };
-  messages_->on_violation = [weak = this->weak_from_this()](std::error_code why) {
+  messages_->on_violation = [weak = weak()](std::error_code why) {
     if (const auto self = weak.lock()) self->violated(why);
   };
 }
@@ -229,6 +224,7 @@ bool managed_worker<Cluster>::received(const wire::hello& hello)
   answer.library = version;
   answer.schema = cluster()->message_fingerprint();
   if (!state_.is_online()) send(answer);
+  if (this->heartbeat_interval() != 0) send(wire::watch{this->heartbeat_interval()});
   apply(state_.hello());
   messages_->open();
   return true;

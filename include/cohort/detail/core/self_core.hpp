@@ -10,6 +10,7 @@
 #include <cohort/detail/core/life_log.hpp>
 #include <cohort/detail/core/message_farewell.hpp>
 #include <cohort/detail/core/primary_loss.hpp>
+#include <cohort/detail/core/self_beats.hpp>
 #include <cohort/detail/core/self_listens.hpp>
 #include <cohort/detail/core/self_progress.hpp>
 #include <cohort/detail/io/alarm.hpp>
@@ -135,6 +136,10 @@ private:
   void received(const wire::turn& turn) { listens_.received(turn); }
   void received(const wire::drain&);
   void received(const wire::bye_ack&) { finish(); }
+  void received(const wire::watch& message)
+  {
+    beats_.begin(shared_from_this(), std::chrono::milliseconds(message.interval));
+  }
 
   void drain();
   void leave_if_done();
@@ -168,6 +173,7 @@ private:
   latch<> left_;
   self_listens listens_;
   io::alarm deadline_;
+  self_beats beats_;
   primary_loss loss_;
   bool leaving_ = false;
   // The primary has said that no offer follows.
@@ -187,7 +193,8 @@ inline self_core::self_core(const asio::any_io_executor& executor, posix::worker
       draining_(executor),
       left_(executor),
       listens_(executor, *this),
-      deadline_(executor)
+      deadline_(executor),
+      beats_(executor)
 {
   if (channels.control)
     control_.emplace(executor, std::move(channels.control), wire::max_control_payload);
@@ -334,6 +341,7 @@ inline bool self_core::messages_done()
 inline void self_core::finish()
 {
   deadline_.call_off();
+  beats_.end();
   if (control_) control_->close();
   messages_->read_to_end();
   left_.set(std::error_code());
@@ -353,6 +361,7 @@ inline void self_core::abandon()
   messages_->on_violation = nullptr;
   messages_->close();
   deadline_.call_off();
+  beats_.end();
   listens_.close(asio::error::operation_aborted);
   draining_.set(asio::error::operation_aborted);
   left_.set(asio::error::operation_aborted);

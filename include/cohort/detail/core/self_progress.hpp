@@ -7,7 +7,13 @@
 
 #include <asio/post.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace cohort::detail {
@@ -43,6 +49,9 @@ public:
     if (!std::exchange(replacement_asked_, true)) core().tell(wire::replace());
   }
 
+  /// What the program says of itself under this name; empty takes the name away. Only news is told.
+  void report_value(std::string_view name, std::string_view text);
+
 protected:
   ~self_progress() = default;
 
@@ -56,8 +65,27 @@ private:
   }
 
   progress_report gathered_;
+  std::map<std::string, std::string, std::less<>> values_;
   bool ready_ = false;
   bool replacement_asked_ = false;
 };
+
+// Implementation
+
+template <class Core>
+void self_progress<Core>::report_value(std::string_view name, std::string_view text)
+{
+  const auto is_bad = [](unsigned char each) { return each <= ' ' || each == '=' || each == 127; };
+  if (name.empty() || name.size() > wire::value_name::capacity ||
+      std::ranges::any_of(name, is_bad) || text.size() > wire::value_text::capacity)
+    throw std::invalid_argument("cohort: bad name or value to report");
+  const auto found = values_.find(name);
+  if (found == values_.end() ? text.empty() : found->second == text) return;
+  if (found == values_.end() && values_.size() == wire::max_values)
+    throw std::length_error("cohort: too many values to report");
+  if (text.empty()) values_.erase(found);
+  else values_.insert_or_assign(std::string(name), std::string(text));
+  core().tell(wire::value{wire::value_name(name), wire::value_text(text)});
+}
 
 } // namespace cohort::detail

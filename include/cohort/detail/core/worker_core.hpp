@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -27,7 +28,7 @@
 namespace cohort::detail {
 
 /// What a `worker` handle stands on: the process, and what has happened to it.
-class worker_core {
+class worker_core : public std::enable_shared_from_this<worker_core> {
 public:
   using duration = std::chrono::steady_clock::duration;
 
@@ -58,6 +59,11 @@ public:
 
   /// How many requests it says it has answered.
   std::uint64_t requests() const noexcept { return requests_; }
+  /// What its program says of itself, by its names.
+  const std::map<std::string, std::string>& values() const noexcept { return values_; }
+  /// How late its event loop said last that it is.
+  std::chrono::microseconds lag() const noexcept { return lag_; }
+  virtual bool is_stalled() const noexcept { return false; }
   /// The group it was started for, empty for none.
   const std::string& group() const noexcept { return group_; }
 
@@ -105,6 +111,8 @@ protected:
   std::shared_ptr<process> process_;
   std::vector<posix::unique_fd> pipes_;
   std::string group_;
+  std::map<std::string, std::string> values_;
+  std::chrono::microseconds lag_{};
   std::uint64_t requests_ = 0;
   // 0: any number.
   std::uint64_t max_requests_ = 0;

@@ -17,7 +17,9 @@ namespace cohort::detail {
 /// and what belongs to it.
 ///
 ///     group web workers 2 ready 2 starting 0 leaving 1 generation 4 state reloading
-///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3
+///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3 lag_us 51 q=7
+///
+/// Behind those of the library are the values that the worker's program reports.
 std::string status_text(
     const supervised_group& group, const std::vector<std::shared_ptr<worker_core>>& workers);
 
@@ -35,7 +37,16 @@ inline std::string state_of(const group_state& state)
 inline std::string state_of(const worker_core& worker, bool is_leaving)
 {
   if (is_leaving) return "leaving";
+  if (worker.is_stalled()) return "stalled";
   return worker.state().is_ready() ? "ready" : worker.state().is_online() ? "online" : "started";
+}
+
+// A worker may say anything; here it is one word.
+inline std::string word(std::string text)
+{
+  for (char& each : text)
+    if (static_cast<unsigned char>(each) <= ' ' || each == '\x7f') each = '_';
+  return text;
 }
 
 } // namespace status_text_detail
@@ -64,7 +75,9 @@ inline std::string status_text(
             std::to_string(each->description().generation) + " state " +
             state_of(*each, leaving.contains(each->id())) + " requests " +
             std::to_string(each->requests()) + " load " + std::to_string(each->description().load) +
-            '\n';
+            " lag_us " + std::to_string(each->lag().count());
+    for (const auto& [what, value] : each->values()) text += ' ' + word(what) + '=' + word(value);
+    text += '\n';
   }
   return text;
 }

@@ -207,6 +207,8 @@ inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::e
   case message_type::ready: return visit_as<ready>(frame, visitor, ec);
   case message_type::served: return visit_as<served>(frame, visitor, ec);
   case message_type::replace: return visit_as<replace>(frame, visitor, ec);
+  case message_type::beat: return visit_as<beat>(frame, visitor, ec);
+  case message_type::value: return visit_as<value>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }
@@ -221,6 +223,7 @@ inline void visit_from_primary(const frame_view& frame, Visitor&& visitor, std::
   case message_type::drain: return visit_as<drain>(frame, visitor, ec);
   case message_type::bye_ack: return visit_as<bye_ack>(frame, visitor, ec);
   case message_type::turn: return visit_as<turn>(frame, visitor, ec);
+  case message_type::watch: return visit_as<watch>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

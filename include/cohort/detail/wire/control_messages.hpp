@@ -2,15 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/wire/control_fields.hpp>
 #include <cohort/detail/wire/frame.hpp>
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
 
 // The messages of the control channel. docs/protocol.md says which side sends what and when; here
 // is what they hold, and everything that can be checked without knowing any state.
@@ -26,7 +22,7 @@ inline constexpr std::uint16_t max_outstanding = 128;
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
   hello = 1,  ///< Both ways, first.
-  listen = 2, ///< From here to `replace`: worker to primary.
+  listen = 2, ///< From here to `value`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -40,97 +36,15 @@ enum class message_type : std::uint16_t {
   ready = 13,
   served = 14,
   replace = 15,
+  beat = 24,
+  value = 25,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
   bye_ack = 19,
   turn = 20,
+  watch = 32,
 };
-
-enum class listen_kind : std::uint8_t {
-  tcp = 0,
-  unix_stream = 1,
-  udp = 2,
-  inherited_stream = 3,   ///< A descriptor of the primary, by its number: it listens.
-  inherited_datagram = 4, ///< The same: it is bound.
-};
-
-/// Whether what is asked for is a descriptor of the primary.
-constexpr bool is_inherited(listen_kind kind) noexcept
-{
-  return kind == listen_kind::inherited_stream || kind == listen_kind::inherited_datagram;
-}
-
-/// Whether datagrams come there, and no connections.
-constexpr bool is_datagram(listen_kind kind) noexcept
-{
-  return kind == listen_kind::udp || kind == listen_kind::inherited_datagram;
-}
-
-/// Who takes the connections of a listener out of the kernel.
-enum class sharing : std::uint8_t {
-  offers = 0,     ///< The primary, and offers them.
-  one_socket = 1, ///< The workers, from one socket that they share.
-  own_socket = 2, ///< Each worker from one of its own; the kernel spreads them.
-};
-
-enum class refuse_reason : std::uint8_t { no_room = 1, draining = 2, unusable = 3 };
-
-enum class error_kind : std::uint8_t {
-  none = 0,
-  system = 1, ///< An errno value.
-  cohort = 2, ///< A value of `cohort::error`.
-};
-
-/// Bits of `listen::flags`.
-inline constexpr std::uint8_t listen_ipv6_only = 1;
-inline constexpr std::uint8_t listen_hold_when_empty = 2;
-inline constexpr std::uint8_t listen_paced = 4;
-inline constexpr std::uint8_t listen_any_host = 8;
-inline constexpr std::uint8_t listen_reuse_address = 16;
-
-/// A socket address as the kernel lays it out.
-class address_bytes {
-public:
-  static constexpr std::size_t capacity = 128;
-
-  address_bytes() = default;
-
-  /// Keeps nothing when there are more than `capacity` bytes, which no address has.
-  explicit address_bytes(std::span<const std::byte> bytes) noexcept;
-
-  std::span<const std::byte> bytes() const noexcept { return {data_.data(), size_}; }
-
-  friend bool operator==(const address_bytes&, const address_bytes&) = default;
-
-private:
-  std::array<std::byte, capacity> data_{};
-  std::uint8_t size_ = 0;
-};
-
-/// Bytes of which there are not many: a path, or what the program wants to be handed on.
-template <std::size_t Capacity>
-class bounded_text {
-public:
-  static constexpr std::size_t capacity = Capacity;
-
-  bounded_text() = default;
-
-  /// Keeps nothing when there are more than `capacity` bytes.
-  explicit bounded_text(std::string_view text) : text_(text.size() <= capacity ? text : "") {}
-
-  const std::string& text() const noexcept { return text_; }
-
-  friend bool operator==(const bounded_text&, const bounded_text&) = default;
-
-private:
-  std::string text_;
-};
-
-/// As long as the kernel takes them.
-using path_text = bounded_text<4095>;
-/// What the first worker that listens somewhere gives to all that do.
-using shared_bytes = bounded_text<4096>;
 
 // Each message names its type, its fields in wire order (once, for encoding and decoding), and what
 // makes it invalid by itself; and how many bytes its fields are at most, where that is much. All
@@ -352,6 +266,37 @@ struct served {
   friend bool operator==(const served&, const served&) = default;
 };
 
+/// The worker's event loop has its turns.
+struct beat {
+  static constexpr message_type type = message_type::beat;
+  std::uint32_t lag = 0; ///< how much later this one is than it should be, in microseconds
+
+  static void fields(auto& self, auto&& field) { field(self.lag); }
+  bool valid() const noexcept { return true; }
+  friend bool operator==(const beat&, const beat&) = default;
+};
+
+/// What the worker's program has to say of itself, by a name.
+struct value {
+  static constexpr message_type type = message_type::value;
+  value_name name;
+  value_text text; ///< empty: there is nothing to say any more
+
+  static void fields(auto& self, auto&& field) { field(self.name), field(self.text); }
+  bool valid() const noexcept { return !name.text().empty(); }
+  friend bool operator==(const value&, const value&) = default;
+};
+
+/// How often the primary wants to hear `beat`.
+struct watch {
+  static constexpr message_type type = message_type::watch;
+  std::uint32_t interval = 0; ///< milliseconds
+
+  static void fields(auto& self, auto&& field) { field(self.interval); }
+  bool valid() const noexcept { return interval != 0; }
+  friend bool operator==(const watch&, const watch&) = default;
+};
+
 /// A message that is its type and nothing else.
 template <message_type Type>
 struct bare_message {
@@ -368,18 +313,5 @@ using leaving = bare_message<message_type::leaving>;
 using bye = bare_message<message_type::bye>;
 using drain = bare_message<message_type::drain>;
 using bye_ack = bare_message<message_type::bye_ack>;
-
-} // namespace cohort::detail::wire
-
-// Implementation
-
-namespace cohort::detail::wire {
-
-inline address_bytes::address_bytes(std::span<const std::byte> bytes) noexcept
-{
-  if (bytes.size() > capacity) return;
-  std::copy(bytes.begin(), bytes.end(), data_.begin());
-  size_ = static_cast<std::uint8_t>(bytes.size());
-}
 
 } // namespace cohort::detail::wire

@@ -71,6 +71,8 @@ struct noted_cluster {
   void note(const cohort::online_event& event) { say("online", event); }
   void note(const cohort::ready_event& event) { say("ready", event); }
   void note(const cohort::retire_event& event) { say("retire", event); }
+  void note(const cohort::stalled_event& event) { say("stalled", event); }
+  void note(const cohort::recovered_event& event) { say("recovered", event); }
   void note(const cohort::disconnect_event& event) { say("disconnect", event); }
   void note(const cohort::exit_event& event) { say("exit", event); }
   void note(const cohort::setup_event&) {}
@@ -138,6 +140,8 @@ public:
             heard.push_back("offer " + std::to_string(message.count));
           } else if constexpr (std::is_same_v<type, wire::turn>) {
             heard.push_back(message.go != 0 ? "go" : "wait");
+          } else if constexpr (std::is_same_v<type, wire::watch>) {
+            heard.push_back("watch " + std::to_string(message.interval));
           } else {
             reply = message;
             heard.push_back(message.value == 0 ? "listen" : "no listen");
@@ -379,6 +383,19 @@ TEST_CASE("a worker serves when it says so or listens first, and counts its requ
   test.peer->send(wire::served{1});
   test.publishes({"retire"});
   CHECK(test.worker().requests() == 3);
+}
+
+TEST_CASE("a worker is told how often it is to be heard, and stalls when it is not")
+{
+  worker_test test(cohort::settings().heartbeat(5ms));
+  test.peer->send(wire::hello());
+  test.publishes({"fork", "online"});
+  test.tells({"hello", "watch 5"});
+  test.come_listening(1);
+  test.publishes({"stalled"});
+  CHECK(test.worker().is_stalled());
+  test.peer->send(wire::beat{1});
+  test.publishes({"recovered"});
 }
 
 TEST_CASE("a listen is answered, and published where it is bound once the worker has it")

@@ -142,6 +142,11 @@ private:
   }
   void note(const wire::ready&) { said.push_back("ready"); }
   void note(const wire::replace&) { said.push_back("replace"); }
+  void note(const wire::beat&) { said.push_back("beat"); }
+  void note(const wire::value& message)
+  {
+    said.push_back(message.name.text() + '=' + message.text.text());
+  }
   void note(const wire::leaving&) { said.push_back("leaving"); }
   void note(const wire::bye&) { said.push_back("bye"); }
 
@@ -366,6 +371,16 @@ TEST_CASE("a connection that is offered is taken by who accepts")
   CHECK(test.taken.size() == 1);
   test.taken.clear();
   test.expect({"released 1"});
+}
+
+TEST_CASE("a worker that is watched is heard, and tells its values")
+{
+  self_test test;
+  test.self->report_value("a", "1");
+  test.expect({"a=1"});
+  test.primary->send(wire::watch{1});
+  CHECK(cohort_test::run_bounded(test.context, [&] { return test.primary->said.size() >= 2; }));
+  for (const std::string& each : test.primary->said) CHECK(each == "beat");
 }
 
 TEST_CASE("a worker says once that it serves, and that it wants to be replaced")

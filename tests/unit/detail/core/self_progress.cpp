@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ public:
   }
   void tell(const wire::ready&) { said.push_back("ready"); }
   void tell(const wire::replace&) { said.push_back("replace"); }
+  void tell(const wire::value& message)
+  {
+    said.push_back(message.name.text() + '=' + message.text.text());
+  }
 
   strings said;
 
@@ -68,6 +73,28 @@ TEST_CASE("a worker serves once and is to be replaced once")
     core->request_replacement();
   }
   CHECK(core->said == strings{"ready", "replace"});
+}
+
+TEST_CASE("a value is told when it is news, and names are few and plain")
+{
+  asio::io_context context(1);
+  const auto core = std::make_shared<noted_core>(context.get_executor());
+  core->report_value("a", "1");
+  core->report_value("a", "1");
+  core->report_value("b", "");
+  core->report_value("a", "2 words");
+  core->report_value("a", "");
+  core->report_value("a", "");
+  CHECK(core->said == strings{"a=1", "a=2 words", "a="});
+  for (const char* bad : {"", "a b", "a=b", "a\n"})
+    CHECK_THROWS_AS(core->report_value(bad, "1"), std::invalid_argument);
+  CHECK_THROWS_AS(core->report_value(std::string(65, 'a'), "1"), std::invalid_argument);
+  CHECK_THROWS_AS(core->report_value("a", std::string(257, 'a')), std::invalid_argument);
+  for (int i = 0; i != 64; ++i) core->report_value("name" + std::to_string(i), "1");
+  CHECK_THROWS_AS(core->report_value("one", "1"), std::length_error);
+  core->report_value("name7", "");
+  core->report_value("one", "1");
+  CHECK(core->said.back() == "one=1");
 }
 
 } // namespace self_progress_test

@@ -68,4 +68,11 @@ TEST_CASE("a line tells that a group has given up")
   group->close();
 }
 
+TEST_CASE("what a worker says of itself is one word, whatever it says")
+{
+  using status_text_detail::word;
+  CHECK(word("plain") == "plain");
+  CHECK(word("two words\n\x7f") == "two_words__");
+}
+
 } // namespace status_text_test

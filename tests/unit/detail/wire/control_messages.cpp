@@ -11,17 +11,6 @@ namespace control_messages_test {
 
 using namespace cohort::detail;
 
-TEST_CASE("an address keeps up to 128 bytes")
-{
-  for (std::size_t size = 0; size <= 128; ++size) {
-    const std::vector<std::byte> bytes(size, std::byte(size));
-    const wire::address_bytes address(bytes);
-    CHECK(std::vector<std::byte>(address.bytes().begin(), address.bytes().end()) == bytes);
-  }
-  CHECK(wire::address_bytes(std::vector<std::byte>(129)).bytes().empty());
-  CHECK(wire::address_bytes().bytes().empty());
-}
-
 TEST_CASE("counts and windows have bounds")
 {
   wire::credit credit;
