@@ -78,7 +78,7 @@ public:
   {
   }
 
-  ~supervisor() { core_->close(); }
+  ~supervisor() { core_->abandon(); }
 
   supervisor(const supervisor&) = delete;
   supervisor& operator=(const supervisor&) = delete;

@@ -99,10 +99,11 @@ public:
   }
 
   /// The handle goes away.
-  void close();
+  void abandon();
 
   // What happens in the cluster.
   void deliver(const any_event& event) override;
+  void close() override {}
 
 private:
   using fact = std::variant<online_event, ready_event, retire_event, exit_event>;
@@ -216,7 +217,7 @@ void supervisor_core<Policy, Protocol>::stop(duration deadline)
 }
 
 template <class Policy, class Protocol>
-void supervisor_core<Policy, Protocol>::close()
+void supervisor_core<Policy, Protocol>::abandon()
 {
   closed_ = true;
   signals_.end();

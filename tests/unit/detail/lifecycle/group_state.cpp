@@ -375,7 +375,7 @@ TEST_CASE("a worker that is to be replaced leaves when the next one is ready, on
 {
   group_test test(3);
   test.settled();
-  for (const worker_id each : {1, 2, 3}) test.retire(each);
+  for (const worker_id each : {1U, 2U, 3U}) test.retire(each);
   test.expect({"start 4 at 0"});
   test.ready(4);
   test.expect({"drain 1", "start 5 at 1"});
@@ -436,7 +436,7 @@ TEST_CASE("a reload starts new workers one by one, and the old ones leave when a
   test.expect({});
   test.leave({3});
   test.expect({"reload succeeded"});
-  for (const worker_id each : {4, 5, 6}) CHECK(test.generations[each] == 1);
+  for (const worker_id each : {4U, 5U, 6U}) CHECK(test.generations[each] == 1);
   // Later starts are of the new generation.
   test.exit(5);
   CHECK(test.generations[7] == 1);
@@ -673,7 +673,7 @@ TEST_CASE("whatever happens, a group stays within its bounds and comes to rest")
       for (const std::string& each : std::exchange(test.said, {})) {
         over += each.starts_with("reload ") ? 1 : 0;
         if (!each.starts_with("drain ")) continue;
-        CHECK(drained.insert(std::stoi(each.substr(6))).second);
+        CHECK(drained.insert(static_cast<worker_id>(std::stoul(each.substr(6)))).second);
       }
       for (const group_place& place : test.state.roster().places()) {
         for (const group_member* member : {&place.current, &place.next}) {

@@ -42,7 +42,7 @@ struct core_test {
   }
   ~core_test()
   {
-    core->close();
+    core->abandon();
     context.restart();
     context.run_for(std::chrono::seconds(10));
   }
