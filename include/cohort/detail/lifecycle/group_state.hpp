@@ -227,8 +227,9 @@ inline void group_state::lost(
     return;
   }
   const auto ready_since = gone.ready ? std::optional(gone.since) : std::nullopt;
-  const auto verdict = counts_.ended(place.starts, ready_since, how, count_, now);
-  place.finished = verdict.finished && !place.current.present;
+  const bool alone = !place.current.present;
+  const auto verdict = counts_.ended(place.starts, ready_since, how, count_, now, alone);
+  place.finished = verdict.finished;
   place.not_before = now + verdict.pause;
   if (verdict.gives_up) give_up(*verdict.gives_up, now);
 }

@@ -76,8 +76,9 @@ public:
   /// @param starts starts in a row in its place after which nobody stayed; counted on here.
   /// @param ready_since unset when it never was.
   /// @param count how many workers the group is to have.
-  verdict ended(
-      unsigned& starts, std::optional<time> ready_since, worker_end how, unsigned count, time now);
+  /// @param alone whether nobody else was in its place: else that is not finished by this.
+  verdict ended(unsigned& starts, std::optional<time> ready_since, worker_end how, unsigned count,
+      time now, bool alone = true);
 
   /// A worker is ready.
   void booted() noexcept { boot_failures_ = 0; }
@@ -135,7 +136,7 @@ inline restart_policy::duration pause_before(
 }
 
 inline auto restart_counts::ended(unsigned& starts, std::optional<time> ready_since, worker_end how,
-    unsigned count, time now) -> verdict
+    unsigned count, time now, bool alone) -> verdict
 {
   verdict said;
   if (how == worker_end::permanent_failure) {
@@ -143,8 +144,8 @@ inline auto restart_counts::ended(unsigned& starts, std::optional<time> ready_si
     return said;
   }
   const bool normal = how == worker_end::announced || how == worker_end::normal;
-  said.finished = how == worker_end::retired || policy_.kind() == restart::temporary ||
-                  (policy_.kind() == restart::transient && normal);
+  said.finished = alone && (how == worker_end::retired || policy_.kind() == restart::temporary ||
+                               (policy_.kind() == restart::transient && normal));
   if (said.finished) return said;
   if (ready_since && now - *ready_since >= policy_.reset_after()) starts = 0;
   // One that never was ready makes the next one wait from the first time on.

@@ -401,6 +401,28 @@ TEST_CASE("a successor that fails is tried again while the old one goes on")
   test.expect({"start 3 at 0", "drain 1"});
 }
 
+TEST_CASE("a successor that fails is followed after a pause where nobody follows the last one")
+{
+  for (const auto kind : {restart::temporary, restart::transient}) {
+    group_test test(1, steady().kind(kind).boot_failures(3));
+    test.settled();
+    test.retire(1);
+    test.exit(2, worker_end::normal);
+    test.expect({"start 2 at 0"});
+    CHECK(test.state.wake_at() == test.now + 100ms);
+    test.failing_starts = 100;
+    test.pass(100ms);
+    test.pass(200ms);
+    test.expect({"fail", "fail", "give up: never ready"});
+  }
+  group_test test(1, steady());
+  test.settled();
+  test.retire(1);
+  test.exit(2, worker_end::retired);
+  test.expect({"start 2 at 0"});
+  CHECK(test.state.wake_at() == test.now + 100ms);
+}
+
 TEST_CASE("a group grows and shrinks; those in the last places leave")
 {
   group_test test(1);
