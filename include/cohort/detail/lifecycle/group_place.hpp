@@ -19,7 +19,7 @@ struct group_member {
   worker_id id = 0;
   std::uint32_t generation = 0;
   bool ready = false;
-  /// It took too long to be ready, and was killed.
+  /// It took too long to be ready, and was killed; or there is no such limit for it.
   bool late = false;
   /// Another one is to take its place.
   bool retiring = false;

@@ -62,7 +62,7 @@ public:
   /// The worker and its place; nullptr when it is in none.
   std::pair<group_place*, group_member*> find(worker_id worker) noexcept;
 
-  /// One that runs already has a place of its own from now on.
+  /// One that runs already has a place of its own from now on, and any time to be ready.
   void adopt(worker_id worker, std::uint32_t generation, bool ready, group_time now);
   /// Has a worker started for this member of `place`.
   void start(group_place& place, group_member& member, std::uint32_t generation);
@@ -129,6 +129,8 @@ inline void group_roster::adopt(
   member.id = worker;
   member.generation = generation;
   member.ready = ready;
+  // It was not started here, and may never have meant to say so.
+  member.late = !ready;
   member.since = now;
 }
 
