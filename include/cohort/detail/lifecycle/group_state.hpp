@@ -268,7 +268,9 @@ inline void group_state::converge(group_time now)
   take_over(now);
   finish_reload();
   start_missing(now);
-  if (is_over() && !std::exchange(over_, true)) roster_.demand(kind::over);
+  // One that was over may have been given more places.
+  if (const bool before = std::exchange(over_, is_over()); over_ && !before)
+    roster_.demand(kind::over);
 }
 
 // Places that are not wanted any more, and successors of another generation than is wanted.

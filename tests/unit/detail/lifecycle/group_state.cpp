@@ -357,6 +357,21 @@ TEST_CASE("nobody follows one that has retired, nor one of a temporary group")
   transient.expect({"over"});
 }
 
+TEST_CASE("a group that is over is over no more when it is given more places")
+{
+  group_test test(1, steady().kind(restart::temporary));
+  test.settled();
+  test.exit(1);
+  test.expect({"over"});
+  test.resize(2);
+  test.expect({"start 2 at 1"});
+  CHECK_FALSE(test.state.over());
+  test.ready(2);
+  test.exit(2);
+  test.expect({"over"});
+  CHECK(test.state.over());
+}
+
 TEST_CASE("after a permanent failure only the program makes a group try again")
 {
   group_test test(1);
