@@ -236,8 +236,10 @@ inline void group_state::lost(
 
 inline void group_state::give_up(give_up_reason reason, group_time now)
 {
-  if (std::exchange(gave_up_, true)) return;
-  if (reason != give_up_reason::permanent_failure) rests_until_ = now + policy().pause();
+  const bool is_final = reason == give_up_reason::permanent_failure;
+  // What is final counts more than a rest that has begun.
+  if (std::exchange(gave_up_, true) && !(is_final && rests_until_)) return;
+  rests_until_ = is_final ? std::nullopt : std::optional(now + policy().pause());
   counts_.forget();
   for (group_place& place : roster_.places()) {
     place.starts = 0;

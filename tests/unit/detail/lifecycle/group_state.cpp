@@ -386,6 +386,20 @@ TEST_CASE("after a permanent failure only the program makes a group try again")
   test.expect({"resume", "start 2 at 0"});
 }
 
+TEST_CASE("a permanent failure ends the rest of a group that has given up")
+{
+  group_test test(2, steady().intensity(0, 60s));
+  test.settled();
+  test.exit(1);
+  test.expect({"give up: died too often"});
+  CHECK(test.rests_until);
+  test.exit(2, worker_end::permanent_failure);
+  test.expect({"give up: permanent failure"});
+  CHECK_FALSE(test.rests_until);
+  test.pass(24h);
+  test.expect({});
+}
+
 TEST_CASE("a worker that is to be replaced leaves when the next one is ready, one at a time")
 {
   group_test test(3);
