@@ -285,9 +285,12 @@ inline void group_state::trim()
 
 inline void group_state::take_over(group_time now)
 {
+  const auto stays = [&](const group_member& member) {
+    return member.generation == wanted() && rollout_.counts(member, now);
+  };
+  // Whoever has taken over counts, also while it has enough and the next one is on its way.
   const auto counted = [&](const group_place& place) {
-    const group_member& last = place.next.present ? place.next : place.current;
-    return place.finished || (last.generation == wanted() && rollout_.counts(last, now));
+    return place.finished || stays(place.current) || stays(place.next);
   };
   const bool all = std::ranges::all_of(roster_.places(), counted);
   const bool wait_for_all = rollout_.replaces() && rollout_.together() && !all;

@@ -551,6 +551,20 @@ TEST_CASE("old workers may leave one by one")
   test.expect({"drain 2", "reload succeeded"});
 }
 
+TEST_CASE("a reload is through although new workers have had enough and are replaced in turn")
+{
+  group_test test(2);
+  test.settled();
+  test.reload(1, reload_options().at_once(2).old(old_workers::leave_one_by_one));
+  test.ready(3);
+  test.retire(3);
+  test.expect({"start 3 at 0", "start 4 at 1", "drain 1", "start 5 at 0"});
+  test.ready(4);
+  test.expect({"drain 2"});
+  test.leave({1, 2});
+  test.expect({"reload succeeded"});
+}
+
 TEST_CASE("a reload that fails changes nothing, and the next one works")
 {
   struct failure {
