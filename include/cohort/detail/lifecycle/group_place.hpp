@@ -11,6 +11,12 @@ namespace cohort::detail {
 
 using group_time = std::chrono::steady_clock::time_point;
 
+/// So much later; never, where the clock ends before.
+inline group_time after(group_time time, group_time::duration span) noexcept
+{
+  return span < group_time::max() - time ? time + span : group_time::max();
+}
+
 /// A worker in a place of a group.
 struct group_member {
   /// It is wanted: on its way to be started, or running.

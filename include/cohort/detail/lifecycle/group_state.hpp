@@ -230,7 +230,7 @@ inline void group_state::lost(
   const bool alone = !place.current.present;
   const auto verdict = counts_.ended(place.starts, ready_since, how, count_, now, alone);
   place.finished = verdict.finished;
-  place.not_before = now + verdict.pause;
+  place.not_before = after(now, verdict.pause);
   if (verdict.gives_up) give_up(*verdict.gives_up, now);
 }
 
@@ -239,7 +239,7 @@ inline void group_state::give_up(give_up_reason reason, group_time now)
   const bool is_final = reason == give_up_reason::permanent_failure;
   // What is final counts more than a rest that has begun.
   if (std::exchange(gave_up_, true) && !(is_final && rests_until_)) return;
-  rests_until_ = is_final ? std::nullopt : std::optional(now + policy().pause());
+  rests_until_ = is_final ? std::nullopt : std::optional(after(now, policy().pause()));
   counts_.forget();
   for (group_place& place : roster_.places()) {
     place.starts = 0;
@@ -384,7 +384,7 @@ inline std::optional<group_time> group_state::wake_at() const
   for (const group_place& place : roster_.places()) {
     for (const group_member* member : {&place.current, &place.next}) {
       if (member->runs() && !member->ready && !member->late)
-        at(member->since + policy().boot_deadline());
+        at(after(member->since, policy().boot_deadline()));
       // Its probation.
       if (member->runs() && member->ready && rollout_.replaces() && rollout_.brought(*member))
         at(rollout_.counts_from(*member));

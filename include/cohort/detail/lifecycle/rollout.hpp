@@ -68,7 +68,7 @@ public:
   /// Since when a ready worker counts as one that stays.
   group_time counts_from(const group_member& member) const noexcept
   {
-    return replaces() && brought(member) ? member.since + probation_ : member.since;
+    return replaces() && brought(member) ? after(member.since, probation_) : member.since;
   }
   bool counts(const group_member& member, group_time time) const noexcept
   {

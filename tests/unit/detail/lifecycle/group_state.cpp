@@ -299,6 +299,23 @@ TEST_CASE("a group gives up when its workers die too often for their number")
   }
 }
 
+TEST_CASE("spans without an end are no short ones")
+{
+  constexpr auto never = restart_policy::duration::max();
+  group_test test(1, steady().boot_deadline(never).pause(never).boot_failures(1));
+  CHECK(test.state.wake_at() == group_time::max());
+  test.exit(1);
+  test.expect({"start 1 at 0", "give up: never ready"});
+  test.pass(24h);
+  test.expect({});
+  group_test other(1);
+  other.settled();
+  other.reload(1, reload_options().probation(never));
+  other.ready(2);
+  other.pass(24h);
+  other.expect({"start 2 at 0"});
+}
+
 TEST_CASE("deaths that lie apart are forgotten")
 {
   group_test test(1, steady().intensity(1, 10s));
