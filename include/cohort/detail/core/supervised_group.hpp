@@ -256,7 +256,8 @@ inline void supervised_group::start(const group_action& order)
 {
   const bool reloads = state_.reload_state().replaces();
   settings how = versions_.at(order.generation);
-  how.generation(order.generation);
+  // Whatever settings it was given: by this name the host knows whose the worker is.
+  how.generation(order.generation).group(description_.name());
   std::error_code error;
   const auto worker = host_->fork(how, error);
   // Before what follows from it: that may be the end of the reload.

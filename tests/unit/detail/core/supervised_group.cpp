@@ -159,6 +159,18 @@ TEST_CASE("a group starts its workers with its settings and fills their places a
   CHECK(test.group->state().count() == 2);
 }
 
+TEST_CASE("the workers of a group are of that group, whatever settings it is given")
+{
+  // The host looks.
+  const auto of_others = cohort::settings().group("mail");
+  cohort::group description("web");
+  group_test test(1, description.settings(of_others));
+  test.serve();
+  cohort_test::completion<reload_result> result;
+  test.group->reload(result.handler(), reload_options().settings(of_others));
+  CHECK(test.host.workers.size() == 2);
+}
+
 TEST_CASE("a start that fails is tried again when its pause is over")
 {
   cohort::group description("web");
