@@ -179,6 +179,9 @@ inline void supervised_group::resume()
 inline void supervised_group::stop(duration deadline)
 {
   drain_deadline_ = deadline;
+  // A reload may have given those on their way out more time.
+  if (host_)
+    for (const auto& [worker, generation] : state_.roster().leaving()) drain(worker);
   state_.stop(clock::now());
   act();
 }
@@ -301,7 +304,8 @@ inline void supervised_group::reload_over(const group_action& said)
   result_.outcome = said.outcome;
   result_.worker = said.worker;
   result_.generation = state_.generation();
-  drain_deadline_ = description_.drain_deadline();
+  // At the end of all, that of the end is in force.
+  if (!state_.stopping()) drain_deadline_ = description_.drain_deadline();
   std::erase_if(versions_, [this](const auto& each) { return each.first != state_.generation(); });
   reload_event event;
   event.group = description_.name();

@@ -229,6 +229,26 @@ TEST_CASE(
   CHECK(other.wait_for(1) == cohort::exit_status::signalled(SIGTERM));
 }
 
+TEST_CASE("the deadline of the end is that of all workers, also in a reload")
+{
+  group_test test(1);
+  test.serve();
+  cohort_test::completion<reload_result> result;
+  const auto how = reload_options().drain_deadline(1h);
+  SUBCASE("before a new worker is ready") { test.group->reload(result.handler(), how); }
+  SUBCASE("when the old one is on its way out")
+  {
+    test.group->reload(result.handler(), how);
+    test.group->ready(2);
+  }
+  test.group->stop(7s);
+  for (const auto& [id, worker] : test.host.workers) {
+    REQUIRE_FALSE(worker->deadlines.empty());
+    CHECK(worker->deadlines.back() == 7s);
+  }
+  CHECK(test.host.workers.size() == 2);
+}
+
 TEST_CASE("one that is late is killed")
 {
   cohort::group description("web");
