@@ -244,7 +244,7 @@ auto supervisor<Policy, Protocol>::reload(const reload_options& options, Token&&
 {
   return asio::async_initiate<Token, void(std::error_code, std::vector<reload_event>)>(
       [](auto handler, std::shared_ptr<core_type> core, reload_options how) {
-        const auto all = std::make_shared<detail::reload_of_groups>(core->cluster().get_executor());
+        const auto all = std::make_shared<detail::reload_of_groups>(core->get_executor());
         all->start(std::move(handler), core->groups(), how);
       },
       token, core_, options);

@@ -6,10 +6,16 @@
 
 #include "support/event_loop.hpp"
 
+#include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <type_traits>
@@ -61,6 +67,33 @@ TEST_CASE("a supervisor that was ended before it ran does not run")
   cohort_test::run_ready(context);
   CHECK(ended.good());
   CHECK(result.error == error::shutting_down);
+}
+
+TEST_CASE("what is started when the supervisor is gone already ends")
+{
+  asio::io_context context(1);
+  std::optional<supervisor<>> master(std::in_place, context);
+  master->add(group("web").workers(1).program("/nowhere"));
+  std::vector<std::error_code> ends;
+  const auto note = [&](std::exception_ptr failure, const auto&...) {
+    ends.emplace_back();
+    try {
+      if (failure) std::rethrow_exception(failure);
+    } catch (const std::system_error& error) {
+      ends.back() = error.code();
+    }
+  };
+  const reload_options how;
+  asio::co_spawn(context, master->run(asio::use_awaitable), note);
+  asio::co_spawn(context, master->reload("web", how, asio::use_awaitable), note);
+  asio::co_spawn(context, master->reload(how, asio::use_awaitable), note);
+  asio::co_spawn(context, master->disconnect(std::chrono::seconds(1), asio::use_awaitable), note);
+  master.reset();
+  cohort_test::run_ready(context);
+  CHECK(ends.size() == 4);
+  // There was nobody who had to leave.
+  CHECK(std::ranges::count(ends, error::shutting_down) == 3);
+  CHECK(std::ranges::count(ends, std::error_code()) == 1);
 }
 
 TEST_CASE("a program that cannot be started ends when that is asked for")

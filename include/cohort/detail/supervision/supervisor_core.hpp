@@ -27,12 +27,10 @@
 #include <chrono>
 #include <csignal>
 #include <deque>
-#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
 #include <random>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -70,6 +68,7 @@ public:
   void watch() { core().events().add(this->shared_from_this()); }
 
   cluster_type& cluster() noexcept { return *cluster_; }
+  const asio::any_io_executor& get_executor() const noexcept { return running_.get_executor(); }
   const supervisor_options& options() const noexcept { return options_; }
   bool runs() const noexcept { return runs_; }
 
@@ -95,10 +94,12 @@ public:
   void disconnect(duration deadline, Handler&& handler)
   {
     stop(deadline);
-    core().disconnect(deadline, std::forward<Handler>(handler));
+    if (!closed_) return core().disconnect(deadline, std::forward<Handler>(handler));
+    complete_later<std::vector<exit_event>>(get_executor(), std::forward<Handler>(handler),
+        std::error_code(), std::vector<exit_event>());
   }
 
-  /// The handle goes away.
+  /// The handle goes away. An operation that was made before may still be started.
   void abandon();
 
   // What happens in the cluster.
@@ -194,7 +195,7 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
     pid_file_ = posix::pid_file::create(options_.pid_file(), error);
   if (!error) open_all(error);
   if (error && !runs_) pid_file_.remove();
-  if (error) return complete_later(cluster_->get_executor(), std::forward<Handler>(handler), error);
+  if (error) return complete_later(get_executor(), std::forward<Handler>(handler), error);
   running_.add(std::forward<Handler>(handler));
   runs_ = true;
   if (options_.handle_signals())
@@ -220,6 +221,8 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::abandon()
 {
   closed_ = true;
+  stopping_ = true;
+  runs_ = false;
   signals_.end();
   status_.call_off();
   pid_file_.remove();
