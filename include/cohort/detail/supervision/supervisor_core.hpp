@@ -387,7 +387,11 @@ void supervisor_core<Policy, Protocol>::finish()
   signals_.end();
   write_status();
   status_.call_off();
-  for (const group_pointer& each : groups_) close_listeners(each->description());
+  for (const group_pointer& each : groups_) {
+    close_listeners(each->description());
+    // Nobody would see to workers that it starts for whatever it is told now.
+    each->stop(options_.drain_deadline());
+  }
   pid_file_.remove();
   running_.complete_all(result_);
 }

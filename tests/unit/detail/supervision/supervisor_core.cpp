@@ -88,6 +88,22 @@ TEST_CASE("each group has its own workers, and a worker that dies is seen by its
   CHECK(test.result.good());
 }
 
+TEST_CASE("groups that are over with the supervisor start nothing any more")
+{
+  core_test test;
+  const auto policy = restart_policy().kind(restart::temporary);
+  test.add(sleepers("one", 1).program("/bin/true").restarts(policy));
+  test.core->run(test.result.handler());
+  CHECK(test.run_until([&] { return test.result.done(); }));
+  CHECK(test.result.good());
+  test.core->find("one")->resize(2);
+  CHECK(test.workers("one") == 0);
+  cohort_test::completion<reload_result> late;
+  test.core->find("one")->reload(late.handler(), reload_options());
+  CHECK(test.run_until([&] { return late.done(); }));
+  CHECK(late.error == error::shutting_down);
+}
+
 TEST_CASE("signals are acted on while it runs, and told")
 {
   core_test test;
