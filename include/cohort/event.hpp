@@ -111,6 +111,12 @@ struct resumed_event {
   std::string group;
 };
 
+/// A worker's program asks for a reload, see `this_worker::request_reload`.
+struct reload_request_event : worker_event {
+  /// Which group is meant. It may be any name.
+  std::string group;
+};
+
 /// The supervisor has been sent a signal, and acts on it.
 struct signal_event {
   int number = 0;
@@ -136,7 +142,7 @@ namespace detail {
 
 using any_event = std::variant<fork_event, online_event, listening_event, ready_event,
     stalled_event, recovered_event, retire_event, disconnect_event, exit_event, setup_event,
-    error_event, gave_up_event, resumed_event, signal_event, reload_event>;
+    error_event, gave_up_event, resumed_event, signal_event, reload_request_event, reload_event>;
 
 } // namespace detail
 } // namespace cohort

@@ -48,7 +48,9 @@ public:
     listen_options options;
   };
 
-  /// @throws std::invalid_argument when the name is empty or has white space or control characters.
+  /// @throws std::invalid_argument when the name is empty, has more than 64 bytes, or white space
+  /// or control
+  ///   characters.
   explicit group(std::string name);
 
   /// How many workers there are to be; 0: one for each processor, the default.
@@ -127,6 +129,12 @@ public:
   group& serial(bool value) & { return set(serial_, value); }
   group serial(bool value) && { return std::move(serial(value)); }
 
+  /// Whether workers, of whatever group, may have this one reloaded by
+  /// `this_worker::request_reload`, as often as they like but while it is under way. Default:
+  /// false.
+  group& reload_on_request(bool value) & { return set(reload_on_request_, value); }
+  group reload_on_request(bool value) && { return std::move(reload_on_request(value)); }
+
   /// How long a worker may take to drain when it is replaced or not wanted any more, before it is
   /// ended by force. Default: 30 seconds.
   group& drain_deadline(duration value) & { return set(drain_deadline_, value); }
@@ -140,6 +148,7 @@ public:
   const restart_policy& restarts() const noexcept { return restarts_; }
   readiness ready_when() const noexcept { return ready_when_; }
   bool serial() const noexcept { return serial_; }
+  bool reload_on_request() const noexcept { return reload_on_request_; }
   duration drain_deadline() const noexcept { return drain_deadline_; }
 
 private:
@@ -158,6 +167,7 @@ private:
   restart_policy restarts_;
   readiness ready_when_ = readiness::said;
   bool serial_ = false;
+  bool reload_on_request_ = false;
   duration drain_deadline_ = std::chrono::seconds(30);
 };
 
@@ -166,7 +176,7 @@ private:
 inline group::group(std::string name) : name_(std::move(name))
 {
   const auto is_bad = [](unsigned char each) { return each <= ' ' || each == 127; };
-  if (name_.empty() || std::ranges::any_of(name_, is_bad))
+  if (name_.empty() || name_.size() > 64 || std::ranges::any_of(name_, is_bad))
     throw std::invalid_argument("cohort: bad name of a group");
   settings_.group(name_).heartbeat(std::chrono::seconds(2), 30);
 }

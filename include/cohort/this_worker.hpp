@@ -164,6 +164,13 @@ public:
   /// serves as before. Again, or alone: nothing.
   void request_replacement() { core_->request_replacement(); }
 
+  /// Asks for a reload of a group of workers, this worker's own unless said: the primary gets
+  /// `reload_request_event`, and a supervisor reloads the group if `group::reload_on_request`
+  /// allows it. Alone: nothing.
+  /// @throws std::invalid_argument for a name of more than 64 bytes.
+  /// Source: node-cluster's `worker.reload()`.
+  void request_reload(std::string_view group = std::string_view()) { core_->request_reload(group); }
+
   /// Leaves the cluster: announces it, drains, and completes when this worker has left. The
   /// context then ends by itself when nothing else is pending.
   ///

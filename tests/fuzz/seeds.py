@@ -72,6 +72,7 @@ def wire():
         "replace": frame(15),
         "beat": frame(24, struct.pack("<I", 1500)),
         "value": frame(25, struct.pack("<H", 4) + b"name" + struct.pack("<H", 4) + b"text"),
+        "reload": frame(26, struct.pack("<H", 3) + b"web"),
         "value_without_name": frame(25, struct.pack("<HH", 0, 0)),
         "watch": frame(32, struct.pack("<I", 2000)),
         "watch_never": frame(32, struct.pack("<I", 0)),

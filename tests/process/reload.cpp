@@ -209,6 +209,32 @@ TEST_CASE("SIGHUP and SIGUSR1 reload all groups, SIGTERM ends them")
   CHECK(test.master().workers().empty());
 }
 
+TEST_CASE("a worker may ask for a reload of its group, and is heard where that is allowed")
+{
+  for (const bool allowed : {true, false}) {
+    CAPTURE(allowed);
+    supervisor_fixture test;
+    test.behave("reload serve");
+    test.master().add(test.group("one", 1).reload_on_request(allowed));
+    auto requests = test.master().subscribe<cohort::reload_request_event>();
+    auto reloads = test.master().subscribe<cohort::reload_event>();
+    test.begin();
+    test.run([&]() -> awaitable<void> {
+      const cohort::reload_request_event event = co_await requests.next();
+      CHECK(event.group == "one");
+      test.behave("serve");
+      if (allowed) {
+        const cohort::reload_event over = co_await reloads.next();
+        CHECK(over.result.succeeded());
+      }
+      const bool up = co_await test.serving("one", 1);
+      CHECK(up);
+      CHECK(test.master().workers("one").front().id() == (allowed ? 2U : 1U));
+      co_await test.end();
+    });
+  }
+}
+
 TEST_CASE("a second SIGTERM kills who does not leave")
 {
   supervisor_fixture test;

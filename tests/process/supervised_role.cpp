@@ -10,9 +10,9 @@
 //
 // Words: serve (answer each connection with "PID GROUP\n", or just be ready where there is nothing
 // to listen on), ready, hang (never be ready), exit=N, abort, done=N (so many requests are
-// answered), replace (ask to be replaced), leave (by itself), stubborn (SIGTERM is nothing, and a
-// connection lives that never ends), spin (for ever, as soon as what was before is said), value=N
-// (tell that "a" is N, "b" two words and "c" nothing).
+// answered), replace and reload (ask to be replaced, or all of the group), leave (by itself),
+// stubborn (SIGTERM is nothing, and a connection lives that never ends), spin (for ever, as soon as
+// what was before is said), value=N (tell that "a" is N, "b" two words and "c" nothing).
 
 #include <cohort/acceptor.hpp>
 #include <cohort/message/json.hpp>
@@ -97,6 +97,7 @@ COHORT_TEST_WORKER_ROLE(supervised)
       std::abort();
     } else if (word == "done") self.request_done(static_cast<std::uint32_t>(number));
     else if (word == "replace") self.request_replacement();
+    else if (word == "reload") self.request_reload();
     else if (word == "leave") self.disconnect([](std::error_code) {});
     else if (word == "value") {
       self.report_value("c", "something");

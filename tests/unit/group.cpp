@@ -62,6 +62,7 @@ TEST_CASE("a group has a name that can be told")
   CHECK_THROWS_AS(group(""), std::invalid_argument);
   CHECK_THROWS_AS(group(std::string("a\0b", 3)), std::invalid_argument);
   CHECK_THROWS_AS(group("two words"), std::invalid_argument);
+  CHECK_THROWS_AS(group(std::string(65, 'a')), std::invalid_argument);
   CHECK_THROWS_AS(group("two\nlines"), std::invalid_argument);
 }
 

@@ -51,6 +51,12 @@ protected:
   /// Something failed, and the cluster goes on.
   void report(const char* what, std::error_code error);
 
+  void note(const wire::reload& message)
+  {
+    reload_request_event event;
+    event.group = message.group.text().empty() ? group_ : message.group.text();
+    publish(std::move(event));
+  }
   void note(const wire::value& message)
   {
     // A worker does not say more of them than it may.

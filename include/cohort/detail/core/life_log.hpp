@@ -115,6 +115,10 @@ inline std::string text_of(const signal_event& event)
 {
   return "signal " + std::to_string(event.number);
 }
+inline std::string text_of(const reload_request_event& event)
+{
+  return worker_text(event) + "asks for a reload of " + event.group;
+}
 inline std::string text_of(const reload_event& event)
 {
   return "reload of " + (event.group.empty() ? "all" : event.group) + ": " +

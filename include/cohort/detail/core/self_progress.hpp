@@ -49,6 +49,14 @@ public:
     if (!std::exchange(replacement_asked_, true)) core().tell(wire::replace());
   }
 
+  /// A group is to be replaced, its own when the name is empty.
+  void request_reload(std::string_view group)
+  {
+    if (group.size() > wire::value_name::capacity)
+      throw std::invalid_argument("cohort: no group has so long a name");
+    core().tell(wire::reload{wire::value_name(group)});
+  }
+
   /// What the program says of itself under this name; empty takes the name away. Only news is told.
   void report_value(std::string_view name, std::string_view text);
 

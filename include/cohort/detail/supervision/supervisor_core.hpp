@@ -12,6 +12,7 @@
 #include <cohort/detail/io/signals.hpp>
 #include <cohort/detail/posix/pid_file.hpp>
 #include <cohort/detail/posix/replace_file.hpp>
+#include <cohort/detail/supervision/group_listeners.hpp>
 #include <cohort/detail/supervision/status_text.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
@@ -107,7 +108,8 @@ public:
   void close() override {}
 
 private:
-  using fact = std::variant<online_event, ready_event, retire_event, exit_event>;
+  using fact =
+      std::variant<online_event, ready_event, retire_event, reload_request_event, exit_event>;
 
   auto& core() noexcept { return cluster_access::core(*cluster_); }
 
@@ -119,9 +121,8 @@ private:
   void wait_cancelled() override;
 
   void open_all(std::error_code& error);
-  void open(const group& description, std::error_code& error);
-  void close_listeners(const group& description);
   void see(const fact& what);
+  void see_request(const reload_request_event& event);
   void write_status();
   void act_on(int signal);
   void finish_if_over();
@@ -157,7 +158,7 @@ void supervisor_core<Policy, Protocol>::add(const group& description, std::error
   if (std::ranges::any_of(groups_, has_name))
     throw std::invalid_argument("cohort: a second group " + description.name());
   if (stopping_) error = error::shutting_down;
-  if (!error && runs_) open(description, error);
+  if (!error && runs_) open_listeners(*cluster_, description, error);
   if (error) return;
   const unsigned count =
       description.workers() != 0 ? description.workers() : available_parallelism();
@@ -212,7 +213,7 @@ void supervisor_core<Policy, Protocol>::stop(duration deadline)
   stopping_ = true;
   // First: the last worker of a listener that nobody else holds gets all who wait there.
   if (runs_)
-    for (const group_pointer& each : groups_) close_listeners(each->description());
+    for (const group_pointer& each : groups_) close_listeners(*cluster_, each->description());
   for (const group_pointer& each : std::vector(groups_)) each->stop(deadline);
   finish_if_over();
 }
@@ -259,12 +260,22 @@ void supervisor_core<Policy, Protocol>::see(const fact& what)
     if constexpr (std::is_same_v<event_type, online_event>) group.online(event.worker);
     else if constexpr (std::is_same_v<event_type, ready_event>) group.ready(event.worker);
     else if constexpr (std::is_same_v<event_type, retire_event>) group.retire(event.worker);
+    else if constexpr (std::is_same_v<event_type, reload_request_event>) see_request(event);
     else {
       owners_.erase(found);
       group.exited(event);
     }
   };
   std::visit(tell, what);
+}
+
+template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::see_request(const reload_request_event& event)
+{
+  const auto told_by_event = [](std::error_code, const reload_result&) {};
+  for (const group_pointer& each : std::vector(groups_))
+    if (each->description().name() == event.group && each->description().reload_on_request())
+      each->reload(told_by_event, options_.reload());
 }
 
 template <class Policy, class Protocol>
@@ -297,37 +308,9 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::open_all(std::error_code& error)
 {
   for (std::size_t opened = 0; opened != groups_.size() && !error; ++opened) {
-    open(groups_[opened]->description(), error);
-    while (error && opened != 0) close_listeners(groups_[--opened]->description());
+    open_listeners(*cluster_, groups_[opened]->description(), error);
+    while (error && opened != 0) close_listeners(*cluster_, groups_[--opened]->description());
   }
-}
-
-template <class Policy, class Protocol>
-void supervisor_core<Policy, Protocol>::open(const group& description, std::error_code& error)
-{
-  std::size_t opened = 0;
-  for (const group::listener& each : description.listeners()) {
-    const auto listen = [&](const auto& where) {
-      cluster_->listen(where, each.options, error);
-      if (!error && description.gone()) cluster_->answer(where, *description.gone(), error);
-    };
-    std::visit(listen, each.where);
-    if (error) break;
-    ++opened;
-  }
-  if (!error) return;
-  // The one that failed may be bound, and fail to answer.
-  for (std::size_t each = 0; each != opened; ++each) {
-    const auto stop = [&](const auto& where) { cluster_->stop_listening(where); };
-    std::visit(stop, description.listeners()[each].where);
-  }
-}
-
-template <class Policy, class Protocol>
-void supervisor_core<Policy, Protocol>::close_listeners(const group& description)
-{
-  for (const group::listener& each : description.listeners())
-    std::visit([this](const auto& where) { cluster_->stop_listening(where); }, each.where);
 }
 
 template <class Policy, class Protocol>
@@ -388,7 +371,7 @@ void supervisor_core<Policy, Protocol>::finish()
   write_status();
   status_.call_off();
   for (const group_pointer& each : groups_) {
-    close_listeners(each->description());
+    close_listeners(*cluster_, each->description());
     // Nobody would see to workers that it starts for whatever it is told now.
     each->stop(options_.drain_deadline());
   }

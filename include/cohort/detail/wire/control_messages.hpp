@@ -22,7 +22,7 @@ inline constexpr std::uint16_t max_outstanding = 128;
 /// The type in the header of a control frame.
 enum class message_type : std::uint16_t {
   hello = 1,  ///< Both ways, first.
-  listen = 2, ///< From here to `value`: worker to primary.
+  listen = 2, ///< From here to `reload`: worker to primary.
   close = 3,
   credit = 4,
   taken = 5,
@@ -38,6 +38,7 @@ enum class message_type : std::uint16_t {
   replace = 15,
   beat = 24,
   value = 25,
+  reload = 26,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
@@ -285,6 +286,16 @@ struct value {
   static void fields(auto& self, auto&& field) { field(self.name), field(self.text); }
   bool valid() const noexcept { return !name.text().empty(); }
   friend bool operator==(const value&, const value&) = default;
+};
+
+/// The worker's program wants a group of workers to be replaced.
+struct reload {
+  static constexpr message_type type = message_type::reload;
+  value_name group; ///< empty: its own
+
+  static void fields(auto& self, auto&& field) { field(self.group); }
+  bool valid() const noexcept { return true; }
+  friend bool operator==(const reload&, const reload&) = default;
 };
 
 /// How often the primary wants to hear `beat`.

@@ -48,6 +48,10 @@ struct noted_cluster {
     CHECK(event.worker == 5);
     said.push_back(event.reason == cohort::retire_reason::asked ? "retire, as asked" : "retire");
   }
+  void publish(const cohort::reload_request_event& event)
+  {
+    said.push_back("reload of '" + event.group + '\'');
+  }
   void publish(const cohort::disconnect_event&) { said.push_back("disconnect"); }
   void publish(const cohort::exit_event&) { said.push_back("exit"); }
   void publish(const cohort::error_event& event) { said.push_back("error " + event.what); }
@@ -67,6 +71,7 @@ struct told_worker final : announced_worker<noted_cluster> {
             cohort_test::no_messages().open(
                 context.get_executor(), std::move(messages), cohort::channel_options(), 5))
   {
+    group_ = "web";
   }
   ~told_worker() { messages_->close(); }
 
@@ -187,6 +192,31 @@ TEST_CASE("a worker is to be replaced once, by its requests or because it asks")
     test.worker->hear(wire::replace());
     CHECK(test.cluster.said == strings{"ready", "disconnect", "exit", "ended, as announced"});
   }
+}
+
+TEST_CASE("a worker that asks for a reload means its own group unless it says another one")
+{
+  announced_test test;
+  test.worker->hear(wire::reload());
+  test.worker->hear(wire::reload{wire::value_name("mail")});
+  CHECK(test.cluster.said == strings{"reload of 'web'", "reload of 'mail'"});
+}
+
+TEST_CASE("what a worker tells of itself is bounded, and can be taken back")
+{
+  announced_test test;
+  const auto tell = [&](const std::string& name, const char* text) {
+    test.worker->hear(wire::value{wire::value_name(name), wire::value_text(text)});
+  };
+  for (int i = 0; i != 100; ++i) tell("name" + std::to_string(i), "1");
+  CHECK(test.worker->values().size() == wire::max_values);
+  tell("name0", "2");
+  tell("name1", "");
+  tell("late", "3");
+  CHECK(test.worker->values().size() == wire::max_values);
+  CHECK(test.worker->values().at("name0") == "2");
+  CHECK(test.worker->values().at("late") == "3");
+  CHECK_FALSE(test.worker->values().contains("name1"));
 }
 
 TEST_CASE("who waits at a worker is told when its cluster is gone as well")

@@ -80,6 +80,7 @@ struct noted_cluster {
   void note(const cohort::resumed_event&) {}
   void note(const cohort::reload_event&) {}
   void note(const cohort::signal_event&) {}
+  void note(const cohort::reload_request_event&) {}
   void note(const cohort::listening_event& event)
   {
     say("listening", event);

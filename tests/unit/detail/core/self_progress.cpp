@@ -32,6 +32,7 @@ public:
   }
   void tell(const wire::ready&) { said.push_back("ready"); }
   void tell(const wire::replace&) { said.push_back("replace"); }
+  void tell(const wire::reload& message) { said.push_back("reload " + message.group.text()); }
   void tell(const wire::value& message)
   {
     said.push_back(message.name.text() + '=' + message.text.text());
@@ -73,6 +74,17 @@ TEST_CASE("a worker serves once and is to be replaced once")
     core->request_replacement();
   }
   CHECK(core->said == strings{"ready", "replace"});
+}
+
+TEST_CASE("a reload is asked for as often as the program likes")
+{
+  asio::io_context context(1);
+  const auto core = std::make_shared<noted_core>(context.get_executor());
+  core->request_reload("");
+  core->request_reload("mail");
+  core->request_reload("mail");
+  CHECK_THROWS_AS(core->request_reload(std::string(65, 'a')), std::invalid_argument);
+  CHECK(core->said == strings{"reload ", "reload mail", "reload mail"});
 }
 
 TEST_CASE("a value is told when it is news, and names are few and plain")
