@@ -14,7 +14,9 @@
 #include <asio/redirect_error.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <set>
+#include <string>
 
 namespace reload_test {
 
@@ -280,6 +282,43 @@ TEST_CASE(
     const std::string all = std::to_string(clients.answers().size()) + " ok";
     CHECK(summary(clients.answers()) == all);
     CHECK(primary.cluster().current_settings().generation() == 1);
+    co_await primary.end();
+  });
+}
+
+TEST_CASE("what a failed reload of a cluster has taken over is taken back by workers as before")
+{
+  cluster_fixture primary(cohort::settings().env(server()));
+  primary.run([&]() -> awaitable<void> {
+    const auto before = co_await primary.start(2);
+    auto forks = primary.cluster().subscribe<cohort::fork_event>();
+    const auto how = reload_options()
+                         .settings(cohort::settings().cwd("/"))
+                         .old(cohort::old_workers::leave_one_by_one);
+    std::error_code error;
+    reload_result result;
+    const auto note = [&](std::error_code e, const reload_result& r) {
+      error = e;
+      result = r;
+    };
+    cohort::reload(primary.cluster(), how, note);
+    co_await forks.next();
+    const cohort::fork_event bad = co_await forks.next();
+    auto worker = primary.cluster().find(bad.worker);
+    REQUIRE(worker);
+    worker->kill(SIGKILL);
+    const cohort::fork_event again = co_await forks.next();
+    const auto is_over = [&] { return static_cast<bool>(error); };
+    const bool over = co_await primary.eventually(is_over);
+    CHECK(over);
+    CHECK(error == cohort::error::reload_failed);
+    CHECK(result.outcome == reload_outcome::died);
+    CHECK(result.worker == bad.worker);
+    CHECK(result.generation == 0);
+    const std::set<cohort::worker_id> left{before.back().id(), again.worker};
+    CHECK(ids(primary.cluster().workers()) == left);
+    const std::string cwd = "/proc/" + std::to_string(again.pid) + "/cwd";
+    CHECK(std::filesystem::read_symlink(cwd) == std::filesystem::current_path());
     co_await primary.end();
   });
 }

@@ -104,7 +104,7 @@ private:
   group_state state_;
   // How workers of each generation are started: those that run, and those of a reload.
   std::map<std::uint32_t, settings> versions_;
-  std::uint32_t last_generation_ = 0;
+  std::uint32_t last_generation_;
   duration drain_deadline_;
   // Of the reload that runs: what its result will say.
   reload_result result_;
@@ -119,12 +119,14 @@ inline supervised_group::supervised_group(const asio::any_io_executor& executor,
     : description_(description),
       executor_(executor),
       host_(&host),
-      state_(description.restarts(), count, description.serial(), seed),
+      state_(description.restarts(), count, description.serial(), seed,
+          description.settings().generation()),
+      last_generation_(state_.generation()),
       drain_deadline_(description.drain_deadline()),
       reloading_(executor, this),
       alarm_(executor)
 {
-  versions_.emplace(0, description.settings());
+  versions_.emplace(state_.generation(), description.settings());
 }
 
 inline void supervised_group::begin()

@@ -73,6 +73,8 @@ public:
   {
     return place.next.present ? place.next : place.current;
   }
+  /// What became of earlier starts says nothing any more.
+  void begin_anew(group_time now) noexcept;
   /// Has those killed, once, that were started `limit` ago or earlier and are not ready.
   void kill_late(group_time now, group_time::duration limit);
   /// Lets the member of `place` leave, if there is one.
@@ -149,6 +151,14 @@ inline void group_roster::started(std::size_t place, worker_id worker, group_tim
   group_member& member = asked(places_[place]);
   member.id = worker;
   member.since = now;
+}
+
+inline void group_roster::begin_anew(group_time now) noexcept
+{
+  for (group_place& place : places_) {
+    place.starts = 0;
+    place.not_before = now;
+  }
 }
 
 inline void group_roster::kill_late(group_time now, group_time::duration limit)

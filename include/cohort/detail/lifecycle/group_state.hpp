@@ -27,10 +27,13 @@ namespace cohort::detail {
 class group_state {
 public:
   /// @param serial whether a worker is started only when the one before it is ready.
-  group_state(const restart_policy& policy, unsigned count, bool serial, std::uint32_t seed)
+  /// @param generation that of its first workers.
+  group_state(const restart_policy& policy, unsigned count, bool serial, std::uint32_t seed,
+      std::uint32_t generation = 0)
       : counts_(policy, seed),
         count_(count),
-        serial_(serial)
+        serial_(serial),
+        generation_(generation)
   {
   }
 
@@ -116,7 +119,7 @@ private:
   bool begun_ = false;
   bool stopping_ = false;
   bool over_ = false;
-  std::uint32_t generation_ = 0;
+  std::uint32_t generation_;
   rollout rollout_;
   group_roster roster_;
   bool gave_up_ = false;
@@ -181,10 +184,7 @@ inline bool group_state::reload(std::uint32_t generation, const reload_options& 
   if (rollout_.runs() || stopping_ || roster_.generations() > 2) return false;
   rollout_.begin(generation, how, count_);
   // Whoever reloads has changed something: what failed before says nothing any more.
-  for (group_place& place : roster_.places()) {
-    place.starts = 0;
-    place.not_before = now;
-  }
+  roster_.begin_anew(now);
   counts_.forget();
   resume(now);
   return true;
@@ -241,10 +241,7 @@ inline void group_state::give_up(give_up_reason reason, group_time now)
   if (std::exchange(gave_up_, true) && !(is_final && rests_until_)) return;
   rests_until_ = is_final ? std::nullopt : std::optional(after(now, policy().pause()));
   counts_.forget();
-  for (group_place& place : roster_.places()) {
-    place.starts = 0;
-    place.not_before = now;
-  }
+  roster_.begin_anew(now);
   group_action& said = roster_.demand(kind::give_up);
   said.reason = reason;
   said.until = rests_until_;

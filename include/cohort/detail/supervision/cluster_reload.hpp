@@ -16,6 +16,7 @@
 
 #include <asio/post.hpp>
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <system_error>
@@ -100,10 +101,12 @@ void cluster_reload<Core>::begin(Handler&& handler, const reload_options& how)
     return each->state().exited_after_disconnect() || !each->state().is_connected();
   });
   news_ = how.settings();
-  news_.generation(core_->current_settings().generation() + 1);
+  const std::uint32_t generation = core_->current_settings().generation();
+  news_.generation(generation + 1);
   // Who dies meanwhile is the program's to replace.
   cohort::group description("cluster");
   description.restarts(restart_policy().kind(restart::temporary));
+  description.settings(settings().generation(generation));
   group_host& host = *this;
   group_ = std::make_shared<supervised_group>(
       core_->get_executor(), description, static_cast<unsigned>(all.size()), host, 0);
@@ -113,9 +116,10 @@ void cluster_reload<Core>::begin(Handler&& handler, const reload_options& how)
 }
 
 template <class Core>
-auto cluster_reload<Core>::fork(const settings&, std::error_code& error) -> worker_pointer
+auto cluster_reload<Core>::fork(const settings& how, std::error_code& error) -> worker_pointer
 {
-  return core_->fork(news_, error);
+  // One that is taken back has others as before in the places that it had taken over.
+  return core_->fork(how.generation() == news_.generation() ? news_ : settings(), error);
 }
 
 template <class Core>
@@ -143,7 +147,6 @@ void cluster_reload<Core>::publish(const any_event& event)
   if (over->result.succeeded()) core_->setup(news_);
   reload_event told = *over;
   told.group.clear();
-  told.result.generation = core_->current_settings().generation();
   core_->publish(told);
   asio::post(core_->get_executor(), [self = this->shared_from_this()] { self->finish(); });
 }

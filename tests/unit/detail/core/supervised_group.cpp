@@ -171,6 +171,21 @@ TEST_CASE("the workers of a group are of that group, whatever settings it is giv
   CHECK(test.host.workers.size() == 2);
 }
 
+TEST_CASE("generations are counted from that of a group's settings on")
+{
+  cohort::group description("web");
+  group_test test(1, description.settings(cohort::settings().generation(7)));
+  test.serve();
+  CHECK(test.host.generations[1] == 7);
+  cohort_test::completion<reload_result> result;
+  test.group->reload(result.handler(), reload_options());
+  CHECK(test.host.generations[2] == 8);
+  test.group->ready(2);
+  test.exit(1);
+  cohort_test::run_ready(test.context);
+  CHECK(result.value.generation == 8);
+}
+
 TEST_CASE("a start that fails is tried again when its pause is over")
 {
   cohort::group description("web");
