@@ -286,6 +286,26 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("a cluster can be reloaded again as soon as its reload is told")
+{
+  cluster_fixture primary(cohort::settings().env(server()));
+  primary.run([&]() -> awaitable<void> {
+    co_await primary.start(1);
+    auto events = primary.cluster().subscribe<cohort::reload_event>();
+    reload_result first;
+    const auto note = [&](std::error_code, const reload_result& result) { first = result; };
+    cohort::reload(primary.cluster(), reload_options(), note);
+    co_await events.next();
+    const reload_result second = co_await cohort::reload(primary.cluster(), reload_options());
+    CHECK(first.generation == 1);
+    CHECK(second.succeeded());
+    CHECK(second.generation == 2);
+    CHECK(primary.cluster().workers().size() == 1);
+    CHECK(primary.cluster().current_settings().generation() == 2);
+    co_await primary.end();
+  });
+}
+
 TEST_CASE("what a failed reload of a cluster has taken over is taken back by workers as before")
 {
   cluster_fixture primary(cohort::settings().env(server()));

@@ -147,6 +147,8 @@ void cluster_reload<Core>::publish(const any_event& event)
   if (over->result.succeeded()) core_->setup(news_);
   reload_event told = *over;
   told.group.clear();
+  // Who hears of it may begin the next one at once.
+  core_->reload_under_way().reset();
   core_->publish(told);
   asio::post(core_->get_executor(), [self = this->shared_from_this()] { self->finish(); });
 }
