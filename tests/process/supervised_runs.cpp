@@ -66,8 +66,10 @@ public:
     const std::string line = "group one workers " + std::to_string(count_) + " ready " +
                              std::to_string(count_) + " starting 0 leaving 0 generation " +
                              std::to_string(generation_) + " state up\n";
-    const std::string status = master().status_text();
-    CHECK_MESSAGE(status.starts_with(line), status);
+    // The group hears of the last end a moment after that process is gone.
+    const auto is_said = [&] { return master().status_text().starts_with(line); };
+    const bool said = co_await eventually(is_said);
+    CHECK_MESSAGE(said, master().status_text());
     // Each worker has two channels and a pidfd here.
     CHECK(count_descriptors() - 3 * count_ == before - 3 * first_count_);
     co_await end();
