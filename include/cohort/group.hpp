@@ -76,11 +76,8 @@ public:
 
   /// Adds a listener: the primary opens it before the first worker starts and keeps it open while
   /// there is none. A worker that listens there joins it. A group may have any number, or none.
-  group& listen(place where, const listen_options& options = listen_options()) &
-  {
-    listeners_.push_back(listener{std::move(where), options});
-    return *this;
-  }
+  /// @throws std::invalid_argument for port 0: the workers would not know which one that is.
+  group& listen(place where, const listen_options& options = listen_options()) &;
   group listen(place where, const listen_options& options = listen_options()) &&
   {
     return std::move(listen(std::move(where), options));
@@ -179,6 +176,16 @@ inline group::group(std::string name) : name_(std::move(name))
   if (name_.empty() || name_.size() > 64 || std::ranges::any_of(name_, is_bad))
     throw std::invalid_argument("cohort: bad name of a group");
   settings_.group(name_).heartbeat(std::chrono::seconds(2), 30);
+}
+
+inline group& group::listen(place where, const listen_options& options) &
+{
+  const auto* const tcp = std::get_if<asio::ip::tcp::endpoint>(&where);
+  const auto* const host = std::get_if<any_host>(&where);
+  if ((tcp && tcp->port() == 0) || (host && host->port() == 0))
+    throw std::invalid_argument("cohort: a group has to know its ports");
+  listeners_.push_back(listener{std::move(where), options});
+  return *this;
 }
 
 inline group& group::program(std::string path, std::vector<std::string> args) &

@@ -38,8 +38,9 @@ public:
 
   reload_options() = default;
 
-  /// What the new workers are started with, laid over what the old ones had; kept for later starts
-  /// when the reload succeeds. Default: nothing, the program and its files alone may have changed.
+  /// What the new workers are started with, laid over what the old ones of a group had, or over the
+  /// settings of a cluster; kept for later starts when the reload succeeds. Default: nothing, the
+  /// program and its files alone may have changed.
   reload_options& settings(cohort::settings value) &
   {
     settings_ = std::move(value);

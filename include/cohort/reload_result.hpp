@@ -26,7 +26,8 @@ enum class reload_outcome : std::uint8_t {
   stopped,
 };
 
-/// What a reload came to. In all cases but `succeeded` there are the old workers, as before.
+/// What a reload came to. In all cases but `succeeded` the old workers go on, or others as they
+/// were where old ones have left or died meanwhile.
 struct reload_result {
   reload_outcome outcome = reload_outcome::succeeded;
   /// The generation that runs now.

@@ -56,8 +56,8 @@ public:
     return intensity(deaths, window);
   }
 
-  /// The first pause before a start in the same place, and the longest. Default: 100 milliseconds
-  /// and 30 seconds.
+  /// The first pause before a start in the same place, and the longest, before they vary. Default:
+  /// 100 milliseconds and 30 seconds.
   restart_policy& backoff(duration first, duration longest) &;
   restart_policy backoff(duration first, duration longest) && { return backoff(first, longest); }
 
@@ -81,7 +81,11 @@ public:
 
   /// How long a group that gave up rests before it tries again. Default: 60 seconds.
   /// Source: `pm`'s `pause_after_fatal`.
-  restart_policy& pause(duration value) & { return set(pause_, value); }
+  restart_policy& pause(duration value) &
+  {
+    check(value > duration::zero());
+    return set(pause_, value);
+  }
   restart_policy pause(duration value) && { return pause(value); }
 
   /// What this exit status, 0 to 255, means. Default: the usual.

@@ -158,7 +158,8 @@ public:
   std::size_t broadcast(std::string_view group, const Message& message);
 
   /// The cluster underneath, for what is said of workers and connections there. Workers that are
-  /// forked there are of no group, and not kept up.
+  /// forked there are of no group, and not kept up. It is not for ending: that is `disconnect`
+  /// here.
   cluster_type& cluster() noexcept { return core_->cluster(); }
 
   /// As `cluster::subscribe`; with `gave_up_event`, `resumed_event`, `reload_event`,

@@ -6,6 +6,7 @@
 #include <cohort/settings.hpp>
 
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -57,8 +58,11 @@ public:
 
   /// A file that is replaced every `interval` by a line for each group and each worker; see
   /// `supervisor::status_text`. Default: none.
+  /// @throws std::invalid_argument when the interval is not above 0.
   supervisor_options& status_file(std::string path, duration interval = std::chrono::seconds(1)) &
   {
+    if (interval <= duration::zero())
+      throw std::invalid_argument("cohort: no status without a pause");
     status_interval_ = interval;
     return set(status_file_, std::move(path));
   }

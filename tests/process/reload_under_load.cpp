@@ -140,7 +140,8 @@ TEST_CASE("workers that have served enough are replaced under load, and no reque
 {
   for (const connections kind : {connections::of_one_request, connections::kept}) {
     loaded_group<cohort::round_robin> test;
-    test.master().add(test.web(2).max_requests(300));
+    const auto policy = cohort::restart_policy().backoff(1ms, 1ms);
+    test.master().add(test.web(2).max_requests(300).restarts(policy));
     auto retired = test.master().template subscribe<cohort::retire_event>();
     test.begin();
     auto body = [&]() -> awaitable<void> {

@@ -71,7 +71,11 @@ public:
     const bool said = co_await eventually(is_said);
     CHECK_MESSAGE(said, master().status_text());
     // Each worker has two channels and a pidfd here.
-    CHECK(count_descriptors() - 3 * count_ == before - 3 * first_count_);
+    const auto none_is_left_open = [&] {
+      return count_descriptors() - 3 * count_ == before - 3 * first_count_;
+    };
+    const bool closed = co_await eventually(none_is_left_open);
+    CHECK(closed);
     co_await end();
     CHECK(master().workers().empty());
     CHECK(reloads_ == told_);

@@ -57,6 +57,14 @@ TEST_CASE("the settings of a group are laid over one another, and its name stays
   CHECK(own.settings().group() == "web");
 }
 
+TEST_CASE("a group has to know its ports")
+{
+  group own("web");
+  CHECK_THROWS_AS(own.listen(tcp::endpoint(tcp::v4(), 0)), std::invalid_argument);
+  CHECK_THROWS_AS(own.listen(cohort::any_host()), std::invalid_argument);
+  CHECK(own.listeners().empty());
+}
+
 TEST_CASE("a group has a name that can be told")
 {
   CHECK_THROWS_AS(group(""), std::invalid_argument);

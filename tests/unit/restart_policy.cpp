@@ -49,6 +49,7 @@ TEST_CASE("values that make no sense are refused, and change nothing")
   CHECK_THROWS_AS(policy.jitter(-0.1), std::invalid_argument);
   CHECK_THROWS_AS(policy.jitter(std::numeric_limits<double>::quiet_NaN()), std::invalid_argument);
   CHECK_THROWS_AS(policy.boot_failures(0), std::invalid_argument);
+  CHECK_THROWS_AS(policy.pause(0s), std::invalid_argument);
   CHECK_THROWS_AS(policy.exit_code(256, exit_meaning::retire), std::invalid_argument);
   CHECK_THROWS_AS(policy.exit_code(-1, exit_meaning::retire), std::invalid_argument);
   CHECK(policy.intensity() == 5);

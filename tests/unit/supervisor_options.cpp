@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <stdexcept>
 
 namespace supervisor_options_test {
 
@@ -31,6 +32,8 @@ TEST_CASE("options of a supervisor say what they were told, and else their defau
   CHECK(own.pid_file() == "/run/a.pid");
   CHECK(own.status_file() == "/run/a.status");
   CHECK(own.status_interval() == 2s);
+  CHECK_THROWS_AS(own.status_file("/run/b", 0s), std::invalid_argument);
+  CHECK(own.status_file() == "/run/a.status");
 }
 
 } // namespace supervisor_options_test

@@ -4,6 +4,7 @@
 
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/lifecycle/end_schedule.hpp>
+#include <cohort/detail/lifecycle/group_place.hpp>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/steady_timer.hpp>
@@ -29,7 +30,7 @@ public:
   /// SIGTERM in `deadline`, and `grace` after it SIGKILL; earlier when that was demanded before.
   void terminate_in(std::shared_ptr<worker_core> worker, duration deadline, duration grace)
   {
-    schedule_.terminate_at(clock::now() + deadline, grace);
+    schedule_.terminate_at(after(clock::now(), deadline), grace);
     wait(std::move(worker));
   }
 

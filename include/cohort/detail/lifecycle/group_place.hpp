@@ -43,6 +43,8 @@ struct group_place {
   group_member next;
   /// Starts in a row after which nobody stayed.
   unsigned starts = 0;
+  /// Workers in a row that had enough soon after they were ready.
+  unsigned retirements = 0;
   /// No start is made here earlier.
   group_time not_before{};
   /// Nobody is to be here any more.

@@ -169,7 +169,9 @@ inline void group_state::exited(worker_id worker, worker_end how, group_time now
 
 inline void group_state::retire(worker_id worker, group_time now)
 {
-  if (const auto [place, member] = roster_.find(worker); member) member->retiring = true;
+  const auto [place, member] = roster_.find(worker);
+  if (member && !std::exchange(member->retiring, true))
+    place->not_before = after(now, counts_.retired(place->retirements, member->since, now));
   converge(now);
 }
 

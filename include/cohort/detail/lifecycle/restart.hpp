@@ -80,6 +80,12 @@ public:
   verdict ended(unsigned& starts, std::optional<time> ready_since, worker_end how, unsigned count,
       time now, bool alone = true);
 
+  /// A worker is to be replaced while it serves.
+  /// @param before how many in a row in its place had enough soon; counted on here.
+  /// @return how long to wait with the next one, lest workers that have enough at once are started
+  ///   one after the other.
+  restart_policy::duration retired(unsigned& before, time since, time now);
+
   /// A worker is ready.
   void booted() noexcept { boot_failures_ = 0; }
 
@@ -133,6 +139,13 @@ inline restart_policy::duration pause_before(
   pause = std::min(pause, policy.longest_pause());
   const double factor = 1 + policy.jitter() * (2 * random - 1);
   return std::chrono::duration_cast<duration>(pause * factor);
+}
+
+inline restart_policy::duration restart_counts::retired(unsigned& before, time since, time now)
+{
+  if (now - since >= policy_.reset_after()) before = 0;
+  const double where = std::uniform_real_distribution<double>(0, 1)(random_);
+  return pause_before(before++, policy_, where);
 }
 
 inline auto restart_counts::ended(unsigned& starts, std::optional<time> ready_since, worker_end how,

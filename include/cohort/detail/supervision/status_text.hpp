@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,11 +35,11 @@ inline std::string state_of(const group_state& state)
   return state.reload_state().runs() ? "reloading" : "up";
 }
 
-inline std::string state_of(const worker_core& worker, bool is_leaving)
+inline std::string state_of(const worker_core& worker, bool is_leaving, bool is_ready)
 {
   if (is_leaving) return "leaving";
   if (worker.is_stalled()) return "stalled";
-  return worker.state().is_ready() ? "ready" : worker.state().is_online() ? "online" : "started";
+  return is_ready ? "ready" : worker.state().is_online() ? "online" : "started";
 }
 
 // A worker may say anything; here it is one word.
@@ -57,25 +58,27 @@ inline std::string status_text(
   using namespace status_text_detail;
   const group_state& state = group.state();
   const auto& leaving = state.roster().leaving();
-  std::size_t ready = 0, starting = 0;
+  std::set<worker_id> ready;
+  std::size_t starting = 0;
   for (const group_place& place : state.roster().places()) {
     for (const group_member* member : {&place.current, &place.next}) {
-      ready += member->runs() && member->ready ? 1 : 0;
+      if (member->runs() && member->ready) ready.insert(member->id);
       starting += member->boots() ? 1 : 0;
     }
   }
   const std::string& name = group.description().name();
   std::string text = "group " + name + " workers " + std::to_string(state.count()) + " ready " +
-                     std::to_string(ready) + " starting " + std::to_string(starting) + " leaving " +
-                     std::to_string(leaving.size()) + " generation " +
+                     std::to_string(ready.size()) + " starting " + std::to_string(starting) +
+                     " leaving " + std::to_string(leaving.size()) + " generation " +
                      std::to_string(state.generation()) + " state " + state_of(state) + '\n';
   for (const auto& each : workers) {
     text += "worker " + std::to_string(each->id()) + " group " + name + " pid " +
             std::to_string(each->pid()) + " generation " +
             std::to_string(each->description().generation) + " state " +
-            state_of(*each, leaving.contains(each->id())) + " requests " +
-            std::to_string(each->requests()) + " load " + std::to_string(each->description().load) +
-            " lag_us " + std::to_string(each->lag().count());
+            state_of(*each, leaving.contains(each->id()), ready.contains(each->id())) +
+            " requests " + std::to_string(each->requests()) + " load " +
+            std::to_string(each->description().load) + " lag_us " +
+            std::to_string(each->lag().count());
     for (const auto& [what, value] : each->values()) text += ' ' + word(what) + '=' + word(value);
     text += '\n';
   }

@@ -435,6 +435,23 @@ TEST_CASE("a worker that is to be replaced leaves when the next one is ready, on
   test.expect({});
 }
 
+TEST_CASE("workers that want to be replaced as soon as they are ready do not fork without a pause")
+{
+  group_test test(1);
+  test.settled();
+  test.retire(1);
+  test.expect({"start 2 at 0"});
+  test.ready(2);
+  test.retire(2);
+  test.retire(2);
+  test.leave({1});
+  test.expect({"drain 1"});
+  test.pass(99ms);
+  test.expect({});
+  test.pass(1ms);
+  test.expect({"start 3 at 0"});
+}
+
 TEST_CASE("a successor that fails is tried again while the old one goes on")
 {
   group_test test(1);

@@ -86,6 +86,18 @@ TEST_CASE("the verdict on an end depends on the ends before it")
   CHECK((said.pause == 400ms && said.gives_up == give_up_reason::never_ready));
 }
 
+TEST_CASE("workers that have enough soon are followed after pauses, those that serve long at once")
+{
+  restart_counts counts(restart_policy().jitter(0), 1);
+  const time now(1h);
+  unsigned starts = 0;
+  CHECK(counts.retired(starts, now, now) == 0ms);
+  CHECK(counts.retired(starts, now, now + 1s) == 100ms);
+  CHECK(counts.retired(starts, now, now + 29s) == 200ms);
+  CHECK(counts.retired(starts, now, now + 30s) == 0ms);
+  CHECK(counts.retired(starts, now, now) == 100ms);
+}
+
 TEST_CASE("pauses of two groups do not go in step")
 {
   restart_counts one(restart_policy(), 1), other(restart_policy(), 2);
