@@ -5,6 +5,7 @@
 #include <cohort/cluster.hpp>
 #include <cohort/detail/core/report_failure.hpp>
 #include <cohort/settings.hpp>
+#include <cohort/supervisor_options.hpp>
 #include <cohort/this_worker.hpp>
 
 #include <asio/awaitable.hpp>
@@ -79,6 +80,11 @@ using subject_of = typename first_argument<decltype(std::function(std::declval<F
 template <class Supervise>
 using policy_of = typename subject_of<Supervise>::policy_type;
 
+/// Whether that object is a `supervisor`.
+template <class Supervise>
+concept supervises_groups =
+    std::is_constructible_v<subject_of<Supervise>, asio::io_context&, const supervisor_options&>;
+
 } // namespace detail
 
 /// Runs a whole program: `supervise(cluster)` in the primary, `serve(self)` in each worker.
@@ -91,7 +97,8 @@ using policy_of = typename subject_of<Supervise>::policy_type;
 /// - In a worker SIGTERM drains it, a second one ends it at once; so does a first one that comes
 ///   more than a second after the primary made it drain, as at the primary's deadline. SIGINT is
 ///   left to the primary. So both may be sent to the whole process group, as terminals and service
-///   managers do. A worker that has left the cluster handles neither any more.
+///   managers do. A worker that has left the cluster handles neither any more. In a worker of a
+///   group SIGHUP and SIGUSR1, by which a supervisor reloads, are left to the primary as well.
 /// - `error::shutting_down` and `error::draining` out of the coroutines are a normal end. Any other
 ///   exception is one line on stderr and the result 1. Out of `supervise` it also ends the cluster,
 ///   as the signals do, which are counted from zero then. Out of `serve` it ends that worker at
@@ -99,7 +106,9 @@ using policy_of = typename subject_of<Supervise>::policy_type;
 /// - When `supervise` returns, the workers go on; the program ends with the last of them, whatever
 ///   else waits in the primary: a listener that is held, a timer, another coroutine.
 ///
-/// @param supervise coroutine of the type `asio::awaitable<void>(cohort::cluster<...>&)`.
+/// @param supervise coroutine of the type `asio::awaitable<void>(cohort::cluster<...>&)`, or of
+///   `asio::awaitable<void>(cohort::supervisor<...>&)`: then all this holds for the supervisor, and
+///   while that runs it handles its signals besides.
 /// @param serve coroutine of the type `asio::awaitable<void>(cohort::this_worker&)`.
 /// @param policy of the cluster; each of its listeners gets a copy.
 /// @return the status for `main` to return: 0 after a normal end, 1 after a failure, 128 and the
@@ -107,6 +116,12 @@ using policy_of = typename subject_of<Supervise>::policy_type;
 template <class Supervise, class Serve, class Policy = detail::policy_of<Supervise>>
 int run(int argc, char** argv, Supervise supervise, Serve serve,
     run_options options = run_options(), Policy policy = Policy());
+
+/// The same with options for the supervisor that `supervise` gets.
+template <class Supervise, class Serve, class Policy = detail::policy_of<Supervise>>
+requires detail::supervises_groups<Supervise>
+int run(int argc, char** argv, Supervise supervise, Serve serve, supervisor_options options,
+    Policy policy = Policy());
 
 } // namespace cohort
 
@@ -128,14 +143,14 @@ inline bool is_normal_end(const std::exception_ptr& failure, bool ending)
   }
 }
 
-/// The primary's half of `run`.
+/// The primary's half of `run`. `Cluster` may be a `supervisor`, with options of its own.
 template <class Cluster>
 class primary_program {
 public:
-  template <class Policy>
-  primary_program(const run_options& options, Policy policy)
-      : options_(options),
-        cluster_(context_, options.settings(), std::move(policy)),
+  template <class Options, class Policy>
+  primary_program(const Options& options, Policy policy)
+      : drain_deadline_(options.drain_deadline()),
+        cluster_(context_, options_of_cluster(options), std::move(policy)),
         signals_(context_, SIGTERM, SIGINT)
   {
   }
@@ -161,6 +176,17 @@ public:
 private:
   using exits = std::vector<exit_event>;
 
+  static auto options_of_cluster(const run_options& options)
+  {
+    // A supervisor that sees a signal first has to drain as long.
+    if constexpr (std::is_constructible_v<Cluster, asio::io_context&, const supervisor_options&>)
+      return supervisor_options()
+          .settings(options.settings())
+          .drain_deadline(options.drain_deadline());
+    else return options.settings();
+  }
+  static auto options_of_cluster(const supervisor_options& options) { return options; }
+
   void wait_for_signal()
   {
     signals_.async_wait([this](std::error_code error, int signal) {
@@ -174,7 +200,7 @@ private:
   void end()
   {
     if (std::exchange(ending_, true)) return;
-    cluster_.disconnect(options_.drain_deadline(), last_end([this](std::error_code, const exits&) {
+    cluster_.disconnect(drain_deadline_, last_end([this](std::error_code, const exits&) {
       // The last events are on their way to `supervise`; what it awaits after them would wait
       // for ever.
       asio::post(context_, [this] { cancel_supervise(); });
@@ -212,7 +238,7 @@ private:
   }
 
   asio::io_context context_{1};
-  run_options options_;
+  std::chrono::steady_clock::duration drain_deadline_;
   Cluster cluster_;
   asio::signal_set signals_;
   asio::steady_timer last_wait_{context_};
@@ -230,6 +256,10 @@ public:
   template <class Serve>
   int run(Serve& serve)
   {
+    if (!self_.group().empty()) {
+      signals_.add(SIGHUP);
+      signals_.add(SIGUSR1);
+    }
     wait_for_signal();
     asio::co_spawn(context_, serve(self_), [this](std::exception_ptr failure) {
       if (is_normal_end(failure, self_.draining())) return;
@@ -288,6 +318,26 @@ private:
   int status_ = EXIT_SUCCESS;
 };
 
+template <class Supervise, class Serve, class Options, class Policy>
+int run_program(
+    int argc, char** argv, Supervise& supervise, Serve& serve, Options& options, Policy policy)
+{
+  try {
+    if (is_worker()) {
+      worker_program<subject_of<Serve>> program;
+      return program.run(serve);
+    }
+    cohort::settings how = options.settings();
+    if (!how.args()) how.args(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+    options.settings(how);
+    primary_program<subject_of<Supervise>> program(options, std::move(policy));
+    return program.run(supervise);
+  } catch (const std::exception& error) {
+    std::cerr << std::string("cohort: ") + error.what() + '\n';
+    return EXIT_FAILURE;
+  }
+}
+
 } // namespace cohort::detail
 
 namespace cohort {
@@ -295,22 +345,15 @@ namespace cohort {
 template <class Supervise, class Serve, class Policy>
 int run(int argc, char** argv, Supervise supervise, Serve serve, run_options options, Policy policy)
 {
-  using cluster_type = detail::subject_of<Supervise>;
-  using worker_type = detail::subject_of<Serve>;
-  try {
-    if (is_worker()) {
-      detail::worker_program<worker_type> program;
-      return program.run(serve);
-    }
-    cohort::settings how = options.settings();
-    if (!how.args()) how.args(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
-    options.settings(how);
-    detail::primary_program<cluster_type> program(options, std::move(policy));
-    return program.run(supervise);
-  } catch (const std::exception& error) {
-    std::cerr << std::string("cohort: ") + error.what() + '\n';
-    return EXIT_FAILURE;
-  }
+  return detail::run_program(argc, argv, supervise, serve, options, std::move(policy));
+}
+
+template <class Supervise, class Serve, class Policy>
+requires detail::supervises_groups<Supervise>
+int run(int argc, char** argv, Supervise supervise, Serve serve, supervisor_options options,
+    Policy policy)
+{
+  return detail::run_program(argc, argv, supervise, serve, options, std::move(policy));
 }
 
 } // namespace cohort

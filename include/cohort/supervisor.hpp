@@ -70,7 +70,7 @@ public:
   {
   }
 
-  /// The same with settings alone, as `cohort::run` makes it.
+  /// The same with settings alone.
   template <class Context>
   requires std::convertible_to<Context&, asio::execution_context&> supervisor(
       Context& context, const settings& how, Policy policy = Policy())

@@ -18,9 +18,10 @@ namespace cohort_test {
 class role_program : public program {
 public:
   explicit role_program(const std::string& role, const std::string& variable = "COHORT_TEST_RUN=")
-      : program(command(role, std::vector<std::string>(1, variable)))
+      : role_program(role, std::vector<std::string>(1, variable))
   {
   }
+  /// With these variables, each "NAME=VALUE".
   role_program(const std::string& role, const std::vector<std::string>& variables)
       : program(command(role, variables))
   {

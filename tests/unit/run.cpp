@@ -4,6 +4,7 @@
 #include <cohort/run.hpp>
 
 #include <cohort/message/json.hpp>
+#include <cohort/supervisor.hpp>
 
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
@@ -16,6 +17,8 @@
 #include <csignal>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <vector>
 
 namespace run_test {
 
@@ -32,6 +35,10 @@ asio::awaitable<void> serve_nothing(this_worker&) { co_return; }
 
 static_assert(std::same_as<cohort::detail::subject_of<decltype(&supervise_nothing)>, cluster<>>);
 static_assert(std::same_as<cohort::detail::subject_of<decltype(&serve_nothing)>, this_worker>);
+
+asio::awaitable<void> supervise_groups(cohort::supervisor<>& master) { co_await master.run(); }
+static_assert(cohort::detail::supervises_groups<decltype(&supervise_groups)>);
+static_assert(!cohort::detail::supervises_groups<decltype(&supervise_nothing)>);
 
 char* no_arguments[] = {nullptr};
 
@@ -153,6 +160,51 @@ TEST_CASE("a second signal kills the workers and is the result")
   };
   const auto how = cohort::settings().exec("/bin/sleep").args(std::vector<std::string>(1, "100"));
   CHECK(run(raise_twice, run_options().settings(how)) == 128 + SIGINT);
+}
+
+TEST_CASE("a supervisor without groups is over at once, and so is the program")
+{
+  CHECK(run(supervise_groups) == 0);
+  CHECK(cohort::run(0, no_arguments, supervise_groups, serve_nothing,
+            cohort::supervisor_options().settings(cohort::settings().silent(true))) == 0);
+}
+
+TEST_CASE("a supervisor is made with the options that run is given")
+{
+  std::string name = "program", first = "--one";
+  char* arguments[] = {name.data(), first.data(), nullptr};
+  bool silent = false;
+  std::vector<std::string> args;
+  const auto look = [&](cohort::supervisor<>& master) -> asio::awaitable<void> {
+    silent = master.cluster().current_settings().silent();
+    args = *master.cluster().current_settings().args();
+    co_return;
+  };
+  const auto how = cohort::settings().silent(true);
+  CHECK(cohort::run(2, arguments, look, serve_nothing, run_options().settings(how)) == 0);
+  CHECK(silent);
+  CHECK(args == std::vector<std::string>{"--one"});
+  silent = false;
+  const auto options = cohort::supervisor_options().settings(how);
+  CHECK(cohort::run(2, arguments, look, serve_nothing, options) == 0);
+  CHECK(silent);
+}
+
+TEST_CASE("a second signal kills the workers of a supervisor, and is the result")
+{
+  const auto raise_twice = [](cohort::supervisor<>& master) -> asio::awaitable<void> {
+    master.add(cohort::group("sleep")
+                   .workers(1)
+                   .program("/bin/sleep", {"1000"})
+                   .ready_when(cohort::readiness::started));
+    master.run([](std::error_code) {});
+    for (int i = 0; i != 2; ++i) {
+      std::raise(SIGTERM);
+      co_await asio::post(master.get_executor(), asio::use_awaitable);
+    }
+    co_await master.idle();
+  };
+  CHECK(run(raise_twice) == 128 + SIGTERM);
 }
 
 } // namespace run_test

@@ -61,6 +61,7 @@ public:
         cluster_(std::in_place, executor, options.settings(), std::move(policy)),
         signals_(executor),
         status_(executor),
+        giving_up_(executor),
         running_(executor, this)
   {
   }
@@ -70,8 +71,6 @@ public:
 
   cluster_type& cluster() noexcept { return *cluster_; }
   const asio::any_io_executor& get_executor() const noexcept { return running_.get_executor(); }
-  const supervisor_options& options() const noexcept { return options_; }
-  bool runs() const noexcept { return runs_; }
 
   /// While it runs the group's listeners are opened at once, and its workers started.
   void add(const group& description, std::error_code& error);
@@ -139,10 +138,12 @@ private:
   io::signals signals_;
   posix::pid_file pid_file_;
   io::alarm status_;
+  io::alarm giving_up_;
   wait_queue<> running_;
   std::random_device random_;
   bool runs_ = false;
   bool stopping_ = false;
+  bool signalled_ = false;
   bool closed_ = false;
   std::error_code result_;
 };
@@ -290,11 +291,16 @@ auto supervisor_core<Policy, Protocol>::fork(const settings& how, std::error_cod
 template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::group_gave_up()
 {
-  if (!options_.end_when_given_up() || stopping_) return;
-  result_ = error::gave_up;
-  asio::post(cluster_->get_executor(), [self = this->shared_from_this()] {
-    if (!self->closed_) self->stop(self->options_.drain_deadline());
-  });
+  if (!options_.end_when_given_up()) return;
+  const auto end = [self = this->shared_from_this()] {
+    if (self->closed_ || self->stopping_) return;
+    self->result_ = error::gave_up;
+    self->stop(self->options_.drain_deadline());
+  };
+  // A signal to all processes may have ended the workers and be seen after that, but before the
+  // alarm; it is acted on before what that posts.
+  giving_up_.set_after(
+      duration::zero(), [end, executor = cluster_->get_executor()] { asio::post(executor, end); });
 }
 
 // Nobody waits for `run` any more.
@@ -351,8 +357,13 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
       each->reload(told_by_event, options_.reload());
     return;
   }
-  if (stopping_) return core().kill(SIGKILL);
-  stop(options_.drain_deadline());
+  if (std::exchange(signalled_, true)) {
+    // Should a worker resist even that, this program can still be ended as any other.
+    signals_.end();
+    return core().kill(SIGKILL);
+  }
+  // The program may have begun already: `cohort::run` sees the same signal.
+  if (!stopping_) stop(options_.drain_deadline());
 }
 
 template <class Policy, class Protocol>
