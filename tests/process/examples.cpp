@@ -4,15 +4,21 @@
 // The examples, as their users run them; http_server has a file of its own.
 
 #include "support/browser.hpp"
+#include "support/kept_port.hpp"
 #include "support/program.hpp"
 #include "support/scratch.hpp"
 
 #include <doctest/doctest.h>
 
+#include <csignal>
+#include <fcntl.h>
 #include <fstream>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 using namespace cohort_test;
@@ -118,4 +124,99 @@ TEST_CASE("08_chat tells everybody what one says, whatever worker they are at")
   }
   chat.signal(SIGTERM);
   CHECK(chat.wait() == 0);
+}
+
+TEST_CASE("09_supervised_server replaces a worker that is killed, and reloads")
+{
+  const kept_port port;
+  program server({example("09_supervised_server"), std::to_string(port.number())});
+  const auto serves = [&] {
+    const std::string said = server.line();
+    CHECK(said.ends_with(") serves"));
+    return std::stoi(said.substr(said.find("pid ") + 4));
+  };
+  const auto echoes = [](browser& client) {
+    client.send("hello\n");
+    return client.receive_line() == "hello\n";
+  };
+  const int first = serves();
+  serves();
+  ::kill(first, SIGKILL);
+  CHECK(server.line().ends_with(" killed by SIGKILL"));
+  serves();
+  browser client(port.number());
+  CHECK(echoes(client));
+  server.signal(SIGHUP);
+  serves();
+  serves();
+  browser other(port.number());
+  CHECK(echoes(other));
+  client.receive_all();
+  server.signal(SIGTERM);
+  other.receive_all();
+  CHECK(server.wait() == 0);
+  CHECK(server.errors() == "");
+}
+
+TEST_CASE(
+    "10_rolling_reload brings versions into service, and keeps the old one when one is broken")
+{
+  const scratch_directory place;
+  const kept_port port;
+  REQUIRE(::mkfifo(place.file("versions").c_str(), 0600) == 0);
+  // Neither side waits for the other to open it.
+  const cohort::detail::posix::unique_fd versions(
+      ::open(place.file("versions").c_str(), O_RDWR | O_CLOEXEC));
+  program server({"/bin/sh", "-c", "exec \"$0\" \"$1\" < \"$2\"", example("10_rolling_reload"),
+      std::to_string(port.number()), place.file("versions")});
+  const auto tell = [&](const std::string& line) {
+    CHECK(::write(versions.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+  };
+  const auto version = [&] {
+    browser client(port.number());
+    const std::string said = client.receive_line();
+    client.receive_all();
+    return said;
+  };
+  CHECK(server.line() == "version 1 serves on port " + std::to_string(port.number()));
+  CHECK(version() == "version 1\n");
+  tell("two\n");
+  CHECK(server.line() == "reload of web: generation 1 runs");
+  CHECK(version() == "version two\n");
+  tell("broken\n");
+  const std::string broken = server.line();
+  CHECK(broken.starts_with("reload of web: worker "));
+  CHECK(broken.ends_with(" died: exited with code 1"));
+  CHECK(version() == "version two\n");
+  tell("short\n");
+  CHECK(server.line().ends_with(" died: exited with code 1"));
+  CHECK(version() == "version two\n");
+  tell("three\n");
+  CHECK(server.line().ends_with(" runs"));
+  CHECK(version() == "version three\n");
+  server.signal(SIGHUP);
+  CHECK(server.line().ends_with(" runs"));
+  CHECK(version() == "version three\n");
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
+  CHECK(server.errors() == "cohort: serve: this version is broken\n"
+                           "cohort: serve: this version does not last\n");
+}
+
+TEST_CASE("11_two_groups counts in one group who came to the other")
+{
+  const kept_port port;
+  program server({example("11_two_groups"), std::to_string(port.number())});
+  std::multiset<std::string> ready;
+  while (ready.size() != 3) ready.insert(server.line());
+  CHECK(ready == std::multiset<std::string>{"counter is ready", "web is ready", "web is ready"});
+  for (int visits = 1; visits != 10; ++visits) {
+    browser client(port.number());
+    CHECK(client.receive_line().starts_with("welcome, says worker "));
+    client.receive_all();
+    CHECK(server.line() == std::to_string(visits) + " visits");
+  }
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
+  CHECK(server.errors() == "");
 }
