@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: the cohort authors
 # SPDX-License-Identifier: MIT
 """Keeps docs/node.md true: its lists of Node's tests and examples, and the files that it names.
+Keeps docs/node-cluster.md true as well: the files that it names, and its list of programs.
 
 Each test that applies has a test case in tests/process/node whose name begins with the test's, with
 underscores, and a colon; each that does not has a reason. Each program in examples/node is listed,
@@ -17,13 +18,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DOCUMENT = os.path.join(ROOT, "docs", "node.md")
 TESTS = os.path.join(ROOT, "tests", "process", "node")
 EXAMPLES = os.path.join(ROOT, "examples", "node")
+NODE_CLUSTER = "examples/node-cluster"
 
 # Tests of what is better on purpose, which have no names of Node's.
 BETTER = "improved.cpp"
 
 ROW = re.compile(r"^\| ([\w-]+) \| (yes|adapt|no) \| ?(.*?) ?\|$", re.MULTILINE)
 LISTED = re.compile(r"^\| \[node_(\w+)\]\(\.\./examples/node/(\w+)\.cpp\) \|", re.MULTILINE)
-FILE = re.compile(r"`(tests/\S+\.cpp)`")
+FILE = re.compile(r"`(tests/\S+\.cpp)`|\]\(\.\./(examples/\S+\.cpp)\)")
 TEST_CASE = re.compile(r"TEST_CASE(?:_TEMPLATE)?\(\s*\"([^\"]*)")
 
 
@@ -61,10 +63,22 @@ def test_problems(text):
         yield False, f"{named[name]}: {name} is none of the tests that docs/node.md lists"
 
 
-def file_problems(text):
-    for path in FILE.findall(text):
+def file_problems(document, text):
+    for path in ("".join(found) for found in FILE.findall(text)):
         if not os.path.exists(os.path.join(ROOT, path)):
-            yield f"docs/node.md names {path}, which is not there"
+            yield f"docs/{document} names {path}, which is not there"
+
+
+def node_cluster_problems():
+    text = read(os.path.join(ROOT, "docs", "node-cluster.md"))
+    yield from file_problems("node-cluster.md", text)
+    tests = read(os.path.join(ROOT, "tests", "process", "node_cluster", "examples.cpp"))
+    for name in cpp_files(os.path.join(ROOT, NODE_CLUSTER)):
+        program = "nc_" + name[:-len(".cpp")]
+        if f"| [{program}](../{NODE_CLUSTER}/{name}) |" not in text:
+            yield f"{NODE_CLUSTER}/{name} is not in the list of docs/node-cluster.md"
+        if not any(program in title for title in TEST_CASE.findall(tests)):
+            yield f"{NODE_CLUSTER}/{name} has no test case in tests/process/node_cluster"
 
 
 def example_problems(text):
@@ -84,7 +98,8 @@ def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
     text = read(DOCUMENT)
     found = list(test_problems(text))
-    problems = [problem for _, problem in found] + [*file_problems(text), *example_problems(text)]
+    problems = [problem for _, problem in found]
+    problems += [*file_problems("node.md", text), *example_problems(text), *node_cluster_problems()]
     missing = sum(is_missing for is_missing, _ in found)
     for problem in problems:
         print(problem)
