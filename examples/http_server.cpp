@@ -3,7 +3,8 @@
 //
 // An HTTP/1.1 server on a cluster of workers, one for each processor unless said.
 //
-// Shows a primary that keeps its workers alive, and workers that drain without losing a client.
+// Shows a primary that keeps its workers alive, by itself or by a supervisor, and workers that
+// drain without losing a client.
 //
 //   examples/run --port 8000          builds and starts it; --help names the options
 //   curl -i http://127.0.0.1:8000/                     hello world, from one worker after the other
@@ -13,7 +14,8 @@
 //
 // It prints a line for each worker that is online and where it listens. Ctrl-C or SIGTERM lets the
 // requests that are under way end, and then the program with status 0; a second one ends it at
-// once.
+// once. With --supervise SIGHUP or SIGUSR1 bring new workers into service, and then end the old
+// ones.
 
 #include "http/options.hpp"
 #include "http/server.hpp"
@@ -71,9 +73,26 @@ asio::awaitable<void> serve(cohort::this_worker& self, const http::options& how)
 
 // The primary.
 
-class supervisor {
+// What it says of its workers.
+class announcer {
 public:
-  explicit supervisor(const http::options& how) : how_(how) {}
+  explicit announcer(const http::options& how) : how_(how) {}
+
+protected:
+  void announce(const cohort::online_event& event);
+  void announce(const cohort::listening_event& event);
+
+  const http::options& how_;
+  std::set<cohort::worker_id> listening_;
+
+private:
+  bool announced_ = false;
+};
+
+// Keeps the workers alive by itself.
+class keeper : announcer {
+public:
+  using announcer::announcer;
 
   template <class Policy>
   asio::awaitable<void> run(cohort::cluster<Policy>& cluster);
@@ -98,16 +117,65 @@ private:
   // One worker shows whether the address can be had before the others are started.
   std::size_t wanted() const noexcept { return can_listen_ ? how_.workers : 1; }
 
-  const http::options& how_;
   bool can_listen_ = false;
-  bool announced_ = false;
-  std::set<cohort::worker_id> listening_;
   unsigned failures_ = 0;
   std::string failure_;
 };
 
+// Has a supervisor keep them alive.
+class manager : announcer {
+public:
+  using announcer::announcer;
+
+  template <class Policy>
+  asio::awaitable<void> run(cohort::supervisor<Policy>& master);
+
+  /// Why it could not begin, if it could not.
+  const std::string& failure() const noexcept { return failure_; }
+
+private:
+  using events = cohort::subscription<cohort::online_event, cohort::listening_event,
+      cohort::exit_event, cohort::reload_event, cohort::gave_up_event, cohort::error_event>;
+
+  asio::awaitable<void> watch(events all);
+
+  void handle(const cohort::online_event& event) { announce(event); }
+  void handle(const cohort::listening_event& event) { announce(event); }
+  void handle(const cohort::exit_event& event);
+  void handle(const cohort::reload_event& event);
+  void handle(const cohort::gave_up_event& event);
+  void handle(const cohort::error_event& event);
+
+  std::string failure_;
+};
+
+void announcer::announce(const cohort::online_event& event)
+{
+  std::cout << "worker " << event.worker << " (pid " << event.pid << ") online" << std::endl;
+}
+
+void announcer::announce(const cohort::listening_event& event)
+{
+  listening_.insert(event.worker);
+  if (announced_ || listening_.size() != how_.workers) return;
+  announced_ = true;
+  std::cout << "listening on " << http::url(event.address, event.port) << std::endl;
+}
+
+std::string describe(const cohort::exit_event& event)
+{
+  std::ostringstream what;
+  what << "worker " << event.worker << " (pid " << event.pid << ") " << event.status;
+  return what.str();
+}
+
+std::string describe(const cohort::error_event& event)
+{
+  return event.what + ": " + event.code.message();
+}
+
 template <class Policy>
-asio::awaitable<void> supervisor::run(cohort::cluster<Policy>& cluster)
+asio::awaitable<void> keeper::run(cohort::cluster<Policy>& cluster)
 {
   auto events = cluster.template subscribe<cohort::online_event, cohort::listening_event,
       cohort::error_event, cohort::exit_event>();
@@ -132,45 +200,40 @@ asio::awaitable<void> supervisor::run(cohort::cluster<Policy>& cluster)
   co_await cluster.disconnect(std::chrono::seconds(1));
 }
 
-auto supervisor::handle(const cohort::online_event& event) -> duration
+auto keeper::handle(const cohort::online_event& event) -> duration
 {
-  std::cout << "worker " << event.worker << " (pid " << event.pid << ") online" << std::endl;
+  announce(event);
   return duration(0);
 }
 
-auto supervisor::handle(const cohort::listening_event& event) -> duration
+auto keeper::handle(const cohort::listening_event& event) -> duration
 {
-  listening_.insert(event.worker);
   failures_ = 0;
   can_listen_ = true;
-  if (announced_ || listening_.size() != how_.workers) return duration(0);
-  announced_ = true;
-  std::cout << "listening on " << http::url(event.address, event.port) << std::endl;
+  announce(event);
   return duration(0);
 }
 
-auto supervisor::handle(const cohort::error_event& event) -> duration
+auto keeper::handle(const cohort::error_event& event) -> duration
 {
   if (event.what == "listen" && !can_listen_) {
     failure_ = "cannot listen on " + http::url(how_.host.to_string(), how_.port) + ": " +
                event.code.message();
     return duration(0);
   }
-  std::cerr << "http_server: " << event.what << ": " << event.code.message() << std::endl;
+  std::cerr << "http_server: " << describe(event) << std::endl;
   return duration(0);
 }
 
-auto supervisor::handle(const cohort::exit_event& event) -> duration
+auto keeper::handle(const cohort::exit_event& event) -> duration
 {
   const bool has_listened = listening_.erase(event.worker) != 0;
-  std::ostringstream what;
-  what << "worker " << event.worker << " (pid " << event.pid << ") " << event.status;
-  if (!has_listened) return failed(what.str() + " before it listened");
-  if (!event.voluntary) std::cout << what.str() << std::endl;
+  if (!has_listened) return failed(describe(event) + " before it listened");
+  if (!event.voluntary) std::cout << describe(event) << std::endl;
   return duration(0);
 }
 
-auto supervisor::failed(const std::string& what) -> duration
+auto keeper::failed(const std::string& what) -> duration
 {
   ++failures_;
   if (listening_.empty() && failures_ >= most_failures_) {
@@ -179,6 +242,53 @@ auto supervisor::failed(const std::string& what) -> duration
   }
   std::cerr << "http_server: " << what << std::endl;
   return std::min(longest_pause_, duration(100) * (1 << std::min(failures_ - 1, 6U)));
+}
+
+template <class Policy>
+asio::awaitable<void> manager::run(cohort::supervisor<Policy>& master)
+{
+  auto all = master.template subscribe<cohort::online_event, cohort::listening_event,
+      cohort::exit_event, cohort::reload_event, cohort::gave_up_event, cohort::error_event>();
+  asio::co_spawn(master.get_executor(), watch(std::move(all)), asio::detached);
+  cohort::group web("web");
+  web.workers(how_.workers);
+  // Where any port will do the workers have one chosen.
+  if (how_.port != 0) web.listen(how_.endpoint());
+  master.add(web);
+  std::error_code error;
+  co_await master.run(asio::redirect_error(asio::use_awaitable, error));
+  if (error)
+    failure_ =
+        "cannot listen on " + http::url(how_.host.to_string(), how_.port) + ": " + error.message();
+}
+
+asio::awaitable<void> manager::watch(events all)
+{
+  for (;;) {
+    const auto event = co_await all.next();
+    std::visit([this](const auto& each) { this->handle(each); }, event);
+  }
+}
+
+void manager::handle(const cohort::exit_event& event)
+{
+  listening_.erase(event.worker);
+  if (!event.voluntary) std::cout << describe(event) << std::endl;
+}
+
+void manager::handle(const cohort::reload_event& event)
+{
+  std::cout << "reload: " << event.result.to_string() << std::endl;
+}
+
+void manager::handle(const cohort::gave_up_event&)
+{
+  std::cerr << "http_server: too many workers end, there are no new ones for a while" << std::endl;
+}
+
+void manager::handle(const cohort::error_event& event)
+{
+  std::cerr << "http_server: " << describe(event) << std::endl;
 }
 
 } // namespace
@@ -196,15 +306,20 @@ int main(int argc, char** argv)
     std::cout << http::usage;
     return EXIT_SUCCESS;
   }
-  supervisor primary(how);
+  keeper primary(how);
+  manager supervised(how);
+  const auto work = [&](cohort::this_worker& self) { return serve(self, how); };
   const auto run = [&]<class Policy>(const Policy& policy) {
-    return cohort::run(
-        argc, argv, [&](cohort::cluster<Policy>& cluster) { return primary.run(cluster); },
-        [&](cohort::this_worker& self) { return serve(self, how); }, cohort::run_options(), policy);
+    const auto keep = [&](cohort::cluster<Policy>& cluster) { return primary.run(cluster); };
+    const auto manage = [&](cohort::supervisor<Policy>& master) { return supervised.run(master); };
+    if (how.supervise)
+      return cohort::run(argc, argv, manage, work, cohort::supervisor_options(), policy);
+    return cohort::run(argc, argv, keep, work, cohort::run_options(), policy);
   };
   // A policy that looks at the first bytes is of a kind that `any_policy` does not hold.
   const int status = how.proxied ? run(cohort::sticky_by_proxy()) : run(how.policy);
-  if (primary.failure().empty()) return status;
-  std::cerr << "http_server: " << primary.failure() << std::endl;
+  const std::string failure = primary.failure() + supervised.failure();
+  if (failure.empty()) return status;
+  std::cerr << "http_server: " << failure << std::endl;
   return EXIT_FAILURE;
 }

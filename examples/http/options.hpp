@@ -27,6 +27,7 @@ inline constexpr char usage[] = R"(usage: http_server [OPTION...]
                      who finds no room); shared and reuse_port leave it to the kernel, environment
                      asks as Node does
   --timeout SECONDS  how long a client may be idle, or take for a request (30)
+  --supervise        leaves the workers to a supervisor: SIGHUP and SIGUSR1 replace them by new ones
   --help             shows this
 )";
 
@@ -40,6 +41,7 @@ struct options {
   /// decides instead of `policy`.
   bool proxied = false;
   std::chrono::seconds timeout{30};
+  bool supervise = false;
   bool help = false;
 
   asio::ip::tcp::endpoint endpoint() const { return {host, port}; }
@@ -115,6 +117,10 @@ inline options parse_options(int argc, char** argv)
     const std::string argument = argv[i];
     if (argument == "--help") {
       result.help = true;
+      continue;
+    }
+    if (argument == "--supervise") {
+      result.supervise = true;
       continue;
     }
     const std::size_t equals = argument.find('=');

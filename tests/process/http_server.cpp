@@ -4,6 +4,7 @@
 // The example of an HTTP server, as its users run it.
 
 #include "support/browser.hpp"
+#include "support/kept_port.hpp"
 #include "support/program.hpp"
 #include "support/skip.hpp"
 
@@ -304,6 +305,51 @@ TEST_CASE("http_server behind a balancer keeps each client that it names at one 
   server.expect_clean_end();
 }
 
+TEST_CASE("http_server under a supervisor reloads, replaces who crashes, and drains")
+{
+  const kept_port port;
+  for (const std::string& number : {std::string("0"), std::to_string(port.number())}) {
+    CAPTURE(number);
+    http_server server(2, {"--supervise", "--policy", "least_connections", "--port", number});
+    for (const int signal : {SIGUSR1, SIGHUP}) {
+      browser idle(server.port());
+      idle.send(get("/"));
+      idle.receive();
+      browser running(server.port());
+      running.send(get("/") + get("/slow?ms=300"));
+      running.receive();
+      server.signal(signal);
+      for (int each = 0; each != 2; ++each) CHECK(server.line().ends_with(") online"));
+      CHECK(server.line().starts_with("reload: generation "));
+      CHECK(idle.receive_all() == "");
+      CHECK(running.receive_all().ends_with("waited 300 ms\n"));
+      CHECK(status_of(server.ask(get("/"))) == "200");
+    }
+    browser client(server.port());
+    client.send(get("/crash"));
+    CHECK(client.receive_all() == "");
+    CHECK(server.line().ends_with(" killed by SIGABRT"));
+    CHECK(server.line().ends_with(") online"));
+    CHECK(status_of(server.ask(get("/"))) == "200");
+    server.expect_clean_end();
+  }
+}
+
+TEST_CASE("http_server under a supervisor ends at once when it is told twice")
+{
+  http_server server(1, {"--supervise"});
+  browser client(server.port());
+  client.send(get("/") + get("/slow?ms=60000"));
+  client.receive();
+  browser idle(server.port());
+  idle.send(get("/"));
+  idle.receive();
+  server.signal(SIGTERM);
+  idle.receive_all();
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 128 + SIGTERM);
+}
+
 TEST_CASE("http_server says in one line why it cannot start")
 {
   const auto failure = [](std::vector<std::string> arguments) {
@@ -321,5 +367,7 @@ TEST_CASE("http_server says in one line why it cannot start")
   http_server first;
   const std::string port = std::to_string(first.port());
   CHECK(failure({"--port", port}).find("Address already in use") != std::string::npos);
+  CHECK(
+      failure({"--port", port, "--supervise"}).find("Address already in use") != std::string::npos);
   first.expect_clean_end();
 }
