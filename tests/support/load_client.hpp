@@ -195,8 +195,8 @@ inline void load_state::abandon()
 inline asio::awaitable<void> load_state::wait_for_progress()
 {
   progress_.expires_at(clock::time_point::max());
-  std::error_code cancelled;
-  co_await progress_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  std::error_code interrupted;
+  co_await progress_.async_wait(asio::redirect_error(asio::use_awaitable, interrupted));
 }
 
 // Ends what takes too long.
@@ -204,8 +204,8 @@ inline asio::awaitable<void> load_state::watch()
 {
   while (!running_.empty()) {
     watch_.expires_after(std::chrono::milliseconds(20));
-    std::error_code cancelled;
-    co_await watch_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    std::error_code interrupted;
+    co_await watch_.async_wait(asio::redirect_error(asio::use_awaitable, interrupted));
     for (one& each : running_) {
       if (!each.waiting || clock::now() - each.request.begin < client_limit()) continue;
       each.timed_out = true;
@@ -235,8 +235,8 @@ inline asio::awaitable<void> load_state::run(one& client)
 inline asio::awaitable<void> load_state::rest(one& client, std::chrono::milliseconds time)
 {
   client.rest.expires_after(time);
-  std::error_code cancelled;
-  co_await client.rest.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  std::error_code interrupted;
+  co_await client.rest.async_wait(asio::redirect_error(asio::use_awaitable, interrupted));
 }
 
 inline asio::awaitable<void> load_state::ask(one& client)

@@ -18,7 +18,7 @@ inline group_time after(group_time time, group_time::duration span) noexcept
 }
 
 /// A worker in a place of a group.
-struct group_member {
+struct placed_worker {
   /// It is wanted: on its way to be started, or running.
   bool present = false;
   /// 0 until it is started.
@@ -38,9 +38,9 @@ struct group_member {
 
 /// One of the places that a group keeps filled.
 struct group_place {
-  group_member current;
+  placed_worker current;
   /// Who takes over when it is ready.
-  group_member next;
+  placed_worker next;
   /// Starts in a row after which nobody stayed.
   unsigned starts = 0;
   /// Workers in a row that had enough soon after they were ready.

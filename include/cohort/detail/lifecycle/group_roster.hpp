@@ -60,16 +60,16 @@ public:
   std::size_t generations() const;
 
   /// The worker and its place; nullptr when it is in none.
-  std::pair<group_place*, group_member*> find(worker_id worker) noexcept;
+  std::pair<group_place*, placed_worker*> find(worker_id worker) noexcept;
 
   /// One that runs already has a place of its own from now on, and any time to be ready.
   void adopt(worker_id worker, std::uint32_t generation, bool ready, group_time now);
   /// Has a worker started for this member of `place`.
-  void start(group_place& place, group_member& member, std::uint32_t generation);
+  void start(group_place& place, placed_worker& member, std::uint32_t generation);
   /// The one that was to be started runs.
   void started(std::size_t place, worker_id worker, group_time now) noexcept;
   /// The one that was to be started.
-  group_member& asked(group_place& place) noexcept
+  placed_worker& asked(group_place& place) noexcept
   {
     return place.next.present ? place.next : place.current;
   }
@@ -78,7 +78,7 @@ public:
   /// Has those killed, once, that were started `limit` ago or earlier and are not ready.
   void kill_late(group_time now, group_time::duration limit);
   /// Lets the member of `place` leave, if there is one.
-  void leave(group_place& place, group_member& member);
+  void leave(group_place& place, placed_worker& member);
   /// One that left has ended; false when it is not one of those.
   bool left(worker_id worker) { return leaving_.erase(worker) != 0; }
   /// Has exactly so many places; whoever is in others leaves.
@@ -105,10 +105,10 @@ private:
 
 // Implementation
 
-inline std::pair<group_place*, group_member*> group_roster::find(worker_id worker) noexcept
+inline std::pair<group_place*, placed_worker*> group_roster::find(worker_id worker) noexcept
 {
   for (group_place& place : places_)
-    for (group_member* member : {&place.current, &place.next})
+    for (placed_worker* member : {&place.current, &place.next})
       if (member->runs() && member->id == worker) return {&place, member};
   return {nullptr, nullptr};
 }
@@ -118,7 +118,7 @@ inline std::size_t group_roster::generations() const
   std::set<std::uint32_t> all;
   for (const auto& [worker, generation] : leaving_) all.insert(generation);
   for (const group_place& place : places_)
-    for (const group_member* member : {&place.current, &place.next})
+    for (const placed_worker* member : {&place.current, &place.next})
       if (member->present) all.insert(member->generation);
   return all.size();
 }
@@ -126,7 +126,7 @@ inline std::size_t group_roster::generations() const
 inline void group_roster::adopt(
     worker_id worker, std::uint32_t generation, bool ready, group_time now)
 {
-  group_member& member = places_.emplace_back().current;
+  placed_worker& member = places_.emplace_back().current;
   member.present = true;
   member.id = worker;
   member.generation = generation;
@@ -136,9 +136,9 @@ inline void group_roster::adopt(
   member.since = now;
 }
 
-inline void group_roster::start(group_place& place, group_member& member, std::uint32_t generation)
+inline void group_roster::start(group_place& place, placed_worker& member, std::uint32_t generation)
 {
-  member = group_member();
+  member = placed_worker();
   member.present = true;
   member.generation = generation;
   group_action& order = demand(kind::start);
@@ -148,7 +148,7 @@ inline void group_roster::start(group_place& place, group_member& member, std::u
 
 inline void group_roster::started(std::size_t place, worker_id worker, group_time now) noexcept
 {
-  group_member& member = asked(places_[place]);
+  placed_worker& member = asked(places_[place]);
   member.id = worker;
   member.since = now;
 }
@@ -164,7 +164,7 @@ inline void group_roster::begin_anew(group_time now) noexcept
 inline void group_roster::kill_late(group_time now, group_time::duration limit)
 {
   for (group_place& place : places_) {
-    for (group_member* member : {&place.current, &place.next}) {
+    for (placed_worker* member : {&place.current, &place.next}) {
       if (!member->runs() || member->ready || member->late || now - member->since < limit) continue;
       member->late = true;
       demand(kind::kill).worker = member->id;
@@ -172,7 +172,7 @@ inline void group_roster::kill_late(group_time now, group_time::duration limit)
   }
 }
 
-inline void group_roster::leave(group_place& place, group_member& member)
+inline void group_roster::leave(group_place& place, placed_worker& member)
 {
   if (member.runs()) {
     leaving_.emplace(member.id, member.generation);
@@ -183,7 +183,7 @@ inline void group_roster::leave(group_place& place, group_member& member)
       return each.what == kind::start && each.place == index_of(place);
     });
   }
-  member = group_member();
+  member = placed_worker();
 }
 
 inline void group_roster::resize(std::size_t places)

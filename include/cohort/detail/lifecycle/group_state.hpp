@@ -82,7 +82,7 @@ public:
 private:
   using kind = group_action::kind;
 
-  void lost(group_place& place, group_member& member, worker_end how, group_time now);
+  void lost(group_place& place, placed_worker& member, worker_end how, group_time now);
   void give_up(give_up_reason reason, group_time now);
   void fail_reload(reload_outcome why, worker_id culprit);
   void try_again()
@@ -104,13 +104,13 @@ private:
   {
     return rollout_.replaces() ? rollout_.target() : generation_;
   }
-  bool wants_other(const group_member& member) const noexcept
+  bool wants_other(const placed_worker& member) const noexcept
   {
     return member.runs() && (member.retiring || member.generation != wanted());
   }
-  group_member* missing(group_place& place) const noexcept;
+  placed_worker* missing(group_place& place) const noexcept;
   bool may_start(
-      const group_place& place, const group_member& member, group_time now) const noexcept;
+      const group_place& place, const placed_worker& member, group_time now) const noexcept;
   const restart_policy& policy() const noexcept { return counts_.policy(); }
 
   restart_counts counts_;
@@ -215,11 +215,11 @@ inline void group_state::stop(group_time now)
 }
 
 inline void group_state::lost(
-    group_place& place, group_member& member, worker_end how, group_time now)
+    group_place& place, placed_worker& member, worker_end how, group_time now)
 {
-  const group_member gone = std::exchange(member, group_member());
+  const placed_worker gone = std::exchange(member, placed_worker());
   // Whoever is on the way to its place is there now.
-  if (!place.current.present) place.current = std::exchange(place.next, group_member());
+  if (!place.current.present) place.current = std::exchange(place.next, placed_worker());
   if (rollout_.replaces() && gone.generation == rollout_.target()) {
     const bool never_ran = gone.id == 0;
     fail_reload(never_ran   ? reload_outcome::start_failed
@@ -284,7 +284,7 @@ inline void group_state::trim()
 
 inline void group_state::take_over(group_time now)
 {
-  const auto stays = [&](const group_member& member) {
+  const auto stays = [&](const placed_worker& member) {
     return member.generation == wanted() && rollout_.counts(member, now);
   };
   // Whoever has taken over counts, also while it has enough and the next one is on its way.
@@ -296,7 +296,7 @@ inline void group_state::take_over(group_time now)
   for (group_place& place : roster_.places()) {
     if (wait_for_all || !rollout_.counts(place.next, now)) continue;
     roster_.leave(place, place.current);
-    place.current = std::exchange(place.next, group_member());
+    place.current = std::exchange(place.next, placed_worker());
   }
   if (!rollout_.replaces() || !all) return;
   generation_ = rollout_.target();
@@ -315,7 +315,7 @@ inline void group_state::finish_reload()
   for (const auto& [worker, generation] : roster_.leaving())
     if (is_other(generation)) return;
   for (const group_place& place : roster_.places())
-    for (const group_member* member : {&place.current, &place.next})
+    for (const placed_worker* member : {&place.current, &place.next})
       if (member->present && is_other(member->generation)) return;
   report_reload();
 }
@@ -329,7 +329,7 @@ inline void group_state::report_reload()
 }
 
 // Who is to be started in this place; nullptr for nobody.
-inline group_member* group_state::missing(group_place& place) const noexcept
+inline placed_worker* group_state::missing(group_place& place) const noexcept
 {
   if (place.next.present || place.finished) return nullptr;
   if (!place.current.present) return &place.current;
@@ -337,11 +337,11 @@ inline group_member* group_state::missing(group_place& place) const noexcept
 }
 
 inline bool group_state::may_start(
-    const group_place& place, const group_member& member, group_time now) const noexcept
+    const group_place& place, const placed_worker& member, group_time now) const noexcept
 {
   std::size_t booting = 0, on_trial = 0, taking_over = 0;
   for (const group_place& each : roster_.places()) {
-    for (const group_member* one : {&each.current, &each.next}) {
+    for (const placed_worker* one : {&each.current, &each.next}) {
       booting += one->boots() ? 1 : 0;
       on_trial += rollout_.brought(*one) && !rollout_.counts(*one, now) ? 1 : 0;
     }
@@ -358,7 +358,7 @@ inline void group_state::start_missing(group_time now)
 {
   if (stopping_ || gave_up_) return;
   for (group_place& place : roster_.places()) {
-    group_member* const member = missing(place);
+    placed_worker* const member = missing(place);
     if (!member || place.not_before > now || !may_start(place, *member, now)) continue;
     roster_.start(place, *member, wanted());
   }
@@ -381,7 +381,7 @@ inline std::optional<group_time> group_state::wake_at() const
     if (time > now_) first = first ? std::min(*first, time) : time;
   };
   for (const group_place& place : roster_.places()) {
-    for (const group_member* member : {&place.current, &place.next}) {
+    for (const placed_worker* member : {&place.current, &place.next}) {
       if (member->runs() && !member->ready && !member->late)
         at(after(member->since, policy().boot_deadline()));
       // Its probation.

@@ -60,17 +60,17 @@ public:
   worker_id culprit() const noexcept { return culprit_; }
 
   /// Whether it is one that this reload has brought.
-  bool brought(const group_member& member) const noexcept
+  bool brought(const placed_worker& member) const noexcept
   {
     return runs() && member.present && member.generation == target_;
   }
 
   /// Since when a ready worker counts as one that stays.
-  group_time counts_from(const group_member& member) const noexcept
+  group_time counts_from(const placed_worker& member) const noexcept
   {
     return replaces() && brought(member) ? after(member.since, probation_) : member.since;
   }
-  bool counts(const group_member& member, group_time time) const noexcept
+  bool counts(const placed_worker& member, group_time time) const noexcept
   {
     return member.runs() && member.ready && counts_from(member) <= time;
   }

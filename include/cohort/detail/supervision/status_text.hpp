@@ -61,7 +61,7 @@ inline std::string status_text(
   std::set<worker_id> ready;
   std::size_t starting = 0;
   for (const group_place& place : state.roster().places()) {
-    for (const group_member* member : {&place.current, &place.next}) {
+    for (const placed_worker* member : {&place.current, &place.next}) {
       if (member->runs() && member->ready) ready.insert(member->id);
       starting += member->boots() ? 1 : 0;
     }

@@ -6,11 +6,11 @@
 
 namespace group_place_test {
 
-using cohort::detail::group_member;
+using cohort::detail::placed_worker;
 
 TEST_CASE("a worker is wanted, then it runs, then it is ready")
 {
-  group_member member;
+  placed_worker member;
   CHECK((!member.runs() && !member.boots()));
   member.present = true;
   CHECK((!member.runs() && member.boots()));

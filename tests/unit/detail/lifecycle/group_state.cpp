@@ -778,7 +778,7 @@ TEST_CASE("whatever happens, a group stays within its bounds and comes to rest")
         CHECK(drained.insert(static_cast<worker_id>(std::stoul(each.substr(6)))).second);
       }
       for (const group_place& place : test.state.roster().places()) {
-        for (const group_member* member : {&place.current, &place.next}) {
+        for (const placed_worker* member : {&place.current, &place.next}) {
           if (!member->present) continue;
           REQUIRE(member->runs());
           CHECK(alive.contains(member->id));

@@ -16,9 +16,9 @@ using cohort::reload_outcome;
 
 namespace {
 
-group_member worker(std::uint32_t generation, group_time ready_since)
+placed_worker worker(std::uint32_t generation, group_time ready_since)
 {
-  group_member member;
+  placed_worker member;
   member.present = true;
   member.id = 1;
   member.generation = generation;
@@ -45,7 +45,7 @@ TEST_CASE("a rollout knows its own workers, and from when on they count")
   CHECK_FALSE(state.counts(worker(4, now), now + 1s));
   CHECK(state.counts(worker(4, now), now + 2s));
   CHECK(state.counts(worker(3, now), now));
-  group_member booting = worker(4, now);
+  placed_worker booting = worker(4, now);
   booting.ready = false;
   CHECK_FALSE(state.counts(booting, now + 1h));
 }
