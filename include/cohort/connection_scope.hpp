@@ -98,7 +98,7 @@ private:
 /// When the drain of the worker begins, whoever began it, or `drain` is called:
 /// - `session::closing()` is true: the answer to a running request, and to one that comes yet, is
 ///   the last one of its connection.
-/// - Who waits for a request (`session::idle`) gets partial cancellation, which ends the wait, after
+/// - Who waits for a request (`session::idle`) gets partial cancellation, which ends that, after
 ///   `drain_steps::idle_grace`; not when something has arrived by then. Who begins to wait later in
 ///   the drain has the whole grace: that client may not have been told. Running requests go on.
 /// - After `drain_steps::total` all that remain get total cancellation, after `terminal` terminal
