@@ -167,10 +167,11 @@ def run_program(folder, name, pattern):
     return totals
 
 
-def run_programs(folder, pattern, totals):
+def run_programs(folder, pattern, without, totals):
     """Those that wait much for others beside the one that computes."""
+    names = [name for name in PROGRAMS if name != without]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        running = [pool.submit(run_program, folder, name, pattern) for name in PROGRAMS]
+        running = [pool.submit(run_program, folder, name, pattern) for name in names]
         for each in running:
             totals.add(each.result())
 
@@ -216,6 +217,7 @@ def main():
     parser.add_argument("--jobs", default="2")
     parser.add_argument("--programs-only", action="store_true",
                         help="leave the headers and the checks out")
+    parser.add_argument("--without", metavar="PROGRAM", help="neither build nor run this one")
     parser.add_argument("pattern", nargs="?")
     arguments = parser.parse_args()
 
@@ -223,10 +225,11 @@ def main():
     folder = os.path.abspath(arguments.build)
     targets = built_targets(folder)
     header_target = next((name for name in targets if name.startswith("tests/headers/")), None)
-    programs = [name for name in targets if name != header_target]
+    programs = [name for name in targets
+                if name != header_target and os.path.basename(name) != arguments.without]
     if programs:
         build(folder, arguments.jobs, programs, totals)
-    run_programs(folder, arguments.pattern, totals)
+    run_programs(folder, arguments.pattern, arguments.without, totals)
     quick = bool(arguments.pattern)
     if not quick and not arguments.programs_only:
         if header_target:
