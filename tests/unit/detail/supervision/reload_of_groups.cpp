@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <cohort/detail/supervision/reload_of_groups.hpp>
 
+#include "support/empty_group_host.hpp"
 #include "support/event_loop.hpp"
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -22,19 +23,6 @@ using cohort::reload_outcome;
 
 namespace {
 
-// Whatever it starts fails, and nobody leaves.
-struct empty_host final : group_host {
-  worker_pointer fork(const cohort::settings&, std::error_code& error) override
-  {
-    error = std::make_error_code(std::errc::permission_denied);
-    return nullptr;
-  }
-  worker_pointer find(cohort::worker_id) override { return nullptr; }
-  void publish(const any_event&) override {}
-  void group_over() override {}
-  void group_gave_up() override {}
-};
-
 struct reload_test {
   reload_test()
   {
@@ -52,7 +40,7 @@ struct reload_test {
   }
 
   asio::io_context context{1};
-  empty_host host;
+  cohort_test::empty_group_host host;
   std::vector<std::shared_ptr<supervised_group>> groups;
   std::shared_ptr<reload_of_groups> all =
       std::make_shared<reload_of_groups>(context.get_executor());

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <cohort/detail/supervision/status_text.hpp>
 
+#include "support/empty_group_host.hpp"
+
 #include <asio/io_context.hpp>
 
 #include <doctest/doctest.h>
@@ -14,27 +16,10 @@ namespace status_text_test {
 
 using namespace cohort::detail;
 
-namespace {
-
-// Whatever it starts fails.
-struct empty_host final : group_host {
-  worker_pointer fork(const cohort::settings&, std::error_code& error) override
-  {
-    error = std::make_error_code(std::errc::permission_denied);
-    return nullptr;
-  }
-  worker_pointer find(cohort::worker_id) override { return nullptr; }
-  void publish(const any_event&) override {}
-  void group_over() override {}
-  void group_gave_up() override {}
-};
-
-} // namespace
-
 TEST_CASE("a line tells how a group is")
 {
   asio::io_context context(1);
-  empty_host host;
+  cohort_test::empty_group_host host;
   cohort::group description("web");
   description.restarts(cohort::restart_policy().boot_failures(2));
   const auto group =
@@ -57,7 +42,7 @@ TEST_CASE("a line tells how a group is")
 TEST_CASE("a line tells that a group has given up")
 {
   asio::io_context context(1);
-  empty_host host;
+  cohort_test::empty_group_host host;
   cohort::group description("web");
   description.restarts(cohort::restart_policy().boot_failures(2));
   const auto group =
