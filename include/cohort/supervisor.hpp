@@ -130,11 +130,14 @@ public:
 
   /// Changes how many workers a group has; 0 is none, and leaves its listeners open.
   /// @throws std::out_of_range when there is no such group.
-  void resize(std::string_view group, unsigned workers) { core_->find(group)->resize(workers); }
+  void resize(std::string_view group, unsigned workers)
+  {
+    core_->groups().at(group)->resize(workers);
+  }
 
   /// Makes a group that has given up try again now.
   /// @throws std::out_of_range when there is no such group.
-  void resume(std::string_view group) { core_->find(group)->resume(); }
+  void resume(std::string_view group) { core_->groups().at(group)->resume(); }
 
   /// Its workers whose process has not ended, those on their way out included.
   /// @throws std::out_of_range when there is no such group.
@@ -236,7 +239,7 @@ auto supervisor<Policy, Protocol>::reload(
       [](auto handler, std::shared_ptr<detail::supervised_group> one, reload_options how) {
         one->reload(std::move(handler), how);
       },
-      token, core_->find(group), options);
+      token, core_->groups().at(group), options);
 }
 
 template <class Policy, class Protocol>
@@ -246,7 +249,7 @@ auto supervisor<Policy, Protocol>::reload(const reload_options& options, Token&&
   return asio::async_initiate<Token, void(std::error_code, std::vector<reload_event>)>(
       [](auto handler, std::shared_ptr<core_type> core, reload_options how) {
         const auto all = std::make_shared<detail::reload_of_groups>(core->get_executor());
-        all->start(std::move(handler), core->groups(), how);
+        all->start(std::move(handler), core->groups().all(), how);
       },
       token, core_, options);
 }
@@ -255,7 +258,7 @@ template <class Policy, class Protocol>
 auto supervisor<Policy, Protocol>::workers(std::string_view group) const -> std::vector<worker_type>
 {
   std::vector<worker_type> all;
-  for (const worker_id each : core_->workers_of(*core_->find(group)))
+  for (const worker_id each : core_->groups().workers_of(*core_->groups().at(group)))
     if (auto found = core_->cluster().find(each)) all.push_back(std::move(*found));
   return all;
 }

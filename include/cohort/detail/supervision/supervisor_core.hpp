@@ -11,8 +11,9 @@
 #include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/io/signals.hpp>
 #include <cohort/detail/posix/pid_file.hpp>
-#include <cohort/detail/posix/replace_file.hpp>
 #include <cohort/detail/supervision/group_listeners.hpp>
+#include <cohort/detail/supervision/group_table.hpp>
+#include <cohort/detail/supervision/status_file.hpp>
 #include <cohort/detail/supervision/status_text.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
@@ -28,13 +29,11 @@
 #include <chrono>
 #include <csignal>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -53,14 +52,14 @@ class supervisor_core final
 public:
   using cluster_type = cohort::cluster<Policy, Protocol>;
   using duration = std::chrono::steady_clock::duration;
-  using group_pointer = std::shared_ptr<supervised_group>;
+  using group_pointer = group_table::group_pointer;
 
   supervisor_core(
       const asio::any_io_executor& executor, const supervisor_options& options, Policy policy)
       : options_(options),
         cluster_(std::in_place, executor, options.settings(), std::move(policy)),
         signals_(executor),
-        status_(executor),
+        status_file_(executor, options),
         giving_up_(executor),
         running_(executor, this)
   {
@@ -74,14 +73,11 @@ public:
 
   /// While it runs the group's listeners are opened at once, and its workers started.
   void add(const group& description, std::error_code& error);
-  const std::vector<group_pointer>& groups() const noexcept { return groups_; }
-  /// @throws std::out_of_range when there is none of that name.
-  const group_pointer& find(std::string_view name) const;
-  /// Its workers, those on their way out included.
-  std::vector<worker_id> workers_of(const supervised_group& group) const;
+  const group_table& groups() const noexcept { return groups_; }
 
   /// See `detail::status_text`, of all groups.
   std::string status() const;
+  void status_failed(std::error_code code);
 
   /// Starts everything; `handler(std::error_code)` when all groups are over.
   template <class Handler>
@@ -122,7 +118,6 @@ private:
   void open_all(std::error_code& error);
   void see(const fact& what);
   void see_request(const reload_request_event& event);
-  void write_status();
   void act_on(int signal);
   void finish_if_over();
   void finish();
@@ -130,14 +125,12 @@ private:
   supervisor_options options_;
   // Until the handle goes away.
   std::optional<cluster_type> cluster_;
-  std::vector<group_pointer> groups_;
-  // Whose each worker is.
-  std::map<worker_id, supervised_group*> owners_;
+  group_table groups_;
   // What has happened, to be seen when the cluster is done with it.
   std::deque<fact> facts_;
   io::signals signals_;
   posix::pid_file pid_file_;
-  io::alarm status_;
+  status_file status_file_;
   io::alarm giving_up_;
   wait_queue<> running_;
   std::random_device random_;
@@ -153,10 +146,7 @@ private:
 template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::add(const group& description, std::error_code& error)
 {
-  const auto has_name = [&](const group_pointer& each) {
-    return each->description().name() == description.name();
-  };
-  if (std::ranges::any_of(groups_, has_name))
+  if (groups_.look_up(description.name()))
     throw std::invalid_argument("cohort: a second group " + description.name());
   if (stopping_) error = error::shutting_down;
   if (!error && runs_) open_listeners(*cluster_, description, error);
@@ -164,27 +154,10 @@ void supervisor_core<Policy, Protocol>::add(const group& description, std::error
   const unsigned count =
       description.workers() != 0 ? description.workers() : available_parallelism();
   group_host& host = *this;
-  groups_.push_back(std::make_shared<supervised_group>(
-      cluster_->get_executor(), description, count, host, random_()));
-  if (runs_) groups_.back()->begin();
-}
-
-template <class Policy, class Protocol>
-auto supervisor_core<Policy, Protocol>::find(std::string_view name) const -> const group_pointer&
-{
-  for (const group_pointer& each : groups_)
-    if (each->description().name() == name) return each;
-  throw std::out_of_range("cohort: no group " + std::string(name));
-}
-
-template <class Policy, class Protocol>
-auto supervisor_core<Policy, Protocol>::workers_of(const supervised_group& group) const
-    -> std::vector<worker_id>
-{
-  std::vector<worker_id> all;
-  for (const auto& [worker, owner] : owners_)
-    if (owner == &group) all.push_back(worker);
-  return all;
+  const auto added = std::make_shared<supervised_group>(
+      cluster_->get_executor(), description, count, host, random_());
+  groups_.add(added);
+  if (runs_) added->begin();
 }
 
 template <class Policy, class Protocol>
@@ -203,8 +176,8 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
   if (options_.handle_signals())
     signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1},
         [self = this->shared_from_this()](int signal) { self->act_on(signal); });
-  write_status();
-  for (const group_pointer& each : std::vector(groups_)) each->begin();
+  status_file_.begin(this->shared_from_this());
+  for (const group_pointer& each : std::vector(groups_.all())) each->begin();
   finish_if_over();
 }
 
@@ -214,8 +187,8 @@ void supervisor_core<Policy, Protocol>::stop(duration deadline)
   stopping_ = true;
   // First: the last worker of a listener that nobody else holds gets all who wait there.
   if (runs_)
-    for (const group_pointer& each : groups_) close_listeners(*cluster_, each->description());
-  for (const group_pointer& each : std::vector(groups_)) each->stop(deadline);
+    for (const group_pointer& each : groups_.all()) close_listeners(*cluster_, each->description());
+  for (const group_pointer& each : std::vector(groups_.all())) each->stop(deadline);
   finish_if_over();
 }
 
@@ -226,9 +199,9 @@ void supervisor_core<Policy, Protocol>::abandon()
   stopping_ = true;
   runs_ = false;
   signals_.end();
-  status_.call_off();
+  status_file_.call_off();
   pid_file_.remove();
-  for (const group_pointer& each : groups_) each->close();
+  for (const group_pointer& each : groups_.all()) each->close();
   running_.complete_all(asio::error::operation_aborted);
   cluster_.reset();
 }
@@ -255,16 +228,15 @@ void supervisor_core<Policy, Protocol>::see(const fact& what)
   if (closed_) return;
   const auto tell = [this](const auto& event) {
     using event_type = std::decay_t<decltype(event)>;
-    const auto found = owners_.find(event.worker);
-    if (found == owners_.end()) return;
-    supervised_group& group = *found->second;
-    if constexpr (std::is_same_v<event_type, online_event>) group.online(event.worker);
-    else if constexpr (std::is_same_v<event_type, ready_event>) group.ready(event.worker);
-    else if constexpr (std::is_same_v<event_type, retire_event>) group.retire(event.worker);
+    supervised_group* const group = groups_.owner(event.worker);
+    if (!group) return;
+    if constexpr (std::is_same_v<event_type, online_event>) group->online(event.worker);
+    else if constexpr (std::is_same_v<event_type, ready_event>) group->ready(event.worker);
+    else if constexpr (std::is_same_v<event_type, retire_event>) group->retire(event.worker);
     else if constexpr (std::is_same_v<event_type, reload_request_event>) see_request(event);
     else {
-      owners_.erase(found);
-      group.exited(event);
+      groups_.ended(event.worker);
+      group->exited(event);
     }
   };
   std::visit(tell, what);
@@ -274,9 +246,9 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::see_request(const reload_request_event& event)
 {
   const auto told_by_event = [](std::error_code, const reload_result&) {};
-  for (const group_pointer& each : std::vector(groups_))
-    if (each->description().name() == event.group && each->description().reload_on_request())
-      each->reload(told_by_event, options_.reload());
+  supervised_group* const asked = groups_.look_up(event.group);
+  if (asked && asked->description().reload_on_request())
+    asked->reload(told_by_event, options_.reload());
 }
 
 template <class Policy, class Protocol>
@@ -284,7 +256,7 @@ auto supervisor_core<Policy, Protocol>::fork(const settings& how, std::error_cod
     -> worker_pointer
 {
   auto worker = core().fork(how, error);
-  if (worker) owners_.emplace(worker->id(), find(how.group()).get());
+  if (worker) groups_.owns(*groups_.at(how.group()), worker->id());
   return worker;
 }
 
@@ -313,9 +285,10 @@ void supervisor_core<Policy, Protocol>::wait_cancelled()
 template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::open_all(std::error_code& error)
 {
-  for (std::size_t opened = 0; opened != groups_.size() && !error; ++opened) {
-    open_listeners(*cluster_, groups_[opened]->description(), error);
-    while (error && opened != 0) close_listeners(*cluster_, groups_[--opened]->description());
+  const std::vector<group_pointer>& all = groups_.all();
+  for (std::size_t opened = 0; opened != all.size() && !error; ++opened) {
+    open_listeners(*cluster_, all[opened]->description(), error);
+    while (error && opened != 0) close_listeners(*cluster_, all[--opened]->description());
   }
 }
 
@@ -323,9 +296,9 @@ template <class Policy, class Protocol>
 std::string supervisor_core<Policy, Protocol>::status() const
 {
   std::string all;
-  for (const group_pointer& each : groups_) {
+  for (const group_pointer& each : groups_.all()) {
     std::vector<worker_pointer> workers;
-    for (const worker_id id : workers_of(*each))
+    for (const worker_id id : groups_.workers_of(*each))
       if (auto worker = cluster_access::core(*cluster_).find(id))
         workers.push_back(std::move(worker));
     all += status_text(*each, workers);
@@ -334,15 +307,12 @@ std::string supervisor_core<Policy, Protocol>::status() const
 }
 
 template <class Policy, class Protocol>
-void supervisor_core<Policy, Protocol>::write_status()
+void supervisor_core<Policy, Protocol>::status_failed(std::error_code code)
 {
-  if (options_.status_file().empty()) return;
   error_event event;
+  event.code = code;
   event.what = "status file";
-  posix::replace_file(options_.status_file(), status(), event.code);
-  if (event.code) publish(event);
-  status_.set_after(
-      options_.status_interval(), [self = this->shared_from_this()] { self->write_status(); });
+  publish(event);
 }
 
 template <class Policy, class Protocol>
@@ -353,7 +323,7 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
   publish(event);
   if (signal == SIGHUP || signal == SIGUSR1) {
     const auto told_by_event = [](std::error_code, const reload_result&) {};
-    for (const group_pointer& each : std::vector(groups_))
+    for (const group_pointer& each : std::vector(groups_.all()))
       each->reload(told_by_event, options_.reload());
     return;
   }
@@ -370,7 +340,7 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::finish_if_over()
 {
   const auto is_over = [](const group_pointer& each) { return each->state().over(); };
-  if (runs_ && std::ranges::all_of(groups_, is_over)) finish();
+  if (runs_ && std::ranges::all_of(groups_.all(), is_over)) finish();
 }
 
 template <class Policy, class Protocol>
@@ -379,9 +349,8 @@ void supervisor_core<Policy, Protocol>::finish()
   runs_ = false;
   stopping_ = true;
   signals_.end();
-  write_status();
-  status_.call_off();
-  for (const group_pointer& each : groups_) {
+  status_file_.end(*this);
+  for (const group_pointer& each : groups_.all()) {
     close_listeners(*cluster_, each->description());
     // Nobody would see to workers that it starts for whatever it is told now.
     each->stop(options_.drain_deadline());

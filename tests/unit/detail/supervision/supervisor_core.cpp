@@ -55,7 +55,7 @@ struct core_test {
   }
   std::size_t workers(const std::string& name)
   {
-    return core->workers_of(*core->find(name)).size();
+    return core->groups().workers_of(*core->groups().at(name)).size();
   }
   template <class Done>
   bool run_until(Done done)
@@ -79,7 +79,7 @@ TEST_CASE("each group has its own workers, and a worker that dies is seen by its
   test.core->run(test.result.handler());
   CHECK(test.workers("one") == 2);
   CHECK(test.workers("two") == 1);
-  const auto first = test.core->workers_of(*test.core->find("one")).front();
+  const auto first = test.core->groups().workers_of(*test.core->groups().at("one")).front();
   test.core->cluster().find(first)->kill(SIGKILL);
   CHECK(test.run_until([&] { return !test.core->cluster().find(first); }));
   CHECK(test.run_until([&] { return test.workers("one") == 2; }));
@@ -96,10 +96,10 @@ TEST_CASE("groups that are over with the supervisor start nothing any more")
   test.core->run(test.result.handler());
   CHECK(test.run_until([&] { return test.result.done(); }));
   CHECK(test.result.good());
-  test.core->find("one")->resize(2);
+  test.core->groups().at("one")->resize(2);
   CHECK(test.workers("one") == 0);
   cohort_test::completion<reload_result> late;
-  test.core->find("one")->reload(late.handler(), reload_options());
+  test.core->groups().at("one")->reload(late.handler(), reload_options());
   CHECK(test.run_until([&] { return late.done(); }));
   CHECK(late.error == error::shutting_down);
 }
@@ -110,7 +110,7 @@ TEST_CASE("signals are acted on while it runs, and told")
   test.add(sleepers("one", 1));
   auto events = test.core->cluster().subscribe<signal_event, reload_event>();
   test.core->run(test.result.handler());
-  const auto first = test.core->workers_of(*test.core->find("one")).front();
+  const auto first = test.core->groups().workers_of(*test.core->groups().at("one")).front();
   int told = 0;
   const auto next = [&](std::error_code error, const auto&) { told += error ? 0 : 1; };
   events.next(next);
