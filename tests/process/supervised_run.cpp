@@ -174,7 +174,7 @@ struct fixture : context_fixture {
 
 /// Whether all who had a connection went well, and those who wanted one until nobody listened any
 /// more; who came at that instant may have been reset.
-bool ended_in_order(load_report report, bool whole_group)
+bool ended_in_order(load_report report)
 {
   const auto was_kept = [](const load_event& each) { return !each.fresh; };
   const auto failed = [](const load_event& each) { return each.result != outcome::ok; };
@@ -182,10 +182,7 @@ bool ended_in_order(load_report report, bool whole_group)
       report.events, [&](const load_event& each) { return was_kept(each) && failed(each); });
   std::erase_if(report.events, was_kept);
   static const std::regex good("[0-9]+ ok(, [0-9]+ reset)?(, [0-9]+ refused)?");
-  // Workers that are told themselves may not take what they were offered at that instant, and the
-  // primary, which keeps the listener open for those who follow, learns then that nobody does.
-  static const std::regex good_for_group("[0-9]+ ok(, [0-9]+ (ok|reset))*(, [0-9]+ refused)?");
-  return !kept_failed && std::regex_match(report.sequence(), whole_group ? good_for_group : good);
+  return !kept_failed && std::regex_match(report.sequence(), good);
 }
 
 TEST_CASE("run with a supervisor: SIGTERM drains without losing a request, and gives 0")
@@ -202,8 +199,7 @@ TEST_CASE("run with a supervisor: SIGTERM drains without losing a request, and g
         CHECK(test.program.wait() == 0);
       };
       const load_report report = test.under_load(kind, end, 10);
-      CHECK_MESSAGE(
-          ended_in_order(report, whole_group), report.sequence(), " in all: ", report.text());
+      CHECK_MESSAGE(ended_in_order(report), report.sequence(), " in all: ", report.text());
       CHECK(test.program.errors() == "");
       CHECK_FALSE(std::filesystem::exists(test.scratch.file("pid")));
     }

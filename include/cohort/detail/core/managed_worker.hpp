@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/config.hpp>
+#include <cohort/detail/async/after_events.hpp>
 #include <cohort/detail/core/control_link.hpp>
 #include <cohort/detail/core/escalation.hpp>
 #include <cohort/detail/core/settle.hpp>
@@ -96,7 +97,11 @@ private:
   bool handle(const Message& message);
 
   template <class Message>
-  void send(const Message& message);
+  void send(const Message& message)
+  {
+    bounded(control_.send(message));
+  }
+  void let_leave();
   void send_drain();
   /// Closes what the worker will not hear of.
   auto unheard();
@@ -176,13 +181,6 @@ bool managed_worker<Cluster>::send_offer(
   // A broken channel takes nothing either; its end is reported on its own.
   if (error && error != condition::peer_gone) cluster()->offer_failed(error);
   return false;
-}
-
-template <class Cluster>
-template <class Message>
-void managed_worker<Cluster>::send(const Message& message)
-{
-  bounded(control_.send(message));
 }
 
 template <class Cluster>
@@ -283,10 +281,9 @@ void managed_worker<Cluster>::apply(worker_action action)
   case worker_action::publish_online: return this->publish_online(schemas_agree_);
   case worker_action::publish_ready: return this->publish_ready();
   case worker_action::stop_offers: return cluster()->connections().retire(id());
-  case worker_action::let_leave:
-    // As the last one of a listener it gets what waits there first; `last_call_done` follows.
-    if (cluster()->connections().leave(id())) send_drain();
-    return;
+  case worker_action::let_leave: return let_leave();
+  case worker_action::let_leave_soon:
+    return after_events(this->executor_, [self = self()] { self->let_leave(); });
   case worker_action::finish_channels: return finish_channels();
   case worker_action::send_bye_ack: return send(wire::bye_ack());
   case worker_action::take_back: return cluster()->connections().gone(id());
@@ -298,6 +295,14 @@ void managed_worker<Cluster>::apply(worker_action action)
   case worker_action::condemn:
   case worker_action::fence: break;
   }
+}
+
+template <class Cluster>
+void managed_worker<Cluster>::let_leave()
+{
+  if (!cluster() || !state_.reads_frames() || state_.is_dead()) return;
+  // As the last one of a listener it gets what waits there first; `last_call_done` follows.
+  if (cluster()->connections().leave(id())) send_drain();
 }
 
 template <class Cluster>

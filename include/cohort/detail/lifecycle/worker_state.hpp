@@ -26,6 +26,9 @@ enum class worker_action : std::uint8_t {
   /// Let it leave every listener, where it is the only member with what waits there, and write
   /// `drain` behind the last offer: the barrier that tells it that no offer follows.
   let_leave,
+  /// The same when what else has happened by now is handled. A signal to all processes may be why
+  /// it leaves, and whether its listeners stay open without it follows from what the primary does.
+  let_leave_soon,
   /// Write `bye_ack`.
   send_bye_ack,
   /// End our side of its channels: it ends by that. What it says of connections counts still.
@@ -139,7 +142,7 @@ public:
 
 private:
   bool acceptable() const noexcept { return reads_frames() && hello_ && !bye_; }
-  void drain(worker_actions& actions) noexcept;
+  void drain(worker_actions& actions, worker_action how) noexcept;
 
   std::optional<exit_status> status_;
   bool started_ = false;
@@ -179,7 +182,7 @@ inline worker_actions worker_state::leaving() noexcept
   leaving_ = true;
   // Once the exit has been published, what it said about that end stays.
   if (!is_dead()) voluntary_ = true;
-  drain(actions);
+  drain(actions, worker_action::let_leave_soon);
   return actions;
 }
 
@@ -233,7 +236,7 @@ inline worker_actions worker_state::drain_requested() noexcept
   worker_actions actions;
   if (is_dead()) return actions;
   voluntary_ = true;
-  if (reads_frames()) drain(actions);
+  if (reads_frames()) drain(actions, worker_action::let_leave);
   return actions;
 }
 
@@ -291,11 +294,11 @@ inline bool worker_state::takes_offers() const noexcept
   return acceptable() && !drain_sent_ && !is_dead();
 }
 
-inline void worker_state::drain(worker_actions& actions) noexcept
+inline void worker_state::drain(worker_actions& actions, worker_action how) noexcept
 {
   if (drain_sent_) return;
   drain_sent_ = true;
-  actions.add(is_dead() ? worker_action::stop_offers : worker_action::let_leave);
+  actions.add(is_dead() ? worker_action::stop_offers : how);
 }
 
 } // namespace cohort::detail

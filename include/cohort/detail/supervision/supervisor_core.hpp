@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cohort/cluster.hpp>
+#include <cohort/detail/async/after_events.hpp>
 #include <cohort/detail/async/complete_later.hpp>
 #include <cohort/detail/async/wait_operation.hpp>
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/event_bus.hpp>
 #include <cohort/detail/core/supervised_group.hpp>
-#include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/io/signals.hpp>
 #include <cohort/detail/posix/pid_file.hpp>
 #include <cohort/detail/supervision/group_listeners.hpp>
@@ -60,7 +60,6 @@ public:
         cluster_(std::in_place, executor, options.settings(), std::move(policy)),
         signals_(executor),
         status_file_(executor, options),
-        giving_up_(executor),
         running_(executor, this)
   {
   }
@@ -131,7 +130,6 @@ private:
   io::signals signals_;
   posix::pid_file pid_file_;
   status_file status_file_;
-  io::alarm giving_up_;
   wait_queue<> running_;
   std::random_device random_;
   bool runs_ = false;
@@ -269,10 +267,8 @@ void supervisor_core<Policy, Protocol>::group_gave_up()
     self->result_ = error::gave_up;
     self->stop(self->options_.drain_deadline());
   };
-  // A signal to all processes may have ended the workers and be seen after that, but before the
-  // alarm; it is acted on before what that posts.
-  giving_up_.set_after(
-      duration::zero(), [end, executor = cluster_->get_executor()] { asio::post(executor, end); });
+  // A signal to all processes may have ended the workers, and is acted on first.
+  after_events(cluster_->get_executor(), end);
 }
 
 // Nobody waits for `run` any more.

@@ -299,6 +299,9 @@ struct worker_test {
     return posix::socket_address::from_bytes(peer->reply.address.bytes(), error);
   }
 
+  // What it listens on.
+  auto listener() { return cluster.listeners.find(listen_key(wire::listen_kind::tcp, bound())); }
+
   // The worker breaks the protocol: it is reported and killed.
   void is_condemned(std::error_code why)
   {
@@ -621,6 +624,23 @@ TEST_CASE("the last worker of a listener that wants to leave gets what waits the
   test.take_offered();
   test.tells({"drain"});
   CHECK(test.worker().state().exited_after_disconnect());
+}
+
+TEST_CASE("a worker that wants to leave is the last one where the primary ends too, and is called")
+{
+  worker_test test;
+  test.get_clients(1, 2);
+  test.tells({"offer 1"});
+  const auto listener = test.listener();
+  listener->hold();
+  test.peer->send(wire::leaving());
+  // The primary has got the same signal, and acts on it next.
+  CHECK(test.run_until([&] { return test.worker().state().exited_after_disconnect(); }));
+  listener->release();
+  test.take_offered();
+  test.tells({"offer 1"});
+  test.take_offered();
+  test.tells({"drain"});
 }
 
 TEST_CASE("a last call goes on when the worker wants to leave meanwhile")

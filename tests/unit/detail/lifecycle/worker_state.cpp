@@ -59,8 +59,8 @@ worker_actions apply(worker_state& state, input i)
 std::string words(const worker_actions& actions)
 {
   static const char* const names[] = {"fork", "online", "listening", "ready", "stop", "leave",
-      "bye_ack", "finish_channels", "condemn", "fence", "take_back", "remove", "disconnect",
-      "exit"};
+      "leave_soon", "bye_ack", "finish_channels", "condemn", "fence", "take_back", "remove",
+      "disconnect", "exit"};
   std::string all;
   for (const worker_action a : actions)
     all += (all.empty() ? "" : " ") + std::string(names[static_cast<int>(a)]);
@@ -95,7 +95,7 @@ const life lives[] = {
             {exited, "stop take_back remove exit"}, {drain, ""}},
         true},
     {"the worker leaves by itself",
-        {{hello, "online"}, {leaving, "leave"}, {frame, ""}, {bye, "bye_ack"},
+        {{hello, "online"}, {leaving, "leave_soon"}, {frame, ""}, {bye, "bye_ack"},
             {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
         true},
     {"both at once",
@@ -130,8 +130,8 @@ const life lives[] = {
             {exited, "stop exit"}, {channel_end, "stop take_back remove disconnect"}},
         false},
     {"cut while it leaves",
-        {{hello, "online"}, {leaving, "leave"}, {close, "stop finish_channels fence"}, {bye, ""},
-            {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
+        {{hello, "online"}, {leaving, "leave_soon"}, {close, "stop finish_channels fence"},
+            {bye, ""}, {channel_end, "stop disconnect"}, {exited, "stop take_back remove exit"}},
         true},
     {"cut when it has left",
         {{hello, "online"}, {drain, "leave"}, {bye, "bye_ack"}, {close, "stop finish_channels"},
@@ -156,11 +156,13 @@ const life lives[] = {
     {"hello twice", {{hello, "online"}, {hello, "stop condemn"}}, false},
     {"a frame before hello", {{frame, "stop condemn"}}, false},
     {"leaving before hello", {{leaving, "stop condemn"}}, false},
-    {"leaving twice", {{hello, "online"}, {leaving, "leave"}, {leaving, "stop condemn"}}, true},
+    {"leaving twice", {{hello, "online"}, {leaving, "leave_soon"}, {leaving, "stop condemn"}},
+        true},
     {"bye before hello", {{drain, "leave"}, {bye, "stop condemn"}}, true},
     {"bye without the barrier", {{hello, "online"}, {bye, "stop condemn"}}, false},
     {"a frame after bye",
-        {{hello, "online"}, {leaving, "leave"}, {bye, "bye_ack"}, {frame, "stop condemn"}}, true},
+        {{hello, "online"}, {leaving, "leave_soon"}, {bye, "bye_ack"}, {frame, "stop condemn"}},
+        true},
     {"condemned, then ignored until it is dead",
         {{hello, "online"}, {violated, "stop condemn"}, {violated, ""}, {hello, ""}, {frame, ""},
             {leaving, ""}, {bye, ""}, {listen, ""}, {channel_end, "stop disconnect"},
@@ -198,6 +200,8 @@ struct monitor {
         break;
       case worker_action::stop_offers: stopped = true; break;
       case worker_action::let_leave:
+      case worker_action::let_leave_soon:
+        CHECK((a == worker_action::let_leave_soon) == (i == input::leaving));
         CHECK((readable && !exited));
         once(drained);
         stopped = true;
