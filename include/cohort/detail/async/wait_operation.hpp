@@ -6,7 +6,6 @@
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
-#include <asio/bind_allocator.hpp>
 #include <asio/cancellation_type.hpp>
 #include <asio/error.hpp>
 #include <asio/execution/outstanding_work.hpp>
@@ -36,15 +35,55 @@ protected:
   ~wait_list_owner() = default;
 };
 
+/// A handler on its way to its executor, with its arguments. They lie still meanwhile: an executor
+/// moves what it is given many times.
+class posted_operation {
+public:
+  /// Calls the handler, and frees this.
+  virtual void deliver() = 0;
+  /// Frees this without calling the handler.
+  virtual void destroy() noexcept = 0;
+
+protected:
+  ~posted_operation() = default;
+};
+
+/// What is posted: of one type for all handlers, so that Asio's part is compiled once.
+template <class Allocator>
+class posted_delivery {
+public:
+  using allocator_type = Allocator;
+
+  posted_delivery(posted_operation* operation, const Allocator& allocator) noexcept
+      : operation_(operation),
+        allocator_(allocator)
+  {
+  }
+  posted_delivery(posted_delivery&& other) noexcept
+      : operation_(std::exchange(other.operation_, nullptr)),
+        allocator_(other.allocator_)
+  {
+  }
+  ~posted_delivery()
+  {
+    if (operation_) operation_->destroy();
+  }
+
+  allocator_type get_allocator() const noexcept { return allocator_; }
+  void operator()() { std::exchange(operation_, nullptr)->deliver(); }
+
+private:
+  posted_operation* operation_;
+  [[no_unique_address]] Allocator allocator_;
+};
+
 /// A completion handler of any type that waits in a list.
 /// (Asio has `any_completion_handler` only since 1.26.)
 template <class... Args>
-class wait_operation {
+class wait_operation : public posted_operation {
 public:
   /// Posts the handler with these arguments, and frees this.
   virtual void complete(std::error_code error, Args... args) = 0;
-  /// Frees this without calling the handler.
-  virtual void destroy() noexcept = 0;
 
 protected:
   ~wait_operation() = default;
@@ -106,8 +145,9 @@ public:
 
 private:
   // Handlers without an allocator of their own share Asio's recycled blocks.
-  using allocator = typename std::allocator_traits<asio::associated_allocator_t<Handler,
-      asio::recycling_allocator<void>>>::template rebind_alloc<wait_operation_for>;
+  using handler_allocator = asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>;
+  using allocator =
+      typename std::allocator_traits<handler_allocator>::template rebind_alloc<wait_operation_for>;
   using traits = std::allocator_traits<allocator>;
   using handler_executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
 
@@ -124,33 +164,18 @@ private:
     }
   };
 
-  // What is posted. The handler and its arguments lie still meanwhile: an executor moves what it is
-  // given many times.
-  struct delivery {
-    explicit delivery(wait_operation_for* self) noexcept : operation(self) {}
-    delivery(delivery&& other) noexcept : operation(std::exchange(other.operation, nullptr)) {}
-    ~delivery()
-    {
-      if (operation) operation->destroy();
-    }
-
-    void operator()() { std::exchange(operation, nullptr)->deliver(); }
-
-    wait_operation_for* operation;
-  };
-
   wait_operation_for(Handler handler, const asio::any_io_executor& executor);
   friend traits;
 
-  allocator get_allocator() const noexcept
+  handler_allocator get_allocator() const noexcept
   {
-    return allocator(asio::get_associated_allocator(handler_, asio::recycling_allocator<void>()));
+    return asio::get_associated_allocator(handler_, asio::recycling_allocator<void>());
   }
 
   void abort();
   template <class... Values>
   void post(std::error_code error, Values&&... values);
-  void deliver();
+  void deliver() override;
 
   Handler handler_;
   working_executor<asio::any_io_executor> io_work_;
@@ -249,13 +274,13 @@ void wait_operation_for<Handler, Args...>::post(std::error_code error, Values&&.
   // one may be gone before that is through with it.
   [[maybe_unused]] const auto io_work = std::move(io_work_);
   const auto handler_work = std::move(handler_work_);
-  asio::post(handler_work, asio::bind_allocator(get_allocator(), delivery(this)));
+  asio::post(handler_work, posted_delivery<handler_allocator>(this, get_allocator()));
 }
 
 template <class Handler, class... Args>
 void wait_operation_for<Handler, Args...>::deliver()
 {
-  auto memory = get_allocator();
+  allocator memory(get_allocator());
   Handler handler(std::move(handler_));
   const std::error_code error = error_;
   std::tuple<Args...> values(std::move(*values_));
@@ -268,7 +293,7 @@ void wait_operation_for<Handler, Args...>::deliver()
 template <class Handler, class... Args>
 void wait_operation_for<Handler, Args...>::destroy() noexcept
 {
-  auto memory = get_allocator();
+  allocator memory(get_allocator());
   // The handler goes last: it may own what holds the queue this waited in.
   [[maybe_unused]] const Handler handler(std::move(handler_));
   traits::destroy(memory, this);

@@ -25,6 +25,7 @@ namespace {
 struct numbered final : wait_operation<> {
   explicit numbered(int n) : number(n) {}
   void complete(std::error_code) override {}
+  void deliver() override {}
   void destroy() noexcept override {}
 
   int number;
