@@ -16,6 +16,7 @@
 #include <chrono>
 #include <doctest/doctest.h>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -36,16 +37,25 @@ public:
   /// Runs the coroutine `body()` to its end, and the context until nothing is left to do. Whatever
   /// is not over after `limit` fails the test.
   template <class Body>
-  void run(Body body, std::chrono::seconds limit = std::chrono::seconds(20));
+  void run(Body body, std::chrono::seconds limit = std::chrono::seconds(20))
+  {
+    run_to_end(body(), limit);
+  }
 
   /// Runs `work()` on a thread of its own, for what blocks; the primary goes on meanwhile.
   template <class Work>
-  awaitable<void> in_thread(Work& work);
+  awaitable<void> in_thread(Work& work)
+  {
+    return run_in_thread([&work] { work(); });
+  }
 
   /// Waits for what nothing announces; false when it is not so after a while.
   template <class Condition>
   awaitable<bool> eventually(
-      Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(5));
+      Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(5))
+  {
+    return become_true(std::move(condition), limit);
+  }
 
   asio::io_context context{1};
 
@@ -56,13 +66,17 @@ protected:
   }
 
 private:
+  // No templates: there are hundreds of callers, and each would have all of these compiled anew.
+  void run_to_end(awaitable<void> body, std::chrono::seconds limit);
+  awaitable<void> run_in_thread(std::function<void()> work);
+  awaitable<bool> become_true(std::function<bool()> condition, std::chrono::milliseconds limit);
+
   std::vector<std::thread> threads_;
 };
 
 // Implementation
 
-template <class Body>
-void context_fixture::run(Body body, std::chrono::seconds limit)
+inline void context_fixture::run_to_end(awaitable<void> body, std::chrono::seconds limit)
 {
   // A coroutine that is late ends when this function has given up.
   struct end_of_test {
@@ -70,7 +84,7 @@ void context_fixture::run(Body body, std::chrono::seconds limit)
     std::exception_ptr failure;
   };
   const auto result = std::make_shared<end_of_test>();
-  asio::co_spawn(context, body(), [this, result](std::exception_ptr thrown) {
+  asio::co_spawn(context, std::move(body), [this, result](std::exception_ptr thrown) {
     result->finished = true;
     result->failure = thrown;
     if (thrown) context.stop();
@@ -84,22 +98,23 @@ void context_fixture::run(Body body, std::chrono::seconds limit)
   REQUIRE_MESSAGE(idle, "the context still has work");
 }
 
-template <class Work>
-awaitable<void> context_fixture::in_thread(Work& work)
+inline awaitable<void> context_fixture::run_in_thread(std::function<void()> work)
 {
-  auto start = [this, &work](auto handler) {
+  auto start = [this, work = std::move(work)](auto handler) mutable {
     auto guard = asio::make_work_guard(context);
-    auto run = [this, &work, handler = std::move(handler), guard = std::move(guard)]() mutable {
+    auto run = [this, work = std::move(work), handler = std::move(handler),
+                   guard = std::move(guard)]() mutable {
       work();
       asio::post(context, [handler = std::move(handler)]() mutable { std::move(handler)(); });
     };
     threads_.emplace_back(std::move(run));
   };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+      std::move(start), asio::use_awaitable);
 }
 
-template <class Condition>
-awaitable<bool> context_fixture::eventually(Condition condition, std::chrono::milliseconds limit)
+inline awaitable<bool> context_fixture::become_true(
+    std::function<bool()> condition, std::chrono::milliseconds limit)
 {
   const auto deadline = std::chrono::steady_clock::now() + limit * time_factor();
   asio::steady_timer timer(context);
