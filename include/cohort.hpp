@@ -25,7 +25,9 @@
 
 // Keeping workers up
 #include <cohort/group.hpp>
+#include <cohort/inherited_sockets.hpp>
 #include <cohort/reload.hpp>
+#include <cohort/service_manager.hpp>
 #include <cohort/supervisor.hpp>
 
 // Messages
@@ -68,6 +70,7 @@
 #include <cohort/event.hpp>
 #include <cohort/exit_status.hpp>
 #include <cohort/inherited_fd.hpp>
+#include <cohort/inherited_socket.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/process_group.hpp>
 #include <cohort/reload_options.hpp>

@@ -16,7 +16,7 @@ INCLUDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Bottom up. A name with a slash at its end stands for everything in that folder.
 LAYERS = [
     "event candidate connection_info settings listen_options exit_status error worker_id config environment "
-    "counters drain_steps handle_kind send_status channel_options overflow any_host inherited_fd unix_path stdio resource_limit process_group "
+    "counters drain_steps handle_kind send_status channel_options overflow any_host inherited_fd inherited_socket unix_path stdio resource_limit process_group "
     "restart_policy reload_options reload_result group supervisor_options",
     "detail/posix/",
     "detail/wire/",
@@ -24,7 +24,7 @@ LAYERS = [
     "message/",
     "scheduling/",
     "detail/async/",
-    "connection handle envelope detail/handle/",
+    "connection handle envelope inherited_sockets service_manager detail/handle/",
     "detail/io/",
     "detail/channel/",
     "message_endpoint message_channel",

@@ -114,7 +114,7 @@ public:
 
   /// Workers may listen on this descriptor of the primary by `inherited_fd`, though it is CLOEXEC.
   /// The socket that has the number when a worker asks for it is the one that counts.
-  void allow_inherited(int number) { core_->allow_inherited(number); }
+  void allow_inherited(int number) { core_->inheritable().allow(number); }
 
   /// Starts a worker: this program again, unless the settings say otherwise.
   ///

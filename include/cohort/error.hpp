@@ -52,6 +52,8 @@ enum class error {
   reload_failed,
   /// A supervised group has given up, and the supervisor was to end then.
   gave_up,
+  /// No service manager has given this process a socket of that name, or it was closed.
+  not_inherited,
 };
 
 /// What a program tests for; several codes may mean the same to it.
@@ -113,6 +115,7 @@ public:
     case error::busy: return "a reload is under way";
     case error::reload_failed: return "the reload failed and was rolled back";
     case error::gave_up: return "a group of workers has given up";
+    case error::not_inherited: return "no socket of that name was inherited";
     }
     return "unknown cohort error";
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/any_host.hpp>
+#include <cohort/inherited_socket.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/overflow.hpp>
 #include <cohort/restart_policy.hpp>
@@ -40,7 +41,7 @@ class group {
 public:
   using duration = std::chrono::steady_clock::duration;
   using place = std::variant<asio::ip::tcp::endpoint, any_host,
-      asio::local::stream_protocol::endpoint, unix_path>;
+      asio::local::stream_protocol::endpoint, unix_path, inherited_socket>;
 
   /// A listener of the group.
   struct listener {
@@ -75,7 +76,8 @@ public:
   group settings(const cohort::settings& value) && { return std::move(settings(value)); }
 
   /// Adds a listener: the primary opens it before the first worker starts and keeps it open while
-  /// there is none. A worker that listens there joins it. A group may have any number, or none.
+  /// there is none. A worker that listens there joins it. A group may have any number, or none. An
+  /// `inherited_socket` is joined by its name, or by its address.
   /// @throws std::invalid_argument for port 0: the workers would not know which one that is.
   group& listen(place where, const listen_options& options = listen_options()) &;
   group listen(place where, const listen_options& options = listen_options()) &&

@@ -12,6 +12,7 @@
 #include <cohort/detail/core/self_core.hpp>
 #include <cohort/handle.hpp>
 #include <cohort/inherited_fd.hpp>
+#include <cohort/inherited_socket.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/unix_path.hpp>
 
@@ -104,6 +105,33 @@ public:
     return listen_for<Protocol>(
         detail::listen_key::of(from, detail::wire::listen_kind::inherited_stream, wants_unix),
         std::error_code(), options, std::forward<Token>(token));
+  }
+
+  /// Listens on a socket that a service manager has given to the primary, together with all workers
+  /// that do, whatever it is bound to:
+  ///
+  ///     auto acceptor = co_await self.listen<tcp>(cohort::inherited_socket("http"));
+  ///
+  /// A worker that listens at the address to which it is bound joins as well. With
+  /// `listen_options::exclusive`, or alone, it is one that this process was given. The socket stays
+  /// the service manager's: it is non-blocking from now on for all who have it, goes on listening
+  /// when nobody does here, and a path is not removed.
+  ///
+  /// Completion and cancellation as above. Errors: `error::not_inherited` when there is none of
+  /// that name, `error::wrong_handle` for what is no listening socket of `Protocol`,
+  /// `invalid_argument` when the primary's environment contradicts itself. Source: systemd's socket
+  /// activation.
+  template <detail::stream_protocol Protocol, detail::no_options Token = default_token_t<Executor>>
+  auto listen(const inherited_socket& from, Token&& token = Token())
+  {
+    return listen<Protocol>(from, listen_options(), std::forward<Token>(token));
+  }
+  template <detail::stream_protocol Protocol, class Token = default_token_t<Executor>>
+  auto listen(const inherited_socket& from, const listen_options& options, Token&& token = Token())
+  {
+    const bool wants_unix = std::same_as<Protocol, asio::local::stream_protocol>;
+    return listen_for<Protocol>(detail::listen_key::of(from, wants_unix), std::error_code(),
+        options, std::forward<Token>(token));
   }
 
   /// Accepts from a listening socket of this process, such as one that came with a message, without

@@ -133,7 +133,7 @@ TEST_CASE("whichever call of taking an inherited socket fails, the worker is tol
     for (unsigned n = 1; more; ++n) {
       CAPTURE(n);
       datagrams_test test{any_policy(cohort::round_robin())};
-      test.connections.allow_inherited(number);
+      test.connections.inheritable().allow(number);
       wire::listen message = question(kind);
       message.descriptor = static_cast<std::uint32_t>(number);
       more = ask_with_fault(test, 1, message, n, told);

@@ -56,6 +56,7 @@ def wire():
         "listen_udp": listen(4, 2, 16, 1, 511, 0, ipv4),
         "listen_inherited": listen(5, 3, 0, 0, 511, 0, descriptor=7),
         "listen_inherited_datagram": listen(6, 4, 0, 0, 511, 0, descriptor=8),
+        "listen_named": listen(7, 5, 0, 1, 511, 0, path=b"http"),
         "close": frame(3, struct.pack("<I", 1)),
         "credit": frame(4, struct.pack("<IH", 1, 16)),
         "taken": frame(5, struct.pack("<IQHH", 1, 7, 3, 2)),

@@ -117,6 +117,41 @@ TEST_CASE("every address of the machine, and paths of Unix sockets")
   CHECK_FALSE(std::filesystem::exists(folder.file("short")));
 }
 
+TEST_CASE("what a service manager has given is listened on by its name, and stays its own")
+{
+  namespace posix = cohort::detail::posix;
+  auto& given = cohort::detail::service_sockets::of_this_process();
+  fixture test;
+  std::error_code error;
+  const cohort::inherited_socket web("listening_primary_test");
+  test.primary->listen(web, listen_options(), error);
+  CHECK(error == cohort::error::not_inherited);
+  CHECK_THROWS_AS(test.primary->listen(web), std::system_error);
+  tcp::acceptor made(test.context, any_port);
+  const tcp::endpoint where = made.local_endpoint();
+  given.add(web.name(), posix::unique_fd(made.release()));
+  CHECK(test.primary->listen(web).name() == web.name());
+  // It is one listener, whatever it is called.
+  for (const bool by_name : {true, false}) {
+    if (by_name) test.primary->listen(web, listen_options(), error);
+    else test.primary->listen(where, listen_options(), error);
+    CHECK(error == std::errc::address_in_use);
+  }
+  test.primary->answer(web, overflow::refuse("nobody\n").after(0s));
+  test.primary->hold(web);
+  test.primary->stop_listening(web);
+  CHECK_FALSE(test.connect(where));
+  test.primary->hold(web, error);
+  CHECK(error == std::errc::address_not_available);
+  // Again, and until nobody has it any more.
+  test.primary->listen(web);
+  test.primary.reset();
+  CHECK_FALSE(test.connect(where));
+  CHECK(given.take_unclaimed(error).empty());
+  given.close_all();
+  CHECK(test.connect(where) == asio::error::connection_refused);
+}
+
 TEST_CASE("what is no address is an error, and nothing listens there")
 {
   fixture test;

@@ -5,6 +5,7 @@
 #include <cohort/detail/core/accept_source.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/open_listener.hpp>
+#include <cohort/detail/handle/service_sockets.hpp>
 #include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/inherited.hpp>
@@ -63,7 +64,9 @@ inline std::shared_ptr<bound_source> bound_source::listen(const asio::any_io_exe
   how.reuse_port = options.reuse_port();
   how.mode = static_cast<mode_t>(options.mode());
   posix::unique_fd inherited;
-  if (wire::is_inherited(key.kind))
+  if (!key.name.empty())
+    inherited = service_sockets::of_this_process().share(key.name, key.index, error);
+  else if (wire::is_inherited(key.kind))
     inherited = posix::share_inherited(
         static_cast<int>(key.descriptor), posix::inherited_kind::listener, error);
   if (error) return nullptr;

@@ -88,7 +88,7 @@ public:
   /// Lays `more` over the settings of later forks.
   void setup(const settings& more);
 
-  void allow_inherited(int descriptor) { connections_.allow_inherited(descriptor); }
+  inheritable_sockets& inheritable() noexcept { return connections_.inheritable(); }
 
   /// Where the primary listens itself.
   primary_listens<connections_type>& listens() noexcept { return listens_; }

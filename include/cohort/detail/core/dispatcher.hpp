@@ -109,8 +109,8 @@ public:
   /// Those at which nothing is left to be done.
   void forget_finished();
 
-  /// Workers may listen on this descriptor of this process, though no program inherits it.
-  void allow_inherited(int descriptor) { inheritable_.allow(descriptor); }
+  /// Which sockets that were made elsewhere anybody may listen on.
+  inheritable_sockets& inheritable() noexcept { return inheritable_; }
 
   /// Closes what no worker uses.
   void close_unused();
@@ -158,7 +158,8 @@ listen_answer dispatcher<Policy, Host>::listen(const candidate& worker, const wi
   std::error_code error;
   const listen_key asked = listen_key::of(message, error);
   posix::unique_fd inherited;
-  if (!error && wire::is_inherited(asked.kind)) inherited = inheritable_.share(asked, error);
+  const bool is_known = !asked.name.empty() && find(asked);
+  if (!error && !is_known) inherited = inheritable_.share(asked, error);
   if (!error && wire::is_datagram(asked.kind)) {
     if (!has_room(worker.id)) error = std::make_error_code(std::errc::too_many_files_open);
     else if (datagrams_.join(

@@ -5,6 +5,7 @@
 #include <cohort/detail/posix/child.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/detail/posix/role.hpp>
+#include <cohort/detail/posix/service_environment.hpp>
 #include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/posix/worker_pipe.hpp>
@@ -49,8 +50,9 @@ worker_launch prepare_launch(worker_id id, const settings& how, std::error_code&
 /// The program and its arguments, behind its launcher if there is one.
 std::vector<std::string> command_line(worker_id id, const settings& how);
 
-/// This process's environment, then `variables`, then the role; the last one of a name counts. The
-/// worker has its channels at `channels` and the number after it.
+/// This process's environment without what a service manager has said in it, then `variables`, then
+/// the role; the last one of a name counts. The worker has its channels at `channels` and the
+/// number after it.
 std::vector<std::string> worker_environment(
     worker_id id, const environment& variables, std::size_t channels = 3);
 
@@ -106,6 +108,8 @@ inline std::vector<std::string> worker_environment(
     merged.insert_or_assign(
         std::string(entry.substr(0, equals)), std::string(entry.substr(equals + 1)));
   }
+  // A worker does not speak for the service, unless it is told to.
+  for (const char* name : posix::service_variables) merged.erase(name);
   for (const std::string& name : variables.removed()) merged.erase(name);
   for (const auto& [name, value] : variables.values()) merged.insert_or_assign(name, value);
   merged.insert_or_assign(posix::worker_id_variable, std::to_string(id));

@@ -6,6 +6,7 @@
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/inherited_fd.hpp>
+#include <cohort/inherited_socket.hpp>
 #include <cohort/unix_path.hpp>
 
 #include <asio/ip/address_v6.hpp>
@@ -35,7 +36,9 @@ struct listen_key {
   std::uint32_t descriptor = 0;
   /// Whether that has to be a Unix socket; only who asks knows.
   bool wants_unix = false;
-  /// The how many-th of this worker on any port; else 0.
+  /// That of an inherited one, if it is asked for so; else empty.
+  std::string name;
+  /// The how many-th of this worker on any port, or of those with `name`; else 0.
   std::uint16_t index = 0;
 
   listen_key() = default;
@@ -59,6 +62,8 @@ struct listen_key {
   static listen_key of(
       const cohort::inherited_fd& from, wire::listen_kind kind, bool wants_unix = false);
 
+  static listen_key of(const cohort::inherited_socket& from, bool wants_unix = false);
+
   /// What a worker says; `invalid_argument` when that makes no sense.
   static listen_key of(const wire::listen& message, std::error_code& error);
   void describe_to(wire::listen& message) const;
@@ -73,7 +78,9 @@ struct listen_key {
   /// Whether connections of what is bound there are of the kind that is asked for.
   bool fits(const posix::socket_address& bound) const noexcept
   {
-    return kind != wire::listen_kind::inherited_stream || wants_unix == (bound.family() == AF_UNIX);
+    const bool is_any =
+        kind == wire::listen_kind::inherited_stream || kind == wire::listen_kind::named_stream;
+    return !is_any || wants_unix == (bound.family() == AF_UNIX);
   }
 
   /// Whether it is another name of what is bound there, if that is of the same kind: of what "any
@@ -144,8 +151,23 @@ inline listen_key listen_key::of(
   return key;
 }
 
+inline listen_key listen_key::of(const cohort::inherited_socket& from, bool wants_unix)
+{
+  listen_key key(wire::listen_kind::named_stream, posix::socket_address());
+  key.name = from.name();
+  key.index = from.index();
+  key.wants_unix = wants_unix;
+  return key;
+}
+
 inline listen_key listen_key::of(const wire::listen& message, std::error_code& error)
 {
+  if (message.kind == wire::listen_kind::named_stream) {
+    listen_key key(message.kind, posix::socket_address());
+    key.name = message.path.text();
+    key.index = message.index;
+    return key;
+  }
   if (wire::is_inherited(message.kind)) {
     listen_key key(message.kind, posix::socket_address());
     key.descriptor = message.descriptor;
@@ -169,7 +191,7 @@ inline void listen_key::describe_to(wire::listen& message) const
 {
   message.kind = kind;
   message.address = wire::address_bytes(address.bytes());
-  message.path = wire::path_text(path);
+  message.path = wire::path_text(name.empty() ? path : name);
   if (any_host) message.flags |= wire::listen_any_host;
   message.index = index;
   message.descriptor = descriptor;
@@ -177,7 +199,7 @@ inline void listen_key::describe_to(wire::listen& message) const
 
 inline bool listen_key::names(const posix::socket_address& bound) const noexcept
 {
-  if (any_port() || wire::is_inherited(kind)) return false;
+  if (any_port() || wire::is_inherited(kind) || !name.empty()) return false;
   if (!any_host) return address == bound;
   // It may have become one of IPv4 alone.
   const auto is_zero = [](std::byte each) { return each == std::byte(); };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/any_host.hpp>
+#include <cohort/inherited_socket.hpp>
 #include <cohort/unix_path.hpp>
 
 #include <asio/ip/tcp.hpp>
@@ -42,8 +43,12 @@ concept listenable = requires
   typename listening_protocol<Place>::type;
 };
 
+/// The same, or a socket that a service manager has given: where the primary listens.
+template <class Place>
+concept primary_listenable = listenable<Place> || std::same_as<Place, inherited_socket>;
+
 /// What says where a `Place` was bound: another one of its kind, with the port that came out.
-template <listenable Place>
+template <primary_listenable Place>
 using bound_at = std::conditional_t<std::same_as<Place, any_host>, asio::ip::tcp::endpoint, Place>;
 
 } // namespace cohort::detail

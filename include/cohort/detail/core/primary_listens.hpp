@@ -27,9 +27,11 @@ class primary_listens {
 public:
   explicit primary_listens(Connections& connections) noexcept : connections_(connections) {}
 
+  /// @param given a socket that listens already, to be taken for what is asked for instead of a new
+  ///   one: somebody else has made it, and sees to its path.
   /// @return where it is bound. `address_in_use` when the primary listens there already.
-  posix::socket_address listen(
-      listen_key asked, const listen_options& options, std::error_code& error);
+  posix::socket_address listen(listen_key asked, const listen_options& options,
+      std::error_code& error, posix::unique_fd given = posix::unique_fd());
 
   /// Nothing happens where it does not listen.
   void stop(const listen_key& asked);
@@ -60,15 +62,15 @@ private:
 
 template <class Connections>
 posix::socket_address primary_listens<Connections>::listen(
-    listen_key asked, const listen_options& options, std::error_code& error)
+    listen_key asked, const listen_options& options, std::error_code& error, posix::unique_fd given)
 {
   while (asked.any_port() && find(asked) != entries_.end()) ++asked.index;
   entries_.reserve(entries_.size() + 1);
   auto listener = connections_.find(asked);
   if (listener && listener->is_held()) error = std::make_error_code(std::errc::address_in_use);
-  else if (!listener)
-    listener =
-        connections_.create(listen_request(asked, options), asked, posix::unique_fd(), error);
+  else if (!listener && !given) given = connections_.inheritable().share(asked, error);
+  if (!error && !listener)
+    listener = connections_.create(listen_request(asked, options), asked, std::move(given), error);
   if (error) return posix::socket_address();
   entries_.push_back(entry{asked, listener});
   listener->hold();

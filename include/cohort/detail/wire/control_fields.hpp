@@ -20,6 +20,7 @@ enum class listen_kind : std::uint8_t {
   udp = 2,
   inherited_stream = 3,   ///< A descriptor of the primary, by its number: it listens.
   inherited_datagram = 4, ///< The same: it is bound.
+  named_stream = 5,       ///< What a service manager gave the primary, by its name: it listens.
 };
 
 /// Whether what is asked for is a descriptor of the primary.

@@ -71,12 +71,12 @@ struct listen {
   std::uint32_t request = 0; ///< chosen by the worker, comes back in the reply
   listen_kind kind = listen_kind::tcp;
   std::uint8_t flags = 0;
-  std::uint16_t index = 0; ///< n-th listen on port 0 of this worker
+  std::uint16_t index = 0; ///< n-th listen on port 0 of this worker; n-th socket of its name
   std::uint32_t backlog = 0;
   std::uint32_t mode = 0; ///< permission bits of a unix socket's file
   address_bytes address;
   std::uint32_t descriptor = 0; ///< of the primary's, for the inherited kinds
-  path_text path;               ///< of a unix socket, when it is too long for an address
+  path_text path;               ///< of a unix socket, when it is too long for an address; a name
   shared_bytes data;
 
   static constexpr std::size_t largest =
@@ -95,10 +95,11 @@ struct listen {
     const bool any_host = (flags & listen_any_host) != 0;
     const bool reuse_address = (flags & listen_reuse_address) != 0;
     const bool has_path = !path.text().empty();
-    return kind <= listen_kind::inherited_datagram && (flags & ~known) == 0 && mode <= 07777 &&
+    const bool is_named = kind == listen_kind::named_stream;
+    return kind <= listen_kind::named_stream && (flags & ~known) == 0 && mode <= 07777 &&
            (!any_host || kind == listen_kind::tcp) && (!reuse_address || is_datagram(kind)) &&
            (descriptor == 0 || is_inherited(kind)) &&
-           (!has_path || kind == listen_kind::unix_stream) &&
+           (!has_path || is_named || kind == listen_kind::unix_stream) && (has_path || !is_named) &&
            (address.bytes().empty() || (!has_path && !is_inherited(kind)));
   }
   friend bool operator==(const listen&, const listen&) = default;

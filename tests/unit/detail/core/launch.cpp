@@ -130,6 +130,17 @@ TEST_CASE("what a worker is given replaces what the host has, and its role repla
   CHECK(count(entries, "COHORT_CONTROL_FD=3") == 1);
 }
 
+TEST_CASE("a worker has not what a service manager says to this process, unless it is told so")
+{
+  const host_variable pid("LISTEN_PID", "1"), fds("LISTEN_FDS", "2"), names("LISTEN_FDNAMES", "a");
+  const host_variable notify("NOTIFY_SOCKET", "/run/notify"), watchdog("WATCHDOG_USEC", "1");
+  const auto entries = worker_environment(7, environment());
+  for (const char* name : posix::service_variables) CHECK(count_name(entries, name) == 0);
+  const auto told = worker_environment(7, environment().set("NOTIFY_SOCKET", "@other"));
+  CHECK(count(told, "NOTIFY_SOCKET=@other") == 1);
+  CHECK(count_name(told, "WATCHDOG_USEC") == 0);
+}
+
 TEST_CASE("a worker has not what was taken away, but its role always")
 {
   const host_variable host("COHORT_UNIT_HOST", "of the host");

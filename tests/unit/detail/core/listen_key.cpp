@@ -208,6 +208,24 @@ TEST_CASE("a descriptor is a number, and fits connections of its kind alone")
   CHECK(error == std::errc::bad_file_descriptor);
 }
 
+TEST_CASE(
+    "a name and an index are what they are on the wire, and fit connections of their kind alone")
+{
+  const auto key = listen_key::of(cohort::inherited_socket("http", 2));
+  wire::listen message;
+  key.describe_to(message);
+  CHECK(message.valid());
+  std::error_code error;
+  CHECK(listen_key::of(message, error) == key);
+  CHECK_FALSE(error);
+  CHECK(key != listen_key::of(cohort::inherited_socket("http", 1)));
+  CHECK(key != listen_key::of(cohort::inherited_socket("https", 2)));
+  CHECK(key.fits(address("::1", 80)));
+  CHECK_FALSE(listen_key::of(cohort::inherited_socket("http"), true).fits(address("::1", 80)));
+  CHECK_FALSE(key.any_port());
+  CHECK_FALSE(key.names(posix::socket_address()));
+}
+
 TEST_CASE("any host is every address of either family, and no single one")
 {
   const auto any = key_of(cohort::any_host(80));

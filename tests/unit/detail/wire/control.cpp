@@ -32,6 +32,8 @@ void for_each_sample(Function function)
       0, {}, 0xfffffffe, {}, {}});
   function(wire::listen{
       9, wire::listen_kind::tcp, wire::listen_any_host, 1, 1, 0, address("any"), 0, {}, {}});
+  function(wire::listen{
+      9, wire::listen_kind::named_stream, 0, 2, 1, 0, {}, 0, wire::path_text("http"), {}});
   function(wire::listen());
   function(wire::close{0xfffffffe});
   function(wire::credit{1, 128});

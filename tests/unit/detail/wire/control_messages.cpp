@@ -105,7 +105,10 @@ TEST_CASE("enumerations and flags have only the documented values")
     CHECK(refused.valid() == (value >= 1 && value <= 3));
     listen = wire::listen();
     listen.kind = static_cast<wire::listen_kind>(value);
+    // A name has to be there.
     CHECK(listen.valid() == (value <= 4));
+    listen.path = wire::path_text("name");
+    CHECK(listen.valid() == (value == 1 || value == 5));
     listen = wire::listen();
     listen.flags = static_cast<std::uint8_t>(value);
     // Who asks for TCP cannot ask for what only UDP has.
@@ -140,6 +143,17 @@ TEST_CASE("what is asked for is an address, a path or a descriptor, as its kind 
     listen.path = wire::path_text();
     CHECK(listen.valid() == !wire::is_inherited(kind));
   }
+  wire::listen named;
+  named.kind = named_stream;
+  CHECK_FALSE(named.valid());
+  named.path = wire::path_text("http");
+  CHECK(named.valid());
+  named.descriptor = 7;
+  CHECK_FALSE(named.valid());
+  named.descriptor = 0;
+  named.address = wire::address_bytes(std::vector<std::byte>(16));
+  CHECK_FALSE(named.valid());
+  CHECK_FALSE((wire::is_inherited(named_stream) || wire::is_datagram(named_stream)));
   CHECK(wire::is_datagram(udp));
   CHECK(wire::is_datagram(inherited_datagram));
   CHECK_FALSE(wire::is_datagram(inherited_stream));
