@@ -250,6 +250,7 @@ auto supervisor<Policy, Protocol>::reload(const reload_options& options, Token&&
       [](auto handler, std::shared_ptr<core_type> core, reload_options how) {
         const auto all = std::make_shared<detail::reload_of_groups>(core->get_executor());
         all->start(std::move(handler), core->groups().all(), how);
+        core->reload_asked();
       },
       token, core_, options);
 }

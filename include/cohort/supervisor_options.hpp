@@ -71,6 +71,22 @@ public:
     return std::move(status_file(std::move(path), interval));
   }
 
+  /// Whether the service manager is told how the groups are while the supervisor runs, if there is
+  /// one that wants to hear of it (NOTIFY_SOCKET is set): that all workers of all groups are ready
+  /// for the first time, that all groups reload and when that is over, that all ends, in a line how
+  /// many workers of each group are ready, and that this process's event loop is alive
+  /// (WATCHDOG_USEC). What cannot be sent is an `error_event`, and said again after a second. A
+  /// group that has given up is not ready; one that is over is. To be switched off where a process
+  /// has several supervisors, or speaks for itself by `service_manager`. Default: true.
+  supervisor_options& notify_service_manager(bool value) &
+  {
+    return set(notify_service_manager_, value);
+  }
+  supervisor_options notify_service_manager(bool value) &&
+  {
+    return std::move(notify_service_manager(value));
+  }
+
   const cohort::settings& settings() const noexcept { return settings_; }
   bool handle_signals() const noexcept { return handle_signals_; }
   duration drain_deadline() const noexcept { return drain_deadline_; }
@@ -79,6 +95,7 @@ public:
   const std::string& pid_file() const noexcept { return pid_file_; }
   const std::string& status_file() const noexcept { return status_file_; }
   duration status_interval() const noexcept { return status_interval_; }
+  bool notify_service_manager() const noexcept { return notify_service_manager_; }
 
 private:
   template <class T>
@@ -96,6 +113,7 @@ private:
   std::string pid_file_;
   std::string status_file_;
   duration status_interval_ = std::chrono::seconds(1);
+  bool notify_service_manager_ = true;
 };
 
 } // namespace cohort

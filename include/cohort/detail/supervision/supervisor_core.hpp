@@ -9,15 +9,18 @@
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/event_bus.hpp>
 #include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/handle/service_sockets.hpp>
 #include <cohort/detail/io/signals.hpp>
 #include <cohort/detail/posix/pid_file.hpp>
 #include <cohort/detail/supervision/group_listeners.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
+#include <cohort/detail/supervision/service_link.hpp>
 #include <cohort/detail/supervision/status_file.hpp>
 #include <cohort/detail/supervision/status_text.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
 #include <cohort/group.hpp>
+#include <cohort/service_manager.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/supervisor_options.hpp>
 
@@ -60,12 +63,18 @@ public:
         cluster_(std::in_place, executor, options.settings(), std::move(policy)),
         signals_(executor),
         status_file_(executor, options),
+        service_(
+            std::make_shared<service_link>(executor, groups_, static_cast<group_host&>(*this))),
         running_(executor, this)
   {
   }
 
   /// Once, after it was made.
-  void watch() { core().events().add(this->shared_from_this()); }
+  void watch()
+  {
+    core().events().add(this->shared_from_this());
+    core().events().add(service_);
+  }
 
   cluster_type& cluster() noexcept { return *cluster_; }
   const asio::any_io_executor& get_executor() const noexcept { return running_.get_executor(); }
@@ -81,6 +90,9 @@ public:
   /// Starts everything; `handler(std::error_code)` when all groups are over.
   template <class Handler>
   void run(Handler&& handler);
+
+  /// All groups were told to reload.
+  void reload_asked() { service_->reload_asked(); }
 
   /// Lets all workers leave.
   void stop(duration deadline);
@@ -130,6 +142,7 @@ private:
   io::signals signals_;
   posix::pid_file pid_file_;
   status_file status_file_;
+  std::shared_ptr<service_link> service_;
   wait_queue<> running_;
   std::random_device random_;
   bool runs_ = false;
@@ -167,6 +180,8 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
   if (!error && !options_.pid_file().empty())
     pid_file_ = posix::pid_file::create(options_.pid_file(), error);
   if (!error) open_all(error);
+  // What no group has named is for nobody.
+  if (!error) service_sockets::of_this_process().close_unclaimed(core().inheritable().allowed());
   if (error && !runs_) pid_file_.remove();
   if (error) return complete_later(get_executor(), std::forward<Handler>(handler), error);
   running_.add(std::forward<Handler>(handler));
@@ -175,6 +190,7 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
     signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1},
         [self = this->shared_from_this()](int signal) { self->act_on(signal); });
   status_file_.begin(this->shared_from_this());
+  if (options_.notify_service_manager()) service_->begin(service_manager());
   for (const group_pointer& each : std::vector(groups_.all())) each->begin();
   finish_if_over();
 }
@@ -183,6 +199,7 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::stop(duration deadline)
 {
   stopping_ = true;
+  service_->stopping();
   // First: the last worker of a listener that nobody else holds gets all who wait there.
   if (runs_)
     for (const group_pointer& each : groups_.all()) close_listeners(*cluster_, each->description());
@@ -198,6 +215,7 @@ void supervisor_core<Policy, Protocol>::abandon()
   runs_ = false;
   signals_.end();
   status_file_.call_off();
+  service_->end();
   pid_file_.remove();
   for (const group_pointer& each : groups_.all()) each->close();
   running_.complete_all(asio::error::operation_aborted);
@@ -321,7 +339,7 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
     const auto told_by_event = [](std::error_code, const reload_result&) {};
     for (const group_pointer& each : std::vector(groups_.all()))
       each->reload(told_by_event, options_.reload());
-    return;
+    return reload_asked();
   }
   if (std::exchange(signalled_, true)) {
     // Should a worker resist even that, this program can still be ended as any other.
@@ -346,6 +364,7 @@ void supervisor_core<Policy, Protocol>::finish()
   stopping_ = true;
   signals_.end();
   status_file_.end(*this);
+  service_->end();
   for (const group_pointer& each : groups_.all()) {
     close_listeners(*cluster_, each->description());
     // Nobody would see to workers that it starts for whatever it is told now.
