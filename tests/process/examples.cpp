@@ -5,8 +5,10 @@
 
 #include "support/browser.hpp"
 #include "support/kept_port.hpp"
+#include "support/notify_listener.hpp"
 #include "support/program.hpp"
 #include "support/scratch.hpp"
+#include "support/started_service.hpp"
 
 #include <doctest/doctest.h>
 
@@ -219,4 +221,33 @@ TEST_CASE("11_two_groups counts in one group who came to the other")
   server.signal(SIGTERM);
   CHECK(server.wait() == 0);
   CHECK(server.errors() == "");
+}
+
+TEST_CASE("13_systemd serves the sockets of its units, and tells the service manager how it is")
+{
+  const kept_port http, admin;
+  notify_listener listener;
+  const std::string sockets =
+      "http=tcp:" + std::to_string(http.number()) + " admin=tcp:" + std::to_string(admin.number());
+  program server(
+      as_service(sockets, {"NOTIFY_SOCKET=" + listener.address()}, {example("13_systemd")}));
+  CHECK(listener.next_with("READY=1") == "READY=1\nSTATUS=http 2/2, admin 1/1\n");
+  const auto ask_at = [](const kept_port& port) {
+    browser client(port.number());
+    return client.receive_line();
+  };
+  CHECK(ask_at(http) == "hello from http\n");
+  CHECK(ask_at(admin) == "hello from admin\n");
+  server.signal(SIGHUP);
+  CHECK(listener.next_with("RELOADING=1").find("\nMONOTONIC_USEC=") != std::string::npos);
+  CHECK(listener.next_with("READY=1").starts_with("READY=1\n"));
+  CHECK(ask_at(http) == "hello from http\n");
+  server.signal(SIGTERM);
+  listener.next_with("STOPPING=1");
+  CHECK(server.wait() == 0);
+  CHECK(server.errors() == "");
+
+  program lonely({example("13_systemd")});
+  CHECK(lonely.wait() == 1);
+  CHECK(lonely.errors() == "cohort: supervise: no socket of that name was inherited\n");
 }
