@@ -20,6 +20,7 @@ TEST_CASE("options of a supervisor say what they were told, and else their defau
   CHECK_FALSE(usual.end_when_given_up());
   CHECK(usual.pid_file().empty());
   CHECK(usual.status_file().empty());
+  CHECK(usual.notify_service_manager());
 
   supervisor_options own = supervisor_options().handle_signals(false).drain_deadline(1s);
   own.settings(cohort::settings().cwd("/tmp")).reload(cohort::reload_options().at_once(3));
@@ -32,6 +33,7 @@ TEST_CASE("options of a supervisor say what they were told, and else their defau
   CHECK(own.pid_file() == "/run/a.pid");
   CHECK(own.status_file() == "/run/a.status");
   CHECK(own.status_interval() == 2s);
+  CHECK_FALSE(own.notify_service_manager(false).notify_service_manager());
   CHECK_THROWS_AS(own.status_file("/run/b", 0s), std::invalid_argument);
   CHECK(own.status_file() == "/run/a.status");
 }

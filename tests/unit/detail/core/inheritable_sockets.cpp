@@ -50,4 +50,23 @@ TEST_CASE("a worker gets what other programs get, or what the program has named"
   CHECK(error == std::errc::bad_file_descriptor);
 }
 
+TEST_CASE("what a service manager has given goes by its name, and what is to be bound is nothing")
+{
+  auto& given = service_sockets::of_this_process();
+  std::error_code error;
+  const auto any = posix::socket_address::from_endpoint(
+      asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  const inheritable_sockets sockets;
+  const auto named = listen_key::of(cohort::inherited_socket("inheritable_test"));
+  CHECK_FALSE(sockets.share(named, error));
+  CHECK(error == cohort::error::not_inherited);
+  given.add("inheritable_test", posix::listen_stream(any, posix::listen_settings(), error));
+  CHECK(sockets.share(named, error));
+  CHECK_FALSE(error);
+  given.close_all();
+  error = std::make_error_code(std::errc::io_error);
+  CHECK_FALSE(sockets.share(listen_key(wire::listen_kind::tcp, any), error));
+  CHECK_FALSE(error);
+}
+
 } // namespace inheritable_sockets_test

@@ -108,6 +108,36 @@ TEST_CASE("the primary listens where nobody does, and workers join it")
   CHECK(test.is_free(bound));
 }
 
+TEST_CASE("it can be given the socket for a place, and workers join that")
+{
+  fixture test;
+  std::error_code error;
+  auto made = posix::listen_stream(test.loopback().address, {}, error);
+  const auto where = posix::local_address(made.get(), error);
+  // As one that another program has left: it cannot be bound anew.
+  CHECK(test.fails(test.key(where)) == std::errc::address_in_use);
+  CHECK(test.listens.listen(test.key(where), listen_options(), error, std::move(made)) == where);
+  CHECK_FALSE(error);
+  CHECK(test.join(1, test.key(where)) != 0);
+  CHECK(test.fails(test.key(where)) == std::errc::address_in_use);
+
+  const auto named = listen_key::of(cohort::inherited_socket("primary_listens_test", 1));
+  CHECK(test.fails(named) == cohort::error::not_inherited);
+  CHECK(test.join(1, named, 1) == 0);
+  made = posix::listen_stream(test.loopback().address, {}, error);
+  const auto other = posix::local_address(made.get(), error);
+  CHECK(test.listens.listen(named, listen_options(), error, std::move(made)) == other);
+  // Whatever they know of it, and nobody has to find the name any more.
+  const auto id = test.join(1, named, 1);
+  CHECK(id != 0);
+  CHECK(test.join(2, test.key(other)) == id);
+  CHECK(test.join(2, named, 2) == 0);
+  test.connections.gone(1);
+  test.connections.gone(2);
+  test.listens.stop(named);
+  CHECK(test.is_free(other));
+}
+
 TEST_CASE("it can listen once at each place, by whatever name")
 {
   fixture test;
