@@ -163,7 +163,7 @@ TEST_CASE("a status that changes often is said after a pause, as it is then")
 {
   fixture test;
   test.become_ready();
-  for (std::size_t ready : {1, 0, 1}) {
+  for (const std::size_t ready : {1U, 0U, 1U}) {
     test.facts.groups[0].ready = ready;
     test.now += 300ms;
     CHECK(test.says().empty());
