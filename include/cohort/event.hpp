@@ -65,6 +65,12 @@ enum class retire_reason : std::uint8_t {
   requests,
   /// It asked for it by `this_worker::request_replacement`.
   asked,
+  /// It has served for `settings::max_age`.
+  age,
+  /// It had `settings::max_memory` in memory.
+  memory,
+  /// It had `settings::max_descriptors` open.
+  descriptors,
 };
 
 /// The worker should be replaced, once for each worker. A `supervisor` does so, the new one ready
@@ -133,7 +139,8 @@ struct reload_event {
 /// "messages", which concern the primary itself.
 struct error_event : worker_event {
   std::error_code code;
-  /// What was being done ("accept", "offer", "protocol", "listen"), or which message was skipped;
+  /// What was being done ("accept", "offer", "protocol", "listen", or "usage": what the worker uses
+  /// cannot be seen, see `worker::memory`), or which message was skipped;
   /// "messages" of workers that had ended were received by nobody, and there were too many.
   std::string what;
 };

@@ -108,13 +108,47 @@ public:
   }
 
   /// A worker is replaced when it has answered so many requests, the new one ready first; 0: never,
-  /// the default. See `this_worker::request_done`. Source: node-cluster's `maxc`.
+  /// the default. See `this_worker::request_done`, and `retire_jitter`. Source: node-cluster's
+  /// `maxc`.
   group& max_requests(std::uint64_t value) &
   {
     settings_.max_requests(value);
     return *this;
   }
   group max_requests(std::uint64_t value) && { return std::move(max_requests(value)); }
+
+  /// The same when it has served for so long: see `settings::max_age`.
+  group& max_age(duration value) &
+  {
+    settings_.max_age(value);
+    return *this;
+  }
+  group max_age(duration value) && { return std::move(max_age(value)); }
+
+  /// The same when it has so many bytes in memory: see `settings::max_memory`.
+  group& max_memory(std::uint64_t bytes) &
+  {
+    settings_.max_memory(bytes);
+    return *this;
+  }
+  group max_memory(std::uint64_t bytes) && { return std::move(max_memory(bytes)); }
+
+  /// The same when it has so many descriptors open: see `settings::max_descriptors`.
+  group& max_descriptors(std::uint64_t value) &
+  {
+    settings_.max_descriptors(value);
+    return *this;
+  }
+  group max_descriptors(std::uint64_t value) && { return std::move(max_descriptors(value)); }
+
+  /// By which share at most each of these four limits is lowered, drawn for each worker: see
+  /// `settings::retire_jitter`. Default: 0.1.
+  group& retire_jitter(double share) &
+  {
+    settings_.retire_jitter(share);
+    return *this;
+  }
+  group retire_jitter(double share) && { return std::move(retire_jitter(share)); }
 
   /// When workers that ended are replaced.
   group& restarts(const restart_policy& value) & { return set(restarts_, value); }
@@ -177,7 +211,7 @@ inline group::group(std::string name) : name_(std::move(name))
   const auto is_bad = [](unsigned char each) { return each <= ' ' || each == 127; };
   if (name_.empty() || name_.size() > 64 || std::ranges::any_of(name_, is_bad))
     throw std::invalid_argument("cohort: bad name of a group");
-  settings_.group(name_).heartbeat(std::chrono::seconds(2), 30);
+  settings_.group(name_).heartbeat(std::chrono::seconds(2), 30).retire_jitter(0.1);
 }
 
 inline group& group::listen(place where, const listen_options& options) &

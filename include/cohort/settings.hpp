@@ -153,6 +153,38 @@ public:
   settings& max_requests(std::uint64_t value) & { return set(max_requests_, value); }
   settings max_requests(std::uint64_t value) && { return std::move(max_requests(value)); }
 
+  /// How long the worker may serve before `retire_event` asks for a replacement, counted from when
+  /// it is ready. 0: for ever, the default. Source: uWSGI's `max-worker-lifetime`.
+  /// @throws std::invalid_argument when it is below 0.
+  settings& max_age(duration value) &;
+  settings max_age(duration value) && { return std::move(max_age(value)); }
+
+  /// How many bytes of the worker may be in memory, those it shares with other processes counted in
+  /// full, before `retire_event` asks for a replacement. It is no limit that the kernel enforces,
+  /// as `limit` sets it; the worker is looked at every `usage_interval` from when it is ready. 0:
+  /// any number, the default. Source: uWSGI's `reload-on-rss`.
+  settings& max_memory(std::uint64_t bytes) & { return set(max_memory_, bytes); }
+  settings max_memory(std::uint64_t bytes) && { return std::move(max_memory(bytes)); }
+
+  /// The same for how many descriptors the worker has open, the library's own among them. The
+  /// primary can count those of a worker of another user only if it may trace it, as root may;
+  /// where it cannot, an `error_event` says so.
+  settings& max_descriptors(std::uint64_t value) & { return set(max_descriptors_, value); }
+  settings max_descriptors(std::uint64_t value) && { return std::move(max_descriptors(value)); }
+
+  /// By which share at most each of these four limits is lowered for a worker, drawn anew for each
+  /// one, so that workers which were started together are not replaced together. 0 to 1. Default:
+  /// 0. Source: gunicorn's `max_requests_jitter`.
+  /// @throws std::invalid_argument for another share.
+  settings& retire_jitter(double share) &;
+  settings retire_jitter(double share) && { return std::move(retire_jitter(share)); }
+
+  /// How old what is known of the worker's memory and descriptors may be: it is looked at when
+  /// somebody asks for them, or a limit does, and then not again for so long. Default: 5 seconds.
+  /// @throws std::invalid_argument when it is not above 0.
+  settings& usage_interval(duration value) &;
+  settings usage_interval(duration value) && { return std::move(usage_interval(value)); }
+
   /// How often the worker is to be heard from its event loop once it is ready, in milliseconds at
   /// least. When it was not for one and a half intervals it gets no connections until it is, which
   /// `stalled_event` tells, as `recovered_event` the rest. When it was not for `misses` intervals
@@ -202,6 +234,14 @@ public:
   std::uint32_t weight() const noexcept { return weight_.value_or(1); }
   std::uint32_t generation() const noexcept { return generation_.value_or(0); }
   std::uint64_t max_requests() const noexcept { return max_requests_.value_or(0); }
+  duration max_age() const noexcept { return max_age_.value_or(duration::zero()); }
+  std::uint64_t max_memory() const noexcept { return max_memory_.value_or(0); }
+  std::uint64_t max_descriptors() const noexcept { return max_descriptors_.value_or(0); }
+  double retire_jitter() const noexcept { return retire_jitter_.value_or(0); }
+  duration usage_interval() const noexcept
+  {
+    return usage_interval_.value_or(std::chrono::seconds(5));
+  }
   std::string group() const { return group_.value_or(std::string()); }
   duration heartbeat() const noexcept { return heartbeat_.value_or(duration::zero()); }
   unsigned heartbeat_misses() const noexcept { return heartbeat_misses_.value_or(0); }
@@ -237,6 +277,11 @@ private:
   std::optional<std::uint32_t> weight_;
   std::optional<std::uint32_t> generation_;
   std::optional<std::uint64_t> max_requests_;
+  std::optional<duration> max_age_;
+  std::optional<std::uint64_t> max_memory_;
+  std::optional<std::uint64_t> max_descriptors_;
+  std::optional<double> retire_jitter_;
+  std::optional<duration> usage_interval_;
   std::optional<std::string> group_;
   std::optional<duration> heartbeat_;
   std::optional<unsigned> heartbeat_misses_;
@@ -262,6 +307,24 @@ inline settings& settings::heartbeat(duration interval, unsigned misses) &
         "cohort: a heartbeat takes a millisecond at least, and a day at most");
   set(heartbeat_, interval);
   return set(heartbeat_misses_, misses);
+}
+
+inline settings& settings::max_age(duration value) &
+{
+  if (value < duration::zero()) throw std::invalid_argument("cohort: an age below 0");
+  return set(max_age_, value);
+}
+
+inline settings& settings::retire_jitter(double share) &
+{
+  if (!(share >= 0 && share <= 1)) throw std::invalid_argument("cohort: a share is from 0 to 1");
+  return set(retire_jitter_, share);
+}
+
+inline settings& settings::usage_interval(duration value) &
+{
+  if (value <= duration::zero()) throw std::invalid_argument("cohort: no interval above 0");
+  return set(usage_interval_, value);
 }
 
 inline settings& settings::group(std::string name) &
@@ -304,6 +367,11 @@ inline void settings::overlay(const settings& upper)
   lay(weight_, upper.weight_);
   lay(generation_, upper.generation_);
   lay(max_requests_, upper.max_requests_);
+  lay(max_age_, upper.max_age_);
+  lay(max_memory_, upper.max_memory_);
+  lay(max_descriptors_, upper.max_descriptors_);
+  lay(retire_jitter_, upper.retire_jitter_);
+  lay(usage_interval_, upper.usage_interval_);
   lay(group_, upper.group_);
   lay(heartbeat_, upper.heartbeat_);
   lay(heartbeat_misses_, upper.heartbeat_misses_);

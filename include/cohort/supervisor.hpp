@@ -150,7 +150,10 @@ public:
   /// reports by `this_worker::report_value`.
   ///
   ///     group web workers 2 ready 2 starting 0 leaving 1 generation 4 state reloading
-  ///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3 lag_us 51 q=7
+  ///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3 lag_us 51
+  ///       memory 5242880 descriptors 14 q=7
+  ///
+  /// (The one about a worker is one line. A dash stands for what cannot be seen.)
   ///
   /// Source: `pm`'s status file.
   std::string status_text() const { return core_->status(); }

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -95,6 +96,13 @@ public:
   /// With `settings::heartbeat`: how much later than it should have its event loop came to its last
   /// sign of life.
   std::chrono::microseconds loop_lag() const noexcept { return core_->lag(); }
+
+  /// How many bytes of it are in memory, those it shares with other processes counted in full, and
+  /// how many descriptors it has open. Nothing where that cannot be seen, which an `error_event`
+  /// tells once. It is what was found when it was looked at last, which is done in here when that
+  /// is `settings::usage_interval` ago; after its end what was found before that.
+  std::optional<std::uint64_t> memory() const { return core_->usage().memory; }
+  std::optional<std::uint64_t> descriptors() const { return core_->usage().descriptors; }
 
   /// Its weight for scheduling policies that heed it, from `settings::weight` at first. 0: it gets
   /// no more connections, and keeps those it has.

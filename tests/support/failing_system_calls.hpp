@@ -57,6 +57,7 @@ enum class call {
   chmod,
   fchmod,
   unlink,
+  getdents64,
   readlink,
   mmap,
   mprotect,
@@ -231,6 +232,7 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(chmod)
   COHORT_TEST_CALL(fchmod)
   COHORT_TEST_CALL(unlink)
+  COHORT_TEST_CALL(getdents64)
   COHORT_TEST_CALL(readlink)
   COHORT_TEST_CALL(mprotect)
   COHORT_TEST_CALL(clone)

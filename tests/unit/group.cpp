@@ -36,6 +36,12 @@ TEST_CASE("a group says what it was told, and else its defaults")
   CHECK(own.settings().exec() == "/bin/mailer");
   CHECK(own.settings().args() == std::vector<std::string>(1, "-v"));
   CHECK(own.settings().max_requests() == 9);
+  CHECK(own.settings().retire_jitter() == 0.1);
+  own.max_age(1h).max_memory(1 << 20).max_descriptors(100).retire_jitter(0.5);
+  CHECK(own.settings().max_age() == 1h);
+  CHECK(own.settings().max_memory() == 1 << 20);
+  CHECK(own.settings().max_descriptors() == 100);
+  CHECK(own.settings().retire_jitter() == 0.5);
   REQUIRE(own.listeners().size() == 3);
   CHECK(std::get<tcp::endpoint>(own.listeners()[0].where).port() == 25);
   CHECK(own.listeners()[0].options.backlog() == 7);

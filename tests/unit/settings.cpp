@@ -170,6 +170,34 @@ TEST_CASE("a worker has a group and a number of requests, which are laid over as
   CHECK(how.group() == "web");
 }
 
+TEST_CASE("limits of a worker are laid over as the rest, and have bounds")
+{
+  using namespace std::chrono_literals;
+  settings how;
+  CHECK(how.max_age() == 0s);
+  CHECK(how.max_memory() == 0);
+  CHECK(how.max_descriptors() == 0);
+  CHECK(how.retire_jitter() == 0);
+  CHECK(how.usage_interval() == 5s);
+  how.max_age(1h).max_memory(1 << 20).max_descriptors(500).retire_jitter(0.5).usage_interval(1s);
+  how.overlay(settings().max_memory(1 << 30).retire_jitter(0.25));
+  CHECK(how.max_age() == 1h);
+  CHECK(how.max_memory() == 1 << 30);
+  CHECK(how.max_descriptors() == 500);
+  CHECK(how.retire_jitter() == 0.25);
+  how.overlay(settings().max_age(2h).max_descriptors(0).usage_interval(1ms));
+  CHECK(how.max_age() == 2h);
+  CHECK(how.max_descriptors() == 0);
+  CHECK(how.usage_interval() == 1ms);
+  CHECK_THROWS_AS(how.max_age(-1ns), std::invalid_argument);
+  CHECK_THROWS_AS(how.retire_jitter(1.1), std::invalid_argument);
+  CHECK_THROWS_AS(how.retire_jitter(-0.1), std::invalid_argument);
+  CHECK_THROWS_AS(how.usage_interval(0s), std::invalid_argument);
+  CHECK(how.max_age() == 2h);
+  CHECK(how.retire_jitter() == 0.25);
+  CHECK(how.usage_interval() == 1ms);
+}
+
 TEST_CASE("how a worker is watched is laid over as the rest, and an interval has bounds")
 {
   using namespace std::chrono_literals;

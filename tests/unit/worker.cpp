@@ -59,7 +59,10 @@ public:
   void close_channel() override { state_.channel_closed(); }
   void set_weight(std::uint32_t) override {}
 
+  cohort::detail::io::process_usage usage() override { return used; }
+
   duration asked{};
+  cohort::detail::io::process_usage used;
 };
 
 struct worker_test {
@@ -105,6 +108,16 @@ TEST_CASE("copies mean the same worker")
   CHECK(copy.is_connected());
   CHECK_FALSE(copy.is_dead());
   CHECK_FALSE(copy.exited_after_disconnect());
+}
+
+TEST_CASE("what a worker uses is known, or not")
+{
+  worker_test test;
+  CHECK_FALSE(test.handle.memory());
+  CHECK_FALSE(test.handle.descriptors());
+  test.core->used = {5 << 20, 17};
+  CHECK(test.handle.memory() == 5 << 20);
+  CHECK(test.handle.descriptors() == 17);
 }
 
 TEST_CASE("a signal is sent in two ways, and a dead process gives no_such_process")

@@ -38,12 +38,6 @@ protected:
   void publish_ready();
   // What it reports of its work.
   void note(const wire::load& message) noexcept { description_.load = message.value; }
-  void note(const wire::served& message)
-  {
-    requests_ += message.count;
-    if (max_requests_ != 0 && requests_ >= max_requests_) retire(retire_reason::requests);
-  }
-  void note(const wire::replace&) { retire(retire_reason::asked); }
   /// Who waits at the worker was told by `set_gone`.
   void publish_disconnect() { publish(disconnect_event()); }
   void publish_exit();
@@ -73,11 +67,7 @@ protected:
   }
 
 private:
-  /// It should be replaced: told once, and not when it is on its way out.
-  void retire(retire_reason why);
-
   Cluster* cluster_;
-  bool retire_told_ = false;
 };
 
 // Implementation
@@ -104,15 +94,6 @@ void announced_worker<Cluster>::publish_ready()
 {
   ready_.set(std::error_code());
   publish(ready_event());
-}
-
-template <class Cluster>
-void announced_worker<Cluster>::retire(retire_reason why)
-{
-  if (!state_.takes_offers() || std::exchange(retire_told_, true)) return;
-  retire_event event;
-  event.reason = why;
-  publish(event);
 }
 
 template <class Cluster>

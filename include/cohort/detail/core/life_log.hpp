@@ -91,8 +91,15 @@ inline std::string text_of(const recovered_event& event)
 }
 inline std::string text_of(const retire_event& event)
 {
-  const bool asked = event.reason == retire_reason::asked;
-  return worker_text(event) + (asked ? "asks to be replaced" : "has served its requests");
+  const char* why = "";
+  switch (event.reason) {
+  case retire_reason::requests: why = "has served its requests"; break;
+  case retire_reason::asked: why = "asks to be replaced"; break;
+  case retire_reason::age: why = "has served for its time"; break;
+  case retire_reason::memory: why = "has more memory than it may"; break;
+  case retire_reason::descriptors: why = "has more descriptors than it may"; break;
+  }
+  return worker_text(event) + why;
 }
 inline std::string text_of(const disconnect_event& event)
 {

@@ -147,7 +147,6 @@ managed_worker<Cluster>::managed_worker(const asio::any_io_executor& executor,
       end_(executor)
 {
   this->group_ = how.group();
-  this->max_requests_ = how.max_requests();
 }
 
 template <class Cluster>

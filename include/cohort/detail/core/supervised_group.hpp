@@ -142,7 +142,9 @@ inline void supervised_group::adopt(worker_id worker, bool ready)
 
 inline void supervised_group::online(worker_id worker)
 {
-  if (description_.ready_when() == readiness::online) ready(worker);
+  if (description_.ready_when() != readiness::online) return;
+  if (const auto found = host_ ? host_->find(worker) : nullptr) found->serves();
+  ready(worker);
 }
 
 inline void supervised_group::ready(worker_id worker)
@@ -271,7 +273,9 @@ inline void supervised_group::start(const group_action& order)
   else if (error) state_.start_failed(order.place, clock::now());
   if (error) return;
   state_.started(order.place, worker->id(), clock::now());
-  if (description_.ready_when() == readiness::started) state_.ready(worker->id(), clock::now());
+  if (description_.ready_when() != readiness::started) return;
+  worker->serves();
+  state_.ready(worker->id(), clock::now());
 }
 
 inline void supervised_group::drain(worker_id worker)

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cohort/detail/core/announced_worker.hpp>
 #include <cohort/detail/core/heartbeat_guard.hpp>
+#include <cohort/detail/core/limited_worker.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/event.hpp>
 #include <cohort/settings.hpp>
@@ -20,11 +20,11 @@ namespace cohort::detail {
 
 /// A worker whose event loop is listened to, and what follows from its silence.
 ///
-/// `Cluster` has, beside what an `announced_worker` needs, `connections().set_weight(worker,
+/// `Cluster` has, beside what a `limited_worker` needs, `connections().set_weight(worker,
 /// weight)`.
 template <class Cluster>
-class watched_worker : public announced_worker<Cluster> {
-  using base = announced_worker<Cluster>;
+class watched_worker : public limited_worker<Cluster> {
+  using base = limited_worker<Cluster>;
 
 public:
   void set_weight(std::uint32_t weight) override
@@ -40,7 +40,7 @@ public:
 protected:
   watched_worker(const asio::any_io_executor& executor, const candidate& description,
       Cluster& owner, std::shared_ptr<message_port> messages, const settings& how)
-      : base(executor, description, owner, std::move(messages)),
+      : base(executor, description, owner, std::move(messages), how),
         guard_(executor, how)
   {
   }

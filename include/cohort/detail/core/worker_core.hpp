@@ -6,6 +6,7 @@
 #include <cohort/detail/async/latch.hpp>
 #include <cohort/detail/channel/message_port.hpp>
 #include <cohort/detail/io/process.hpp>
+#include <cohort/detail/io/usage_probe.hpp>
 #include <cohort/detail/lifecycle/worker_state.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/error.hpp>
@@ -64,6 +65,10 @@ public:
   /// How late its event loop said last that it is.
   std::chrono::microseconds lag() const noexcept { return lag_; }
   virtual bool is_stalled() const noexcept { return false; }
+  /// What its process uses, no older than its settings say.
+  virtual io::process_usage usage() { return {}; }
+  /// It counts as one that serves, whether its program says so or knows nothing of that.
+  virtual void serves() {}
   /// The group it was started for, empty for none.
   const std::string& group() const noexcept { return group_; }
 
@@ -114,8 +119,6 @@ protected:
   std::map<std::string, std::string> values_;
   std::chrono::microseconds lag_{};
   std::uint64_t requests_ = 0;
-  // 0: any number.
-  std::uint64_t max_requests_ = 0;
   latch<> online_;
   latch<listening_event> listening_;
   latch<> ready_;

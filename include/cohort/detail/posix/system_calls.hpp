@@ -121,6 +121,11 @@ struct system_calls {
   static int chmod(const char* path, mode_t mode) { return ::chmod(path, mode); }
   static int fchmod(int fd, mode_t mode) { return ::fchmod(fd, mode); }
   static int unlink(const char* path) { return ::unlink(path); }
+  // glibc 2.30 has it, other C libraries do not.
+  static ssize_t getdents64(int fd, void* data, size_t size)
+  {
+    return ::syscall(SYS_getdents64, fd, data, size);
+  }
   static ssize_t readlink(const char* path, char* target, size_t size)
   {
     return ::readlink(path, target, size);

@@ -7,7 +7,9 @@
 #include <cohort/detail/lifecycle/group_state.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,9 +20,11 @@ namespace cohort::detail {
 /// and what belongs to it.
 ///
 ///     group web workers 2 ready 2 starting 0 leaving 1 generation 4 state reloading
-///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3 lag_us 51 q=7
+///     worker 17 group web pid 4711 generation 4 state ready requests 2208 load 3 lag_us 51
+///       memory 5242880 descriptors 14 q=7
 ///
-/// Behind those of the library are the values that the worker's program reports.
+/// The one about a worker is one line. Memory is what it has resident, in bytes. Behind those of
+/// the library are the values that the worker's program reports.
 std::string status_text(
     const supervised_group& group, const std::vector<std::shared_ptr<worker_core>>& workers);
 
@@ -40,6 +44,16 @@ inline std::string state_of(const worker_core& worker, bool is_leaving, bool is_
   if (is_leaving) return "leaving";
   if (worker.is_stalled()) return "stalled";
   return is_ready ? "ready" : worker.state().is_online() ? "online" : "started";
+}
+
+// A dash is for what cannot be seen.
+inline std::string usage_of(worker_core& worker)
+{
+  const auto text = [](std::optional<std::uint64_t> number) {
+    return number ? std::to_string(*number) : "-";
+  };
+  const io::process_usage usage = worker.usage();
+  return " memory " + text(usage.memory) + " descriptors " + text(usage.descriptors);
 }
 
 // A worker may say anything; here it is one word.
@@ -78,7 +92,7 @@ inline std::string status_text(
             state_of(*each, leaving.contains(each->id()), ready.contains(each->id())) +
             " requests " + std::to_string(each->requests()) + " load " +
             std::to_string(each->description().load) + " lag_us " +
-            std::to_string(each->lag().count());
+            std::to_string(each->lag().count()) + usage_of(*each);
     for (const auto& [what, value] : each->values()) text += ' ' + word(what) + '=' + word(value);
     text += '\n';
   }

@@ -43,11 +43,6 @@ struct noted_cluster {
     CHECK(event.worker == 5);
     said.push_back("ready");
   }
-  void publish(const cohort::retire_event& event)
-  {
-    CHECK(event.worker == 5);
-    said.push_back(event.reason == cohort::retire_reason::asked ? "retire, as asked" : "retire");
-  }
   void publish(const cohort::reload_request_event& event)
   {
     said.push_back("reload of '" + event.group + '\'');
@@ -103,7 +98,6 @@ struct told_worker final : announced_worker<noted_cluster> {
   {
     note(message);
   }
-  void set_max_requests(std::uint64_t limit) { max_requests_ = limit; }
   void listens(std::uint16_t port)
   {
     std::error_code error;
@@ -160,38 +154,6 @@ TEST_CASE("a cluster is told all of a worker's life")
   CHECK(test.cluster.said == strings{"fork", "online", "online, other messages",
                                  "listening 127.0.0.1 8000", "error protocol", "disconnect", "exit",
                                  "ended, as announced"});
-}
-
-TEST_CASE("a worker is to be replaced once, by its requests or because it asks")
-{
-  announced_test test;
-  test.worker->come_ready();
-  SUBCASE("requests first")
-  {
-    test.worker->set_max_requests(10);
-    test.worker->hear(wire::served{9});
-    CHECK(test.cluster.said == strings{"ready"});
-    test.worker->hear(wire::served{1});
-    test.worker->hear(wire::served{1});
-    test.worker->hear(wire::replace());
-    CHECK(test.cluster.said == strings{"ready", "retire"});
-    CHECK(test.worker->requests() == 11);
-  }
-  SUBCASE("asked for, and any number of requests")
-  {
-    test.worker->hear(wire::served{0xffffffff});
-    test.worker->hear(wire::served{0xffffffff});
-    CHECK(test.worker->requests() == 0x1fffffffe);
-    test.worker->hear(wire::replace());
-    test.worker->hear(wire::replace());
-    CHECK(test.cluster.said == strings{"ready", "retire, as asked"});
-  }
-  SUBCASE("not when it is on its way out")
-  {
-    test.worker->end();
-    test.worker->hear(wire::replace());
-    CHECK(test.cluster.said == strings{"ready", "disconnect", "exit", "ended, as announced"});
-  }
 }
 
 TEST_CASE("a worker that asks for a reload means its own group unless it says another one")

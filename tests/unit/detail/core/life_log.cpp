@@ -100,6 +100,20 @@ TEST_CASE("a worker's life is a line for each step")
   CHECK(line_of(exit) == "Worker 77 killed by SIGKILL");
 }
 
+TEST_CASE("why a worker is to be replaced is said in words")
+{
+  const auto line = [](retire_reason why) {
+    retire_event event = about(retire_event());
+    event.reason = why;
+    return line_of(event);
+  };
+  CHECK(line(retire_reason::requests) == "Worker 77 has served its requests");
+  CHECK(line(retire_reason::asked) == "Worker 77 asks to be replaced");
+  CHECK(line(retire_reason::age) == "Worker 77 has served for its time");
+  CHECK(line(retire_reason::memory) == "Worker 77 has more memory than it may");
+  CHECK(line(retire_reason::descriptors) == "Worker 77 has more descriptors than it may");
+}
+
 TEST_CASE("an address is written as people write it")
 {
   CHECK(address_of(address_type::tcp4, "127.0.0.1", 80) == "Worker 77 listening on 127.0.0.1:80");

@@ -55,7 +55,9 @@ struct idle_worker final : worker_core {
   void disconnect(duration deadline) override { deadlines.push_back(deadline); }
   void close_channel() override {}
   void set_weight(std::uint32_t) override {}
+  void serves() override { said_to_serve = true; }
 
+  bool said_to_serve = false;
   std::vector<duration> deadlines;
   std::optional<cohort::exit_status> ended;
 };
@@ -220,6 +222,8 @@ TEST_CASE("workers count as ready when their group says so")
     CHECK(ready() == (when == cohort::readiness::started));
     test.group->online(1);
     CHECK(ready() == (when != cohort::readiness::said));
+    // Of the others the worker knows it first.
+    CHECK(test.host.workers[1]->said_to_serve == (when != cohort::readiness::said));
     test.group->ready(1);
     CHECK(ready());
   }
