@@ -93,6 +93,40 @@ void reload_under_load(connections kind, unsigned reloads, unsigned requests)
   test.run(body, 120s);
 }
 
+// Measures a worker, then limits the group to what `limits(worker)` makes of that, and goes on
+// until enough of them have been replaced for that reason.
+template <class Limits>
+void recycling_under_load(connections kind, cohort::retire_reason why, Limits limits)
+{
+  loaded_group<cohort::round_robin> test;
+  cohort::settings leaky;
+  leaky.env(cohort::environment().set("COHORT_TEST_LEAK", "65536 1"));
+  leaky.usage_interval(5ms).retire_jitter(0.02);
+  const auto policy = cohort::restart_policy().backoff(1ms, 1ms);
+  test.master().add(test.web(2).settings(leaky).restarts(policy));
+  auto retired = test.master().template subscribe<cohort::retire_event>();
+  test.begin();
+  auto body = [&]() -> awaitable<void> {
+    co_await test.serving("web", 2);
+    const cohort::settings limited = limits(test.master().workers("web").front());
+    load_client load(test.context, test.where(), 8, kind);
+    load.start();
+    const reload_result result =
+        co_await test.master().reload("web", reload_options().settings(limited));
+    CHECK(result.succeeded());
+    for (unsigned i = 0; i != scaled(10); ++i) {
+      const cohort::retire_event event = co_await retired.next();
+      CHECK(event.reason == why);
+    }
+    co_await load.stop();
+    CHECK(load.report().total() >= 10);
+    test.expect_ok(load.report());
+    CHECK(load.report().pids().size() > scaled(10));
+    co_await test.end();
+  };
+  test.run(body, 120s);
+}
+
 } // namespace
 
 TEST_CASE("fifty reloads under twenty thousand requests on new connections fail none")
@@ -158,6 +192,33 @@ TEST_CASE("workers that have served enough are replaced under load, and no reque
     };
     test.run(body, 120s);
   }
+}
+
+TEST_CASE("workers that have served for their time are replaced under load, and no request fails")
+{
+  const auto limits = [](const cohort::worker&) {
+    return cohort::settings().max_age(100ms * time_factor());
+  };
+  for (const connections kind : {connections::of_one_request, connections::kept})
+    recycling_under_load(kind, cohort::retire_reason::age, limits);
+}
+
+TEST_CASE("workers that lose memory are replaced under load, and no request fails")
+{
+  const auto limits = [](const cohort::worker& worker) {
+    return cohort::settings().max_memory(worker.memory().value_or(0) + (16U << 20));
+  };
+  for (const connections kind : {connections::of_one_request, connections::kept})
+    recycling_under_load(kind, cohort::retire_reason::memory, limits);
+}
+
+TEST_CASE("workers that lose descriptors are replaced under load, and no request fails")
+{
+  const auto limits = [](const cohort::worker& worker) {
+    return cohort::settings().max_descriptors(worker.descriptors().value_or(0) + 100);
+  };
+  for (const connections kind : {connections::of_one_request, connections::kept})
+    recycling_under_load(kind, cohort::retire_reason::descriptors, limits);
 }
 
 TEST_CASE("SIGTERM under load fails no request that was accepted, and then nobody listens")

@@ -31,6 +31,7 @@
 #include <string_view>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 // What a worker does under load, and answers to `load_client`: "ID VERB" lines get "ID WORKER PID
 // GENERATION", and "close" behind that when it is the last answer of its connection. Its
@@ -42,6 +43,7 @@
 //   COHORT_TEST_GENERATION  what it says of itself, 0 when not said
 //   COHORT_TEST_STEPS       graces (of idle and fresh connections) and deadline of the drain, in
 //                           milliseconds: "500 1000 10000"
+//   COHORT_TEST_LEAK        how many bytes and descriptors it loses with each request: "4096 1"
 //
 // Verbs: get (answer and close), keep (the next request may follow), slow N (keep, but N
 // milliseconds later), flood (an answer without an end), stubborn (no answer, and no end by
@@ -59,12 +61,14 @@ public:
         generation_(variable("COHORT_TEST_GENERATION"))
   {
     if (generation_.empty()) generation_ = "0";
+    std::istringstream(variable("COHORT_TEST_LEAK")) >> lost_bytes_ >> lost_descriptors_;
     if (const std::string path = variable("COHORT_TEST_LOG"); !path.empty())
       log_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   }
   ~load_server()
   {
     if (log_ != -1) ::close(log_);
+    for (const int each : descriptors_) ::close(each);
   }
   load_server(const load_server&) = delete;
   load_server& operator=(const load_server&) = delete;
@@ -86,11 +90,16 @@ private:
   static cohort::drain_steps steps();
   std::string answer_to(const std::string& id, bool last);
   void note(const std::string& id);
+  void leak();
 
   cohort::this_worker& self_;
   cohort::connection_scope scope_;
   std::string generation_;
   int log_ = -1;
+  std::size_t lost_bytes_ = 0;
+  int lost_descriptors_ = 0;
+  std::vector<std::string> bytes_;
+  std::vector<int> descriptors_;
 };
 
 /// Serves in one worker: the coroutine for `cohort::run`.
@@ -165,6 +174,7 @@ asio::awaitable<void> load_server::talk(Connection& client, cohort::session sess
     unsigned number = 0;
     words >> id >> verb >> number;
     note(id);
+    leak();
     if (verb == "slow") {
       asio::steady_timer timer(client.get_executor(), std::chrono::milliseconds(number));
       co_await timer.async_wait(asio::use_awaitable);
@@ -217,6 +227,12 @@ inline std::string load_server::answer_to(const std::string& id, bool last)
 {
   return id + ' ' + std::to_string(self_.id()) + ' ' + std::to_string(::getpid()) + ' ' +
          generation_ + (last ? " close\n" : "\n");
+}
+
+inline void load_server::leak()
+{
+  if (lost_bytes_ != 0) bytes_.emplace_back(lost_bytes_, 'x');
+  for (int i = 0; i != lost_descriptors_; ++i) descriptors_.push_back(::dup(0));
 }
 
 inline void load_server::note(const std::string& id)
