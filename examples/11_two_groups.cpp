@@ -3,8 +3,8 @@
 //
 // Two groups of workers under one primary: one serves clients, the other one counts them.
 //
-// Shows groups, one with a listener and a user of its own, and how they talk: workers send to the
-// primary, which passes it on to the other group. Its worker listens nowhere: it says `ready()`.
+// Shows groups, one with a listener and a user of its own, and how they talk: workers of one send
+// to the other one, by its name. That one's worker listens nowhere: it says `ready()`.
 //
 //   11_two_groups [PORT [UID]]      port 8000 unless said; then: nc 127.0.0.1 8000
 //
@@ -23,15 +23,16 @@ using asio::ip::tcp;
 tcp::endpoint web_address(asio::ip::address_v4::loopback(), 8000);
 
 struct visited {
-  std::uint64_t worker = 0;
+  std::uint16_t port = 0;
 };
 struct counted {
   std::uint64_t visits = 0;
+  cohort::worker_id last = 0;
 };
-BOOST_DESCRIBE_STRUCT(visited, (), (worker))
-BOOST_DESCRIBE_STRUCT(counted, (), (visits))
+BOOST_DESCRIBE_STRUCT(visited, (), (port))
+BOOST_DESCRIBE_STRUCT(counted, (), (visits, last))
 
-using protocol = cohort::protocol<cohort::to_primary<visited, counted>, cohort::to_worker<visited>>;
+using protocol = cohort::protocol<cohort::to_primary<counted>, cohort::to_worker<visited>>;
 using this_worker = cohort::basic_this_worker<protocol>;
 using supervisor = cohort::supervisor<cohort::round_robin, protocol>;
 
@@ -45,8 +46,8 @@ asio::awaitable<void> welcome(this_worker& self)
     co_await asio::async_write(
         client, asio::buffer(greeting), asio::redirect_error(asio::use_awaitable, error));
     visited visit;
-    visit.worker = self.id();
-    self.send(visit);
+    visit.port = web_address.port();
+    self.send_to("counter", visit);
   }
 }
 
@@ -59,6 +60,7 @@ asio::awaitable<void> count(this_worker& self)
     auto visit = co_await self.receive(asio::redirect_error(asio::use_awaitable, end));
     if (end) co_return;
     ++so_far.visits;
+    so_far.last = visit.worker; // who has sent this
     self.send(so_far);
   }
 }
@@ -69,22 +71,13 @@ asio::awaitable<void> serve(this_worker& self)
   else co_await count(self);
 }
 
-struct switchboard {
-  void operator()(const visited& visit) const { master.broadcast("counter", visit); }
-  void operator()(const counted& so_far) const
-  {
-    std::cout << so_far.visits << " visits" << std::endl;
-  }
-
-  supervisor& master;
-};
-
-asio::awaitable<void> pass_on(supervisor& master)
+asio::awaitable<void> tell_counts(supervisor& master)
 {
-  const switchboard pass{master};
   for (;;) {
     auto next = co_await master.cluster().receive();
-    std::visit(pass, next.message);
+    next.visit([](const counted& so_far) {
+      std::cout << so_far.visits << " visits, the last one at worker " << so_far.last << std::endl;
+    });
   }
 }
 
@@ -104,7 +97,7 @@ asio::awaitable<void> supervise(supervisor& master)
 {
   auto ready = master.subscribe<cohort::ready_event>();
   asio::co_spawn(master.get_executor(), tell_ready(master, std::move(ready)), asio::detached);
-  asio::co_spawn(master.get_executor(), pass_on(master), asio::detached);
+  asio::co_spawn(master.get_executor(), tell_counts(master), asio::detached);
   cohort::settings how;
   if (web_user != 0) how.uid(web_user).gid(web_user);
   master.add(cohort::group("web").workers(2).listen(web_address).settings(how));

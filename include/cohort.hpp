@@ -20,6 +20,7 @@
 #include <cohort/connection.hpp>
 #include <cohort/connection_scope.hpp>
 #include <cohort/listening_endpoint.hpp>
+#include <cohort/peer_endpoint.hpp>
 #include <cohort/this_worker.hpp>
 #include <cohort/unix_path.hpp>
 

@@ -29,7 +29,7 @@ LAYERS = [
     "detail/channel/",
     "message_endpoint message_channel",
     "detail/core/",
-    "cluster worker worker_process this_worker acceptor subscription listening_endpoint listening_primary bound_socket "
+    "cluster worker worker_process this_worker acceptor subscription listening_endpoint peer_endpoint listening_primary bound_socket "
     "connection_scope",
     "run supervisor reload upgrade metrics detail/supervision/",
 ]

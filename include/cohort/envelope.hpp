@@ -23,7 +23,7 @@ struct envelope {
   Message message{};
   /// The descriptors sent with it, in order.
   std::vector<handle> handles;
-  /// Who sent it, where that is a worker; else 0.
+  /// Who sent it, where that is a worker: to its primary, or to another worker. Else 0.
   worker_id worker = 0;
   /// Fewer handles arrived than were sent: this process had no room in its descriptor table.
   bool handles_lost = false;

@@ -4,6 +4,7 @@
 
 #include <cohort/config.hpp>
 #include <cohort/detail/channel/message_core.hpp>
+#include <cohort/detail/channel/sent_as.hpp>
 #include <cohort/envelope.hpp>
 #include <cohort/handle.hpp>
 #include <cohort/message/codec.hpp>
@@ -201,20 +202,14 @@ protected:
   const core_pointer& message_core() const noexcept { return core_; }
 
 private:
-  // What is sent for an argument: for the only type of an untyped list whatever converts to it.
   template <class Message>
   static decltype(auto) to_sent(Message&& message)
   {
-    using type = std::remove_cvref_t<Message>;
-    if constexpr (!out_list::template contains<type> &&
-                  std::is_convertible_v<Message, typename out_list::value> &&
-                  std::is_same_v<out_list, detail::list_of_t<untyped<typename out_list::value>>>)
-      return typename out_list::value(std::forward<Message>(message));
-    else return std::forward<Message>(message);
+    return detail::to_sent<out_list>(std::forward<Message>(message));
   }
 
   template <class Message>
-  using sent_t = std::remove_cvref_t<decltype(to_sent(std::declval<Message>()))>;
+  using sent_t = detail::sent_as<out_list, Message>;
 
   // One sentence for a wrong type, and no page of consequences.
   template <class Message>

@@ -9,7 +9,7 @@
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/listening_endpoint.hpp>
 #include <cohort/message/protocol.hpp>
-#include <cohort/message_endpoint.hpp>
+#include <cohort/peer_endpoint.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -60,13 +60,12 @@ enum class on_primary_lost {
 ///
 /// Thread safety: shared objects unsafe; with several threads make it from a strand.
 ///
-/// `Protocol` is that of the cluster: what it sends is in `Protocol::to_primary`.
+/// `Protocol` is that of the cluster: what it sends is in `Protocol::to_primary`; what it sends to
+/// other workers, by `send_to` and `broadcast`, in `Protocol::to_worker`.
 template <class Protocol = json_protocol, class Executor = asio::any_io_executor>
-class basic_this_worker : public message_endpoint<typename Protocol::to_primary,
-                              typename Protocol::to_worker, typename Protocol::codec, Executor>,
+class basic_this_worker : public peer_endpoint<Protocol, Executor>,
                           public listening_endpoint<Executor> {
-  using messaging = message_endpoint<typename Protocol::to_primary, typename Protocol::to_worker,
-      typename Protocol::codec, Executor>;
+  using messaging = peer_endpoint<Protocol, Executor>;
 
 public:
   using protocol_type = Protocol;
@@ -283,18 +282,20 @@ basic_this_worker<Protocol, Executor>::basic_this_worker(
 template <class Protocol, class Executor>
 basic_this_worker<Protocol, Executor>::basic_this_worker(const executor_type& executor,
     detail::posix::worker_channels channels, const channel_options& options)
-    : basic_this_worker(executor,
-          std::make_shared<detail::self_core>(executor, std::move(channels),
-              detail::describe_side<typename Protocol::to_primary, typename Protocol::to_worker,
-                  Protocol>([](auto& core) { core.start(); }),
-              options))
+    : basic_this_worker(executor, std::make_shared<detail::self_core>(executor, std::move(channels),
+                                      detail::describe_side<typename Protocol::to_primary,
+                                          typename Protocol::to_worker, Protocol>([](auto& core) {
+                                        core.start();
+                                        core.take_relayed();
+                                      }),
+                                      options))
 {
 }
 
 template <class Protocol, class Executor>
 basic_this_worker<Protocol, Executor>::basic_this_worker(
     const executor_type& executor, std::shared_ptr<detail::self_core> core)
-    : messaging(std::static_pointer_cast<typename messaging::core_type>(core->messages())),
+    : messaging(std::static_pointer_cast<typename messaging::core_type>(core->messages()), core),
       listening_endpoint<Executor>(executor, core),
       executor_(executor),
       core_(std::move(core))

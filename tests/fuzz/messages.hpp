@@ -117,6 +117,11 @@ public:
   {
     const auto message = wire::decode_message(frame);
     if (!message) return false;
+    if (message->kind == wire::message_kind::relay) {
+      check_relay_head(*message, frame);
+      log_.push_back({"relay to " + std::string(message->group), message->sequence, {}});
+      return true;
+    }
     check_head(*message, frame);
     cohort::detail::io::received_descriptors received{fds, false};
     incoming_.received(*this, *message, received);
@@ -156,6 +161,19 @@ private:
     std::copy_n(frame.payload.begin(), 8, came.begin() + wire::header_size);
     require(head == came, "one head for each message");
     require(message.body.size() + 8 == frame.payload.size(), "the body is the rest");
+  }
+
+  static void check_relay_head(const wire::message_view& message, const wire::frame_view& frame)
+  {
+    std::vector<std::byte> head(wire::relay_head_size(message.group.size())), came(head.size());
+    wire::encode_relay_head(
+        message.sequence, message.group, message.type, message.body.size(), head);
+    wire::encode_header(frame.header, std::span(came).template first<wire::header_size>());
+    std::copy_n(
+        frame.payload.begin(), came.size() - wire::header_size, came.begin() + wire::header_size);
+    require(head == came, "one head for each message to others");
+    require(message.body.size() + head.size() == frame.payload.size() + wire::header_size,
+        "the body is the rest");
   }
 
   void note_received(std::size_t descriptors)

@@ -71,6 +71,7 @@ def wire():
         "served": frame(14, struct.pack("<I", 12)),
         "served_nothing": frame(14, struct.pack("<I", 0)),
         "replace": frame(15),
+        "relays": frame(27),
         "beat": frame(24, struct.pack("<I", 1500)),
         "value": frame(25, struct.pack("<H", 4) + b"name" + struct.pack("<H", 4) + b"text"),
         "reload": frame(26, struct.pack("<H", 3) + b"web"),
@@ -249,7 +250,7 @@ def binary():
 
 def messages():
     """Messages of a channel: docs/protocol.md. Names and layout stand in messages.hpp."""
-    message, request, reply, failure = range(1, 5)
+    message, request, reply, failure, relay, relayed = range(1, 7)
 
     def identifier(name):
         number = 2166136261
@@ -263,6 +264,10 @@ def messages():
 
     def text(data):
         return struct.pack("<I", len(data)) + data
+
+    def to_others(group, body, worker=0):
+        named = struct.pack("<II", identifier("note"), 0x01020304)
+        return frame(relay, struct.pack("<H", len(group)) + group + named + body, 0, 0, worker)
 
     bodies = {
         0: {"note": text(b"hello") + b"\1" + struct.pack("<i", 5),
@@ -297,7 +302,14 @@ def messages():
             "descriptors_short": reads((sent("note", body["note"], descriptors=2), 1), table),
             "descriptors_surplus": reads((note, 1), table),
             "failure_with_more": reads(note, frame(failure, bytes(9), 0, 0, 1), note),
-            "no_kind": reads(note, frame(5, bytes(8)), note),
+            "no_kind": reads(note, frame(7, bytes(8)), note),
+            "relay": reads(to_others(b"web", body["note"]), to_others(b"", body["note"], 7), note),
+            "relay_to_both": reads(note, to_others(b"web", body["note"], 7), note),
+            "relay_long_name": reads(to_others(64 * b"g", b""), to_others(65 * b"g", b""), note),
+            "relay_no_name": reads(note, frame(relay, struct.pack("<H", 9) + bytes(8)), note),
+            "relay_descriptors": reads((frame(relay, bytes(10), 1), 1), note),
+            "relayed": reads(sent("note", body["note"], relayed, 3), note),
+            "relayed_descriptors": reads((sent("note", body["note"], relayed, 3, 1), 1), note),
             "no_type": reads(note, frame(message, bytes(7)), note),
             "largest": reads(frame(message, bytes(220)), frame(message, bytes(308))[:200],
                              frame(message, bytes(308))[200:]),

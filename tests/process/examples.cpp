@@ -8,12 +8,14 @@
 #include "support/notify_listener.hpp"
 #include "support/program.hpp"
 #include "support/scratch.hpp"
+#include "support/skip.hpp"
 #include "support/started_service.hpp"
 
 #include <doctest/doctest.h>
 
 #include <csignal>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -24,6 +26,18 @@
 #include <vector>
 
 using namespace cohort_test;
+
+namespace examples_test {
+
+// As whom a process runs.
+inline uid_t owner_of(const std::string& process)
+{
+  struct stat found {};
+  REQUIRE(::stat(("/proc/" + process).c_str(), &found) == 0);
+  return found.st_uid;
+}
+
+} // namespace examples_test
 
 TEST_CASE("02_existing_server greets from all workers and ends by itself")
 {
@@ -216,8 +230,33 @@ TEST_CASE("11_two_groups counts in one group who came to the other")
     browser client(port.number());
     CHECK(client.receive_line().starts_with("welcome, says worker "));
     client.receive_all();
-    CHECK(server.line() == std::to_string(visits) + " visits");
+    CHECK(server.line().starts_with(std::to_string(visits) + " visits, the last one at worker "));
   }
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
+  CHECK(server.errors() == "");
+}
+
+TEST_CASE("11_two_groups has those who serve clients run as the user it is told, and nobody else")
+{
+  if (::geteuid() != 0) return skip("needs root");
+  namespace fs = std::filesystem;
+  constexpr uid_t user = 12345;
+  // Where that user may find it.
+  const scratch_directory folder;
+  fs::permissions(folder.path(), fs::perms(0755));
+  fs::copy_file(example("11_two_groups"), folder.file("11_two_groups"));
+  const kept_port port;
+  program server(
+      {folder.file("11_two_groups"), std::to_string(port.number()), std::to_string(user)});
+  for (int ready = 0; ready != 3; ++ready) CHECK(server.line().ends_with(" is ready"));
+  const std::string self = std::to_string(server.pid());
+  std::ifstream children("/proc/" + self + "/task/" + self + "/children");
+  std::multiset<uid_t> users;
+  for (std::string child; children >> child;) users.insert(examples_test::owner_of(child));
+  CHECK(users == std::multiset<uid_t>{0, user, user});
+  browser client(port.number());
+  CHECK(client.receive_line().starts_with("welcome, says worker "));
   server.signal(SIGTERM);
   CHECK(server.wait() == 0);
   CHECK(server.errors() == "");

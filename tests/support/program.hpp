@@ -38,6 +38,7 @@ public:
   /// Everything it has still to say on stderr.
   std::string errors();
 
+  pid_t pid() const noexcept { return pid_; }
   void signal(int number) { ::kill(pid_, number); }
   /// To it and all that it has started, when it leads a process group.
   void signal_group(int number) { ::kill(-pid_, number); }

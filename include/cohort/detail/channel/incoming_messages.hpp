@@ -59,6 +59,8 @@ public:
   bool wanted() const noexcept;
   /// From now on everything is wanted, so that the peer can get rid of it.
   void want_all() noexcept { wants_all_ = true; }
+  /// The same as long as there is room.
+  void want_relays() noexcept { wants_relays_ = true; }
   /// Calls `read`, in which nothing is wanted but one message for `into`. Whether it came.
   template <class Read>
   bool read_one(received_type& into, Read read);
@@ -95,6 +97,7 @@ private:
   std::shared_ptr<hub_type> hub_;
   bool wants_one_ = false;
   bool wants_all_ = false;
+  bool wants_relays_ = false;
 };
 
 // Implementation
@@ -107,7 +110,7 @@ bool incoming_messages<In, Codec>::wanted() const noexcept
   const bool far = wants_all_ || requests_.waiting();
   if (held > (far ? options_.queue_limit() : options_.high_water())) return false;
   if (wants_one_) return inbox_.slot_is_open();
-  return inbox_.waiting() || wants_all_ || served_.any() || requests_.waiting() ||
+  return inbox_.waiting() || wants_all_ || wants_relays_ || served_.any() || requests_.waiting() ||
          (hub_ && hub_->waiting());
 }
 
@@ -173,8 +176,9 @@ bool incoming_messages<In, Codec>::deliver(
                            descriptors.fds.size() * channel_options::handle_weight;
   if (view.kind == wire::message_kind::request)
     return served_.received(std::move(message), view.sequence, size);
-  received_type complete{
-      typename In::value(std::move(message)), {}, sender_, descriptors.truncated};
+  const bool relayed = view.kind == wire::message_kind::relayed;
+  const worker_id sender = relayed ? static_cast<worker_id>(view.sequence) : sender_;
+  received_type complete{typename In::value(std::move(message)), {}, sender, descriptors.truncated};
   if (!descriptors.fds.empty()) complete.handles.reserve(descriptors.fds.size());
   for (posix::unique_fd& each : descriptors.fds) {
     std::error_code error;

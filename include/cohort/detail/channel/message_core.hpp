@@ -56,6 +56,8 @@ public:
   void start();
   /// Likewise; what nobody waits for here goes to those who wait there.
   void start(std::shared_ptr<hub_type> hub);
+  /// Takes what other workers have sent, which else breaks the rules.
+  void take_relayed() noexcept { takes_relayed_ = true; }
 
   const asio::any_io_executor& get_executor() const noexcept { return executor_; }
   bool can_send() const noexcept { return outgoing_.can_send(); }
@@ -64,6 +66,14 @@ public:
   /// Queues a message. `attached` is empty afterwards when it was queued, else as it was.
   template <class Message>
   send_status send(Message&& message, handles& attached);
+
+  /// Queues a message to other workers: to this one, or to those of a group, which is empty for
+  /// all.
+  template <class Message>
+  send_status send_relay(Message&& message, worker_id worker, std::string_view group)
+  {
+    return outgoing_.send_relay(std::forward<Message>(message), worker, group);
+  }
 
   /// The handler has the signature `void(std::error_code)`: the message has reached the kernel.
   template <class Message, class Handler>
@@ -114,6 +124,15 @@ public:
     incoming_.want_all();
     transport_.read();
   }
+  void read_relays() override
+  {
+    incoming_.want_relays();
+    transport_.read();
+  }
+  send_status pass_on(const wire::message_view& relay, worker_id sender) override
+  {
+    return outgoing_.pass_on(relay, sender);
+  }
   void hold() override { held_ = true; }
   void open() override
   {
@@ -129,10 +148,7 @@ public:
 
   // The transport's owner.
   bool wants_messages() const noexcept { return !held_ && incoming_.wanted(); }
-  void on_message(const wire::message_view& message, io::received_descriptors& descriptors)
-  {
-    incoming_.received(*this, message, descriptors);
-  }
+  void on_message(const wire::message_view& message, io::received_descriptors& descriptors);
   void on_input_end(std::error_code reason);
   void on_written();
 
@@ -145,6 +161,7 @@ private:
   outgoing_messages<message_transport<message_core>, Codec> outgoing_;
   incoming_messages<In, Codec> incoming_;
   bool held_ = false;
+  bool takes_relayed_ = false;
 };
 
 // Implementation
@@ -288,6 +305,17 @@ void message_core<Out, In, Codec>::on_written()
   report_progress();
   if (output.failure() && output.failure() != condition::peer_gone)
     problem(output.failure(), "the message channel");
+}
+
+template <class Out, class In, class Codec>
+void message_core<Out, In, Codec>::on_message(
+    const wire::message_view& message, io::received_descriptors& descriptors)
+{
+  const bool relay = message.kind == wire::message_kind::relay;
+  if (relay && on_relay) return on_relay(message);
+  if (relay || (message.kind == wire::message_kind::relayed && !takes_relayed_))
+    return transport_.end(error::protocol_violation);
+  incoming_.received(*this, message, descriptors);
 }
 
 template <class Out, class In, class Codec>

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -33,6 +34,17 @@ public:
   send_status encode(Message&& message, wire::message_kind kind, std::uint64_t number,
       const handles& attached, std::size_t queued);
 
+  /// The same for a message to other workers, see `wire::message_kind::relay`: to this one, or to
+  /// those of a group.
+  template <class Message>
+  send_status encode_relay(
+      Message&& message, std::uint64_t worker, std::string_view group, std::size_t queued);
+
+  /// Makes the frame by which a worker gets what `sender` has said. Where the high-water mark is
+  /// passed already that is refused: neither end is this process, and it keeps no more of it.
+  send_status encode_relayed(
+      const wire::message_view& relay, std::uint64_t sender, std::size_t queued);
+
   /// Makes a frame that says that a request is not answered. False: the peer that causes them has
   /// stopped reading, and enough of them wait beyond the queue's limit.
   bool encode_failure(std::uint64_t number, std::size_t queued);
@@ -44,6 +56,12 @@ public:
   static message_output::descriptors take_descriptors(handles& attached);
 
 private:
+  // The message behind `head` bytes that are for the caller to fill. @param weight what it counts
+  // beside its bytes.
+  template <class Message>
+  send_status encode_behind(
+      std::size_t head, Message&& message, std::size_t weight, std::size_t queued);
+
   auto head() noexcept
   {
     return std::span(frame_.copied()).template first<wire::message_head_size>();
@@ -64,20 +82,65 @@ send_status message_encoder<Codec>::encode(Message&& message, wire::message_kind
   if (attached.size() > wire::max_descriptors) return send_status::handle_refused;
   for (const handle& each : attached)
     if (each.sendable()) return send_status::handle_refused;
-  if (queued >= options_.queue_limit()) return send_status::queue_full;
+  const std::size_t weight = attached.size() * channel_options::handle_weight;
+  const send_status status =
+      encode_behind(wire::message_head_size, std::forward<Message>(message), weight, queued);
+  if (!is_sent(status)) return status;
+  constexpr wire::message_type_id id{message_id<type>(), Codec::template schema<type>()};
+  const std::size_t body = frame_.size() - wire::message_head_size;
+  wire::encode_message_head(kind, number, id, body, attached.size(), head());
+  return status;
+}
+
+template <class Codec>
+template <class Message>
+send_status message_encoder<Codec>::encode_relay(
+    Message&& message, std::uint64_t worker, std::string_view group, std::size_t queued)
+{
+  using type = std::remove_cvref_t<Message>;
+  const std::size_t size = wire::relay_head_size(group.size());
+  const send_status status = encode_behind(size, std::forward<Message>(message), 0, queued);
+  if (!is_sent(status)) return status;
+  constexpr wire::message_type_id id{message_id<type>(), Codec::template schema<type>()};
+  wire::encode_relay_head(worker, group, id, frame_.size() - size, frame_.copied());
+  return status;
+}
+
+template <class Codec>
+send_status message_encoder<Codec>::encode_relayed(
+    const wire::message_view& relay, std::uint64_t sender, std::size_t queued)
+{
+  const std::size_t body = relay.body.size();
+  const std::size_t size = wire::message_head_size + body;
+  if (body > options_.max_message_size() || size > options_.queue_limit())
+    return send_status::message_too_large;
+  if (queued > options_.high_water() || queued > options_.queue_limit() - size)
+    return send_status::queue_full;
   frame_.clear();
   frame_.extend(wire::message_head_size);
+  frame_.append(relay.body);
+  wire::encode_message_head(wire::message_kind::relayed, sender, relay.type, body, 0, head());
+  return send_status::accepted;
+}
+
+template <class Codec>
+template <class Message>
+send_status message_encoder<Codec>::encode_behind(
+    std::size_t head, Message&& message, std::size_t weight, std::size_t queued)
+{
+  if (queued >= options_.queue_limit()) return send_status::queue_full;
+  frame_.clear();
+  frame_.extend(head);
   Codec::encode(std::forward<Message>(message), frame_);
+  // What stands before the type and the layout counts as well: the receiver's limit is that.
   const std::size_t body = frame_.size() - wire::message_head_size;
-  const std::size_t size = frame_.size() + attached.size() * channel_options::handle_weight;
+  const std::size_t size = frame_.size() + weight;
   const std::size_t waiting = queued + size;
   if (body > options_.max_message_size() || waiting > options_.queue_limit()) {
     const bool never = body > options_.max_message_size() || size > options_.queue_limit();
     frame_ = byte_sink(); // what it holds may be large
     return never ? send_status::message_too_large : send_status::queue_full;
   }
-  constexpr wire::message_type_id id{message_id<type>(), Codec::template schema<type>()};
-  wire::encode_message_head(kind, number, id, body, attached.size(), head());
   return waiting > options_.high_water() ? send_status::congested : send_status::accepted;
 }
 

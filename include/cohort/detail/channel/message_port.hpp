@@ -4,6 +4,8 @@
 
 #include <cohort/channel_options.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/detail/wire/message_frame.hpp>
+#include <cohort/send_status.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -42,6 +44,12 @@ public:
   /// From now on reads although nobody receives, so that the peer can get rid of what it has.
   virtual void read_ahead() = 0;
 
+  /// From now on reads although nobody receives, as far as there is room for what is not passed on.
+  virtual void read_relays() = 0;
+
+  /// Queues what worker `sender` has said to this one, unless it is congested.
+  virtual send_status pass_on(const wire::message_view& relay, worker_id sender) = 0;
+
   /// From now on nothing is read, whoever receives, until `open`, or to the end.
   virtual void hold() = 0;
   virtual void open() = 0;
@@ -66,6 +74,9 @@ public:
   /// Called when one of these may have changed after the end of either stream. Runs out of the
   /// event loop, never inside a call.
   std::function<void()> on_progress;
+  /// Called with what a worker sends to others; without it that breaks the rules. Runs while
+  /// something is read, and the message lies in there.
+  std::function<void(const wire::message_view&)> on_relay;
   /// Called for every problem. May run inside a call.
   std::function<void(const channel_problem&)> on_problem;
   /// Called instead, likewise, when the peer broke the rules; nothing more comes from it.

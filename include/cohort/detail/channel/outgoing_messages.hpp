@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -58,6 +59,13 @@ public:
   std::error_code try_to_send(
       Message&& message, wire::message_kind kind, std::uint64_t number, handles& attached);
 
+  /// Queues a message to other workers, as `message_encoder::encode_relay` makes it.
+  template <class Message>
+  send_status send_relay(Message&& message, std::uint64_t worker, std::string_view group);
+
+  /// Queues what a worker has said to this one.
+  send_status pass_on(const wire::message_view& relay, std::uint64_t sender);
+
   /// Says that a request is not answered. False: too much waits, see `message_encoder`.
   bool send_failure(std::uint64_t number);
 
@@ -93,6 +101,33 @@ send_status outgoing_messages<Transport, Codec>::send(
   if (is_sent(status))
     transport_.send(encoder_.frame(), message_encoder<Codec>::take_descriptors(attached));
   return status;
+}
+
+template <class Transport, class Codec>
+template <class Message>
+send_status outgoing_messages<Transport, Codec>::send_relay(
+    Message&& message, std::uint64_t worker, std::string_view group)
+{
+  if (!can_send()) return send_status::not_connected;
+  const send_status status =
+      encoder_.encode_relay(std::forward<Message>(message), worker, group, queued_bytes());
+  if (is_sent(status)) transport_.send(encoder_.frame(), {});
+  return status;
+}
+
+template <class Transport, class Codec>
+send_status outgoing_messages<Transport, Codec>::pass_on(
+    const wire::message_view& relay, std::uint64_t sender)
+{
+  if (!can_send()) return send_status::not_connected;
+  try {
+    const send_status status = encoder_.encode_relayed(relay, sender, queued_bytes());
+    if (is_sent(status)) transport_.send(encoder_.frame(), {});
+    return status;
+  } catch (const std::bad_alloc&) {
+    // Nobody here has sent it, and nobody would catch that.
+    return send_status::queue_full;
+  }
 }
 
 template <class Transport, class Codec>

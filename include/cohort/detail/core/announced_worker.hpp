@@ -5,11 +5,17 @@
 #include <cohort/detail/core/listening_place.hpp>
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
+#include <cohort/detail/wire/message_frame.hpp>
+#include <cohort/error.hpp>
 #include <cohort/event.hpp>
+#include <cohort/send_status.hpp>
+#include <cohort/worker_id.hpp>
 
 #include <asio/any_io_executor.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -17,9 +23,15 @@ namespace cohort::detail {
 
 /// What is said about a worker: to those who wait at it first, then to the cluster's subscribers.
 ///
-/// `Cluster` has `publish(event)` and `ended(const exit_event&)` (all about its end was said).
+/// `Cluster` has `publish(event)`, `ended(const exit_event&)` (all about its end was said), and
+/// `relay(sender, message)`, which passes on what a worker has said to others.
 template <class Cluster>
 class announced_worker : public worker_core {
+public:
+  /// Passes on what another worker has said to it. What is lost is told: once, until it gets
+  /// something again. False: it takes nothing any more.
+  bool pass_on(const wire::message_view& message, worker_id sender);
+
 protected:
   announced_worker(const asio::any_io_executor& executor, const candidate& description,
       Cluster& cluster, std::shared_ptr<message_port> messages)
@@ -38,6 +50,8 @@ protected:
   void publish_ready();
   // What it reports of its work.
   void note(const wire::load& message) noexcept { description_.load = message.value; }
+  // Whoever receives here: others wait for what it says.
+  void note(const wire::relays&) { messages_->read_relays(); }
   /// Who waits at the worker was told by `set_gone`.
   void publish_disconnect() { publish(disconnect_event()); }
   void publish_exit();
@@ -67,7 +81,12 @@ protected:
   }
 
 private:
+  void relay(const wire::message_view& message);
+
   Cluster* cluster_;
+  // What others have said to it was lost, and what it said reached nobody, the last time.
+  bool loses_ = false;
+  bool unheard_ = false;
 };
 
 // Implementation
@@ -75,6 +94,9 @@ private:
 template <class Cluster>
 void announced_worker<Cluster>::publish_online(bool schemas_agree)
 {
+  messages_->on_relay = [weak = weak_from_this()](const wire::message_view& message) {
+    if (const auto self = weak.lock()) static_cast<announced_worker&>(*self).relay(message);
+  };
   online_.set(std::error_code());
   online_event event;
   event.schemas_agree = schemas_agree;
@@ -94,6 +116,34 @@ void announced_worker<Cluster>::publish_ready()
 {
   ready_.set(std::error_code());
   publish(ready_event());
+}
+
+template <class Cluster>
+bool announced_worker<Cluster>::pass_on(const wire::message_view& message, worker_id sender)
+{
+  const send_status status = messages_->pass_on(message, sender);
+  if (status == send_status::not_connected) return false;
+  if (is_sent(status)) loses_ = false;
+  else if (!std::exchange(loses_, true))
+    report(("a message from worker " + std::to_string(sender)).c_str(), to_error(status));
+  return true;
+}
+
+template <class Cluster>
+void announced_worker<Cluster>::relay(const wire::message_view& message)
+{
+  if (!cluster_) return;
+  const bool to_all = message.sequence == 0 && message.group.empty();
+  if (cluster_->relay(id(), message) || to_all) {
+    unheard_ = false;
+  } else if (!std::exchange(unheard_, true)) {
+    std::string what = message.group.empty() ? "worker " + std::to_string(message.sequence)
+                                             : "group " + std::string(message.group);
+    // It is the worker's word.
+    std::ranges::replace_if(
+        what, [](unsigned char each) { return each < ' ' || each == 127; }, '?');
+    report(("a message to " + what).c_str(), error::worker_gone);
+  }
 }
 
 template <class Cluster>

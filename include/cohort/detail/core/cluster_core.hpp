@@ -9,6 +9,7 @@
 #include <cohort/detail/core/launch.hpp>
 #include <cohort/detail/core/life_log.hpp>
 #include <cohort/detail/core/managed_worker.hpp>
+#include <cohort/detail/core/message_relay.hpp>
 #include <cohort/detail/core/primary_listens.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
@@ -125,6 +126,11 @@ public:
   void publish(const any_event& event) { events_.publish(event); }
   void removed(worker_id id) { workers_.erase(id); }
   void ended(const exit_event& event);
+  /// Passes on what worker `sender` has said to others; whether there is anyone whom it is for.
+  bool relay(worker_id sender, const wire::message_view& message)
+  {
+    return relay_to(workers_, sender, message);
+  }
 
   // For the listeners.
   bool send_offer(

@@ -49,6 +49,12 @@ public:
     if (!std::exchange(replacement_asked_, true)) core().tell(wire::replace());
   }
 
+  /// It sends messages to other workers. The first call counts.
+  void relays()
+  {
+    if (!std::exchange(relays_, true)) core().tell(wire::relays());
+  }
+
   /// A group is to be replaced, its own when the name is empty.
   void request_reload(std::string_view group)
   {
@@ -76,6 +82,7 @@ private:
   std::map<std::string, std::string, std::less<>> values_;
   bool ready_ = false;
   bool replacement_asked_ = false;
+  bool relays_ = false;
 };
 
 // Implementation

@@ -210,6 +210,7 @@ inline void visit_from_worker(const frame_view& frame, Visitor&& visitor, std::e
   case message_type::beat: return visit_as<beat>(frame, visitor, ec);
   case message_type::value: return visit_as<value>(frame, visitor, ec);
   case message_type::reload: return visit_as<reload>(frame, visitor, ec);
+  case message_type::relays: return visit_as<relays>(frame, visitor, ec);
   default: ec = error::protocol_violation;
   }
 }

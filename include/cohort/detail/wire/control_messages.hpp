@@ -39,6 +39,7 @@ enum class message_type : std::uint16_t {
   beat = 24,
   value = 25,
   reload = 26,
+  relays = 27,
   listen_reply = 16, ///< From here: primary to worker.
   offer = 17,
   drain = 18,
@@ -321,6 +322,7 @@ struct bare_message {
 
 using ready = bare_message<message_type::ready>;
 using replace = bare_message<message_type::replace>;
+using relays = bare_message<message_type::relays>;
 using leaving = bare_message<message_type::leaving>;
 using bye = bare_message<message_type::bye>;
 using drain = bare_message<message_type::drain>;

@@ -267,4 +267,51 @@ TEST_CASE("failures go beyond the queue's limit, as far as the high-water mark i
   CHECK(unlimited.encoder.encode_failure(1, std::numeric_limits<std::size_t>::max()));
 }
 
+TEST_CASE("a message to others is held to the same bounds, its receiver's name included")
+{
+  fixture test(cohort::channel_options().max_message_size(100).high_water(150).queue_limit(300));
+  auto& encoder = test.encoder;
+  CHECK(encoder.encode_relay(of_size(95), 0, "web", 0) == send_status::accepted);
+  CHECK(encoder.frame().size() == wire::relay_head_size(3) + 95);
+  // With two bytes for the size of the name this is what the receiver takes.
+  const auto header =
+      wire::decode_header(std::span(encoder.frame().copied()).first<wire::header_size>());
+  CHECK(header.length == 100 + 8);
+  CHECK(encoder.encode_relay(of_size(96), 0, "web", 0) == send_status::message_too_large);
+  CHECK(encoder.encode_relay(of_size(98), 7, "", 0) == send_status::accepted);
+  CHECK(encoder.encode_relay(of_size(10), 7, "", 130) == send_status::congested);
+  CHECK(encoder.encode_relay(of_size(10), 7, "", 290) == send_status::queue_full);
+  CHECK_THROWS(encoder.encode_relay(text{"throw"}, 7, "", 0));
+}
+
+TEST_CASE("what is passed on is the body as it came, unless the receiver is congested")
+{
+  fixture test(cohort::channel_options().max_message_size(100).high_water(150).queue_limit(300));
+  const std::vector<std::byte> body(100, std::byte('b'));
+  wire::message_view view;
+  view.type = {3, 4};
+  view.body = body;
+  CHECK(test.encoder.encode_relayed(view, 9, 150) == send_status::accepted);
+  const std::vector<std::byte> all = test.encoder.frame().bytes();
+  wire::frame_view frame;
+  frame.header = wire::decode_header(std::span(all).first<wire::header_size>());
+  frame.payload = std::span(all).subspan(wire::header_size);
+  const auto got = wire::decode_message(frame);
+  REQUIRE(got);
+  CHECK(got->kind == wire::message_kind::relayed);
+  CHECK(got->sequence == 9);
+  CHECK(got->type == view.type);
+  CHECK(std::vector<std::byte>(got->body.begin(), got->body.end()) == body);
+  CHECK(test.encoder.encode_relayed(view, 9, 151) == send_status::queue_full);
+  const std::vector<std::byte> more(101);
+  view.body = more;
+  CHECK(test.encoder.encode_relayed(view, 9, 0) == send_status::message_too_large);
+  fixture small(cohort::channel_options().queue_limit(100));
+  view.body = std::span(body).first(77);
+  CHECK(small.encoder.encode_relayed(view, 9, 0) == send_status::message_too_large);
+  view.body = std::span(body).first(76);
+  CHECK(small.encoder.encode_relayed(view, 9, 0) == send_status::accepted);
+  CHECK(small.encoder.encode_relayed(view, 9, 1) == send_status::queue_full);
+}
+
 } // namespace message_encoder_test

@@ -13,9 +13,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -49,13 +51,24 @@ struct noted_cluster {
   }
   void publish(const cohort::disconnect_event&) { said.push_back("disconnect"); }
   void publish(const cohort::exit_event&) { said.push_back("exit"); }
-  void publish(const cohort::error_event& event) { said.push_back("error " + event.what); }
+  void publish(const cohort::error_event& event)
+  {
+    said.push_back("error " + event.what);
+    last_error = event.code;
+  }
+  bool relay(cohort::worker_id sender, const wire::message_view&)
+  {
+    CHECK(sender == 5);
+    return anybody;
+  }
   void ended(const cohort::exit_event& event)
   {
     said.push_back(event.voluntary ? "ended, as announced" : "ended");
   }
 
   strings said;
+  std::error_code last_error;
+  bool anybody = false;
 };
 
 struct told_worker final : announced_worker<noted_cluster> {
@@ -125,7 +138,7 @@ struct announced_test {
     auto sockets = posix::stream_pair(error);
     REQUIRE(!error);
     peer = std::move(sockets.second);
-    worker.emplace(context, cluster, std::move(sockets.first));
+    worker = std::make_shared<told_worker>(context, cluster, std::move(sockets.first));
     worker->run_process(ended);
   }
   ~announced_test()
@@ -137,7 +150,7 @@ struct announced_test {
   noted_cluster cluster;
   posix::unique_fd peer;
   bool ended = false;
-  std::optional<told_worker> worker;
+  std::shared_ptr<told_worker> worker;
 };
 
 } // namespace
@@ -203,6 +216,59 @@ TEST_CASE("who waits at a worker is told when its cluster is gone as well")
   CHECK(told == 4);
   CHECK(port == 8000);
   CHECK(test.cluster.said.empty());
+}
+
+TEST_CASE("what a worker says to nobody is told once, until somebody hears it again")
+{
+  announced_test test;
+  test.worker->come_online(true);
+  test.cluster.said.clear();
+  const auto say = [&](std::uint64_t worker, std::string_view group) {
+    wire::message_view view;
+    view.kind = wire::message_kind::relay;
+    view.sequence = worker;
+    view.group = group;
+    test.worker->messages()->on_relay(view);
+  };
+  say(0, "");
+  CHECK(test.cluster.said == strings{});
+  say(0, "web");
+  say(3, "");
+  CHECK(test.cluster.said == strings{"error a message to group web"});
+  CHECK(test.cluster.last_error == cohort::error::worker_gone);
+  test.cluster.anybody = true;
+  say(3, "");
+  test.cluster.anybody = false;
+  say(3, "");
+  say(0, "");
+  say(0, "\x1b[m");
+  CHECK(test.cluster.said == strings{"error a message to group web", "error a message to worker 3",
+                                 "error a message to group ?[m"});
+  test.worker->lose_cluster();
+  say(0, "");
+  say(0, "web");
+  CHECK(test.cluster.said.size() == 3);
+}
+
+TEST_CASE("what others say to a worker and has no room is told once, until something has")
+{
+  announced_test test;
+  const std::vector<std::byte> large(17 * 1024 * 1024);
+  wire::message_view view;
+  CHECK(test.worker->pass_on(view, 2));
+  view.body = large;
+  CHECK(test.worker->pass_on(view, 2));
+  CHECK(test.worker->pass_on(view, 3));
+  CHECK(test.cluster.said == strings{"error a message from worker 2"});
+  CHECK(test.cluster.last_error == cohort::error::message_too_large);
+  view.body = {};
+  CHECK(test.worker->pass_on(view, 3));
+  view.body = large;
+  CHECK(test.worker->pass_on(view, 3));
+  CHECK(test.cluster.said.size() == 2);
+  test.worker->messages()->finish();
+  CHECK_FALSE(test.worker->pass_on(view, 3));
+  CHECK(test.cluster.said.size() == 2);
 }
 
 } // namespace announced_worker_test

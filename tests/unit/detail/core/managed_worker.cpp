@@ -46,6 +46,7 @@ struct noted_cluster {
   {
     std::visit([this](const auto& each) { note(each); }, event);
   }
+  bool relay(worker_id, const wire::message_view&) { return false; }
   void removed(worker_id) { said.push_back("removed"); }
   void ended(const cohort::exit_event& event)
   {

@@ -142,6 +142,7 @@ private:
   }
   void note(const wire::ready&) { said.push_back("ready"); }
   void note(const wire::replace&) { said.push_back("replace"); }
+  void note(const wire::relays&) { said.push_back("relays"); }
   void note(const wire::beat&) { said.push_back("beat"); }
   void note(const wire::reload& message) { said.push_back("reload " + message.group.text()); }
   void note(const wire::value& message)

@@ -46,6 +46,7 @@ struct noted_cluster {
     if (std::holds_alternative<cohort::recovered_event>(event)) said.push_back("recovered");
   }
   void ended(const cohort::exit_event&) {}
+  bool relay(cohort::worker_id, const wire::message_view&) { return false; }
   noted_connections connections() { return noted_connections{said}; }
 
   strings said;
