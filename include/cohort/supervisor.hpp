@@ -93,10 +93,33 @@ public:
   /// The same with those errors in `error`.
   supervisor& add(const group& description, std::error_code& error);
 
+  /// Takes a group away: its listeners close, its workers drain and are not replaced; the other
+  /// groups are left alone. Who waits in the kernel to be accepted is served by the last worker
+  /// that leaves, as at the end of all, and is reset when there is none; then clients are refused.
+  /// A reload of the group ends with `error::shutting_down`.
+  ///
+  /// Completes when its last worker has ended. From then on the name may be used again, and there
+  /// is no such group for `status_text` and the rest; until then there is, and `resize`, `resume`
+  /// and `broadcast` go into the void. `run` goes on, also without any group, unless all that are
+  /// left are over.
+  ///
+  /// @param deadline for the workers, that of `group::drain_deadline` unless said; then they are
+  ///   terminated, and killed. Called again it shortens that, and both complete.
+  /// Completion signature: `void(std::error_code)`.
+  /// Per-operation cancellation: all types; it ends the wait, not the group's end.
+  /// Errors: `operation_aborted` when it was cancelled, or when the supervisor goes away first.
+  /// @throws std::out_of_range when there is no such group.
+  /// Source: `pm`'s `shutdown` of one group.
+  template <class Token = default_token_t<>>
+  auto remove(std::string_view group, duration deadline, Token&& token = Token());
+  template <class Token = default_token_t<>>
+  requires(!std::convertible_to<Token, duration>) auto remove(
+      std::string_view group, Token&& token = Token());
+
   /// Opens the listeners of all groups, starts the workers, and keeps them up.
   ///
   /// Completes when all groups are over: at the end that a signal or `disconnect` has made, or when
-  /// their policies replace none of their workers any more.
+  /// their policies replace none of their workers any more; not because a group was taken away.
   ///
   /// Completion signature: `void(std::error_code)`.
   /// Per-operation cancellation: all types; the wait ends at once, and all workers drain.
@@ -222,6 +245,26 @@ auto supervisor<Policy, Protocol>::add(const group& description, std::error_code
   error.clear();
   core_->add(description, error);
   return *this;
+}
+
+template <class Policy, class Protocol>
+template <class Token>
+auto supervisor<Policy, Protocol>::remove(std::string_view group, duration deadline, Token&& token)
+{
+  return asio::async_initiate<Token, void(std::error_code)>(
+      [](auto handler, std::shared_ptr<core_type> core,
+          std::shared_ptr<detail::supervised_group> one,
+          duration limit) { core->remove(std::move(one), limit, std::move(handler)); },
+      token, core_, core_->groups().at(group), deadline);
+}
+
+template <class Policy, class Protocol>
+template <class Token>
+requires(!std::convertible_to<Token, std::chrono::steady_clock::duration>) auto supervisor<Policy,
+    Protocol>::remove(std::string_view group, Token&& token)
+{
+  const duration deadline = core_->groups().at(group)->description().drain_deadline();
+  return remove(group, deadline, std::forward<Token>(token));
 }
 
 template <class Policy, class Protocol>

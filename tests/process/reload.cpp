@@ -27,17 +27,6 @@ using cohort::reload_outcome;
 using cohort::reload_result;
 using cohort::restart_policy;
 
-namespace {
-
-std::set<cohort::worker_id> ids(const std::vector<cohort::worker>& workers)
-{
-  std::set<cohort::worker_id> all;
-  for (const cohort::worker& each : workers) all.insert(each.id());
-  return all;
-}
-
-} // namespace
-
 TEST_CASE("a reload replaces all workers of a group, and those of others stay")
 {
   for (const auto old :

@@ -21,13 +21,6 @@ using cohort::restart_policy;
 
 namespace {
 
-std::set<cohort::worker_id> ids(const std::vector<cohort::worker>& workers)
-{
-  std::set<cohort::worker_id> all;
-  for (const cohort::worker& each : workers) all.insert(each.id());
-  return all;
-}
-
 // Connects, and says what it is answered.
 std::string ask_group(const kept_port& port)
 {

@@ -30,6 +30,14 @@
 
 namespace cohort_test {
 
+/// Who they are.
+inline std::set<cohort::worker_id> ids(const std::vector<cohort::worker>& workers)
+{
+  std::set<cohort::worker_id> all;
+  for (const cohort::worker& each : workers) all.insert(each.id());
+  return all;
+}
+
 /// A supervisor inside the test. Its workers play the role "supervised", see
 /// `tests/process/supervised_role.cpp`, unless a test says otherwise.
 template <class Policy>

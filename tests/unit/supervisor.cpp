@@ -55,6 +55,50 @@ TEST_CASE("a group is asked for by its name")
         "group web workers 3 ready 0 starting 0 leaving 0 generation 0 state up\n");
 }
 
+TEST_CASE("a group can be taken away before anything runs, and its name is free then")
+{
+  asio::io_context context(1);
+  supervisor<> master(context);
+  master.add(group("web").workers(3)).add(group("mail").workers(1));
+  cohort_test::completion<> removed, none;
+  master.remove("web", removed.handler());
+  CHECK_FALSE(removed.done());
+  CHECK_THROWS_AS(master.workers("web"), std::out_of_range);
+  CHECK_THROWS_AS(master.remove("web", std::chrono::seconds(1), none.handler()), std::out_of_range);
+  master.add(group("web").workers(0));
+  cohort_test::run_ready(context);
+  CHECK(removed.good());
+  CHECK_FALSE(none.done());
+  CHECK(master.status_text().starts_with("group mail "));
+}
+
+TEST_CASE("a removal that is started late finds out what has happened")
+{
+  asio::io_context context(1);
+  std::optional<supervisor<>> master(std::in_place, context);
+  master->add(group("web").workers(1)).add(group("mail").workers(1));
+  auto web = master->remove("web", asio::use_awaitable);
+  auto twice = master->remove("web", asio::use_awaitable);
+  auto mail = master->remove("mail", asio::use_awaitable);
+  std::vector<std::error_code> ends;
+  const auto end = [&](std::exception_ptr failure) {
+    try {
+      if (failure) std::rethrow_exception(failure);
+      ends.emplace_back();
+    } catch (const std::system_error& error) {
+      ends.push_back(error.code());
+    }
+  };
+  asio::co_spawn(context, std::move(web), end);
+  cohort_test::run_ready(context);
+  asio::co_spawn(context, std::move(twice), end);
+  cohort_test::run_ready(context);
+  master.reset();
+  asio::co_spawn(context, std::move(mail), end);
+  cohort_test::run_ready(context);
+  CHECK(ends == std::vector<std::error_code>{{}, {}, asio::error::operation_aborted});
+}
+
 TEST_CASE("a supervisor that was ended before it ran does not run")
 {
   asio::io_context context(1);

@@ -79,6 +79,13 @@ public:
   void resume();
   /// Lets all workers leave, and starts no more.
   void stop(duration deadline);
+  /// The same, as it is to be taken away; `handler(std::error_code)` when that is done.
+  template <class Handler>
+  void remove(duration deadline, Handler&& handler);
+  /// Whether it is to be.
+  bool is_leaving() const noexcept { return is_leaving_; }
+  /// It was taken away, and its host need not outlive it any more.
+  void removed();
 
   /// Replaces all workers; `handler(std::error_code, reload_result)` when the others are gone.
   template <class Handler>
@@ -109,6 +116,8 @@ private:
   // Of the reload that runs: what its result will say.
   reload_result result_;
   wait_queue<reload_result> reloading_;
+  bool is_leaving_ = false;
+  wait_queue<> leaving_;
   io::alarm alarm_;
 };
 
@@ -124,6 +133,7 @@ inline supervised_group::supervised_group(const asio::any_io_executor& executor,
       last_generation_(state_.generation()),
       drain_deadline_(description.drain_deadline()),
       reloading_(executor, this),
+      leaving_(executor),
       alarm_(executor)
 {
   versions_.emplace(state_.generation(), description.settings());
@@ -191,6 +201,23 @@ inline void supervised_group::stop(duration deadline)
 }
 
 template <class Handler>
+void supervised_group::remove(duration deadline, Handler&& handler)
+{
+  // An operation that was made before may be started late.
+  const std::error_code none = is_leaving_ ? std::error_code() : asio::error::operation_aborted;
+  if (!host_) return complete_later(executor_, std::forward<Handler>(handler), none);
+  is_leaving_ = true;
+  leaving_.add(std::forward<Handler>(handler));
+  stop(deadline);
+}
+
+inline void supervised_group::removed()
+{
+  leaving_.complete_all(std::error_code());
+  close();
+}
+
+template <class Handler>
 void supervised_group::reload(Handler&& handler, const reload_options& how)
 {
   const auto fail = [&](std::error_code error) {
@@ -225,6 +252,7 @@ inline void supervised_group::close()
   host_ = nullptr;
   alarm_.call_off();
   reloading_.complete_all(asio::error::operation_aborted);
+  leaving_.complete_all(asio::error::operation_aborted);
 }
 
 inline void supervised_group::act()

@@ -18,6 +18,11 @@ void open_listeners(Cluster& cluster, const group& description, std::error_code&
 template <class Cluster>
 void close_listeners(Cluster& cluster, const group& description);
 
+/// Opens those of all groups; with an error none of them is open.
+/// @param groups a vector of pointers to what has `description()`.
+template <class Cluster, class Groups>
+void open_all_listeners(Cluster& cluster, const Groups& groups, std::error_code& error);
+
 // Implementation
 
 template <class Cluster>
@@ -46,6 +51,15 @@ void close_listeners(Cluster& cluster, const group& description)
   for (const group::listener& each : description.listeners()) {
     const auto stop = [&](const auto& where) { cluster.stop_listening(where); };
     std::visit(stop, each.where);
+  }
+}
+
+template <class Cluster, class Groups>
+void open_all_listeners(Cluster& cluster, const Groups& groups, std::error_code& error)
+{
+  for (std::size_t opened = 0; opened != groups.size() && !error; ++opened) {
+    open_listeners(cluster, groups[opened]->description(), error);
+    while (error && opened != 0) close_listeners(cluster, groups[--opened]->description());
   }
 }
 

@@ -28,6 +28,9 @@ public:
   const group_pointer& at(std::string_view name) const;
 
   void add(group_pointer group) { groups_.push_back(std::move(group)); }
+  /// Takes those out for which `predicate(const supervised_group&)` holds.
+  template <class Predicate>
+  std::vector<group_pointer> take_if(Predicate predicate);
 
   void owns(supervised_group& group, worker_id worker) { owners_.emplace(worker, &group); }
   /// nullptr when the worker is of no group.
@@ -55,6 +58,16 @@ inline auto group_table::at(std::string_view name) const -> const group_pointer&
   for (const group_pointer& each : groups_)
     if (each->description().name() == name) return each;
   throw std::out_of_range("cohort: no group " + std::string(name));
+}
+
+template <class Predicate>
+auto group_table::take_if(Predicate predicate) -> std::vector<group_pointer>
+{
+  std::vector<group_pointer> taken;
+  for (const group_pointer& each : groups_)
+    if (predicate(*each)) taken.push_back(each);
+  for (const group_pointer& each : taken) std::erase(groups_, each);
+  return taken;
 }
 
 inline supervised_group* group_table::owner(worker_id worker) const noexcept

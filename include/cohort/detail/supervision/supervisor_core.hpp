@@ -82,6 +82,9 @@ public:
   /// While it runs the group's listeners are opened at once, and its workers started.
   void add(const group& description, std::error_code& error);
   const group_table& groups() const noexcept { return groups_; }
+  /// Lets its workers leave; `handler(std::error_code)` when there is no such group any more.
+  template <class Handler>
+  void remove(group_pointer group, duration deadline, Handler&& handler);
 
   /// See `detail::status_text`, of all groups.
   std::string status() const;
@@ -122,11 +125,10 @@ private:
   worker_pointer fork(const settings& how, std::error_code& error) override;
   worker_pointer find(worker_id worker) override { return core().find(worker); }
   void publish(const any_event& event) override { core().publish(event); }
-  void group_over() override { finish_if_over(); }
+  void group_over() override;
   void group_gave_up() override;
   void wait_cancelled() override;
 
-  void open_all(std::error_code& error);
   void see(const fact& what);
   void see_request(const reload_request_event& event);
   void act_on(int signal);
@@ -173,13 +175,24 @@ void supervisor_core<Policy, Protocol>::add(const group& description, std::error
 
 template <class Policy, class Protocol>
 template <class Handler>
+void supervisor_core<Policy, Protocol>::remove(
+    group_pointer group, duration deadline, Handler&& handler)
+{
+  // First, as in `stop`; another group may have them the second time.
+  if (runs_ && !group->is_leaving()) close_listeners(*cluster_, group->description());
+  group->remove(deadline, std::forward<Handler>(handler));
+  group_over();
+}
+
+template <class Policy, class Protocol>
+template <class Handler>
 void supervisor_core<Policy, Protocol>::run(Handler&& handler)
 {
   std::error_code error = stopping_ ? error::shutting_down : std::error_code();
   if (runs_) error = error::busy;
   if (!error && !options_.pid_file().empty())
     pid_file_ = posix::pid_file::create(options_.pid_file(), error);
-  if (!error) open_all(error);
+  if (!error) open_all_listeners(*cluster_, groups_.all(), error);
   // What no group has named is for nobody.
   if (!error) service_sockets::of_this_process().close_unclaimed(core().inheritable().allowed());
   if (error && !runs_) pid_file_.remove();
@@ -277,6 +290,21 @@ auto supervisor_core<Policy, Protocol>::fork(const settings& how, std::error_cod
 }
 
 template <class Policy, class Protocol>
+void supervisor_core<Policy, Protocol>::group_over()
+{
+  const auto has_left = [this](const supervised_group& each) {
+    return each.is_leaving() && (!runs_ || each.state().over());
+  };
+  for (const group_pointer& each : groups_.take_if(has_left)) {
+    each->removed();
+    // It may be what calls this.
+    asio::post(running_.get_executor(), [each] {});
+  }
+  // When the last one was taken away, others may be added.
+  if (stopping_ || !groups_.all().empty()) finish_if_over();
+}
+
+template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::group_gave_up()
 {
   if (!options_.end_when_given_up()) return;
@@ -294,16 +322,6 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::wait_cancelled()
 {
   if (running_.empty() && runs_ && !closed_) stop(options_.drain_deadline());
-}
-
-template <class Policy, class Protocol>
-void supervisor_core<Policy, Protocol>::open_all(std::error_code& error)
-{
-  const std::vector<group_pointer>& all = groups_.all();
-  for (std::size_t opened = 0; opened != all.size() && !error; ++opened) {
-    open_listeners(*cluster_, all[opened]->description(), error);
-    while (error && opened != 0) close_listeners(*cluster_, all[--opened]->description());
-  }
 }
 
 template <class Policy, class Protocol>

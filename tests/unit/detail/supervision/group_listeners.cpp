@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
 #include <system_error>
 #include <type_traits>
@@ -85,6 +86,28 @@ TEST_CASE("when one fails none stays open, that which cannot answer included")
   cohort::detail::open_listeners(other, description, error);
   CHECK(error == std::errc::too_many_files_open);
   CHECK(other.said == strings{"listen /a", "answer /a", "listen /b", "stop /a", "stop /b"});
+}
+
+TEST_CASE("when one group cannot listen none does")
+{
+  struct described {
+    group what;
+    const group& description() const { return what; }
+  };
+  const auto one = [](const char* path) {
+    return std::make_shared<described>(described{group("some").listen(cohort::unix_path(path))});
+  };
+  const std::vector<std::shared_ptr<described>> groups{one("/a"), one("/b"), one("/c"), one("/d")};
+  noted_cluster cluster;
+  std::error_code error;
+  cohort::detail::open_all_listeners(cluster, groups, error);
+  CHECK_FALSE(error);
+  CHECK(cluster.said == strings{"listen /a", "listen /b", "listen /c", "listen /d"});
+  noted_cluster other;
+  other.refused = "/c";
+  cohort::detail::open_all_listeners(other, groups, error);
+  CHECK(error == std::errc::address_in_use);
+  CHECK(other.said == strings{"listen /a", "listen /b", "stop /b", "stop /a"});
 }
 
 } // namespace group_listeners_test

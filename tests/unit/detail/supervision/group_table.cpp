@@ -61,4 +61,17 @@ TEST_CASE("a worker is of the group that owns it, until it ends")
   CHECK(test.table.workers_of(*web) == std::vector<cohort::worker_id>{3});
 }
 
+TEST_CASE("groups are taken out, and the others keep their order")
+{
+  table_test test;
+  const auto one = test.add("one"), two = test.add("two"), three = test.add("three");
+  const auto named = [](const std::string& name) {
+    return [name](const supervised_group& each) { return each.description().name() == name; };
+  };
+  CHECK(test.table.take_if(named("none")).empty());
+  CHECK(test.table.take_if(named("two")) == std::vector{two});
+  CHECK(test.table.all() == std::vector{one, three});
+  CHECK(test.table.look_up("two") == nullptr);
+}
+
 } // namespace group_table_test
