@@ -46,6 +46,15 @@ struct group_action {
   reload_outcome outcome = reload_outcome::succeeded;
 };
 
+/// How many of a group are on their way, which bounds how many more may be.
+struct under_way {
+  std::size_t booting = 0;
+  /// Of a reload, and do not count yet.
+  std::size_t on_trial = 0;
+  /// Beside the one whose place they take.
+  std::size_t taking_over = 0;
+};
+
 /// The places of a group, who is on the way out, and what is still to be done about them.
 class group_roster {
 public:
@@ -58,6 +67,10 @@ public:
 
   /// How many generations there are, those on their way out included.
   std::size_t generations() const;
+
+  /// How many are ready, those on their way out not included.
+  unsigned ready() const noexcept;
+  under_way count_under_way(const rollout& reload, group_time now) const noexcept;
 
   /// The worker and its place; nullptr when it is in none.
   std::pair<group_place*, placed_worker*> find(worker_id worker) noexcept;
@@ -121,6 +134,28 @@ inline std::size_t group_roster::generations() const
     for (const placed_worker* member : {&place.current, &place.next})
       if (member->present) all.insert(member->generation);
   return all.size();
+}
+
+inline unsigned group_roster::ready() const noexcept
+{
+  unsigned count = 0;
+  for (const group_place& place : places_)
+    for (const placed_worker* member : {&place.current, &place.next})
+      if (member->runs() && member->ready) ++count;
+  return count;
+}
+
+inline under_way group_roster::count_under_way(const rollout& reload, group_time now) const noexcept
+{
+  under_way all;
+  for (const group_place& place : places_) {
+    for (const placed_worker* member : {&place.current, &place.next}) {
+      all.booting += member->boots() ? 1 : 0;
+      all.on_trial += reload.brought(*member) && !reload.counts(*member, now) ? 1 : 0;
+    }
+    all.taking_over += place.next.present ? 1 : 0;
+  }
+  return all;
 }
 
 inline void group_roster::adopt(

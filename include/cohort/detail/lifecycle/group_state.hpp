@@ -109,8 +109,7 @@ private:
     return member.runs() && (member.retiring || member.generation != wanted());
   }
   placed_worker* missing(group_place& place) const noexcept;
-  bool may_start(
-      const group_place& place, const placed_worker& member, group_time now) const noexcept;
+  bool may_start(bool is_successor, const under_way& others) const noexcept;
   const restart_policy& policy() const noexcept { return counts_.policy(); }
 
   restart_counts counts_;
@@ -336,31 +335,26 @@ inline placed_worker* group_state::missing(group_place& place) const noexcept
   return wants_other(place.current) ? &place.next : nullptr;
 }
 
-inline bool group_state::may_start(
-    const group_place& place, const placed_worker& member, group_time now) const noexcept
+inline bool group_state::may_start(bool is_successor, const under_way& others) const noexcept
 {
-  std::size_t booting = 0, on_trial = 0, taking_over = 0;
-  for (const group_place& each : roster_.places()) {
-    for (const placed_worker* one : {&each.current, &each.next}) {
-      booting += one->boots() ? 1 : 0;
-      on_trial += rollout_.brought(*one) && !rollout_.counts(*one, now) ? 1 : 0;
-    }
-    taking_over += each.next.present ? 1 : 0;
-  }
-  if (serial_ && booting != 0) return false;
-  if (rollout_.replaces()) return on_trial < rollout_.at_once();
-  const bool is_successor = &member == &place.next;
+  if (serial_ && others.booting != 0) return false;
+  if (rollout_.replaces()) return others.on_trial < rollout_.at_once();
   // One after another, so that a limit which all reach at once does not double the group.
-  return !is_successor || taking_over < (rollout_.runs() ? rollout_.at_once() : 1U);
+  return !is_successor || others.taking_over < (rollout_.runs() ? rollout_.at_once() : 1U);
 }
 
 inline void group_state::start_missing(group_time now)
 {
   if (stopping_ || gave_up_) return;
+  under_way others = roster_.count_under_way(rollout_, now);
   for (group_place& place : roster_.places()) {
     placed_worker* const member = missing(place);
-    if (!member || place.not_before > now || !may_start(place, *member, now)) continue;
+    const bool is_successor = member == &place.next;
+    if (!member || place.not_before > now || !may_start(is_successor, others)) continue;
     roster_.start(place, *member, wanted());
+    ++others.booting;
+    others.on_trial += rollout_.brought(*member) ? 1 : 0;
+    others.taking_over += is_successor ? 1 : 0;
   }
 }
 

@@ -119,4 +119,42 @@ TEST_CASE("with fewer places those in the last ones leave")
   CHECK(roster.leaving().size() == 2);
 }
 
+TEST_CASE("those count who are ready and in a place, wherever in it")
+{
+  group_roster roster = one_of_two();
+  CHECK(roster.ready() == 0);
+  roster.adopt(9, 5, true, now);
+  CHECK(roster.ready() == 1);
+  roster.find(1).second->ready = true;
+  group_place& first = roster.places()[0];
+  roster.start(first, first.next, 6);
+  CHECK(roster.ready() == 2);
+  roster.started(0, 2, now);
+  CHECK(roster.ready() == 2);
+  roster.find(2).second->ready = true;
+  CHECK(roster.ready() == 3);
+  roster.leave(first, first.current);
+  CHECK(roster.ready() == 2);
+}
+
+TEST_CASE("those who are on their way count as what they are")
+{
+  group_roster roster = one_of_two();
+  rollout reload;
+  under_way all = roster.count_under_way(reload, now);
+  CHECK((all.booting == 1 && all.on_trial == 0 && all.taking_over == 0));
+  roster.find(1).second->ready = true;
+  reload.begin(6, cohort::reload_options().probation(5s), 2);
+  group_place& first = roster.places()[0];
+  roster.start(first, first.next, 6);
+  all = roster.count_under_way(reload, now);
+  CHECK((all.booting == 1 && all.on_trial == 1 && all.taking_over == 1));
+  roster.started(0, 2, now);
+  roster.find(2).second->ready = true;
+  all = roster.count_under_way(reload, now);
+  CHECK((all.booting == 0 && all.on_trial == 1 && all.taking_over == 1));
+  all = roster.count_under_way(reload, now + 5s);
+  CHECK((all.booting == 0 && all.on_trial == 0 && all.taking_over == 1));
+}
+
 } // namespace group_roster_test
