@@ -117,6 +117,17 @@ struct resumed_event {
   std::string group;
 };
 
+/// The number of workers of a supervised group that are ready, and not on their way out, is another
+/// one than before. A change that is made up for at once, such as in a reload, is none.
+struct ready_count_event {
+  std::string group;
+  /// How many there are now, and how many there were.
+  unsigned ready = 0;
+  unsigned before = 0;
+  /// How many there are to be; in a reload there may be more.
+  unsigned workers = 0;
+};
+
 /// A worker's program asks for a reload, see `this_worker::request_reload`.
 struct reload_request_event : worker_event {
   /// Which group is meant. It may be any name.
@@ -149,7 +160,8 @@ namespace detail {
 
 using any_event = std::variant<fork_event, online_event, listening_event, ready_event,
     stalled_event, recovered_event, retire_event, disconnect_event, exit_event, setup_event,
-    error_event, gave_up_event, resumed_event, signal_event, reload_request_event, reload_event>;
+    error_event, gave_up_event, resumed_event, ready_count_event, signal_event,
+    reload_request_event, reload_event>;
 
 } // namespace detail
 } // namespace cohort

@@ -191,8 +191,8 @@ public:
   /// here.
   cluster_type& cluster() noexcept { return core_->cluster(); }
 
-  /// As `cluster::subscribe`; with `gave_up_event`, `resumed_event`, `reload_event`,
-  /// `signal_event`.
+  /// As `cluster::subscribe`; with `gave_up_event`, `resumed_event`, `ready_count_event`,
+  /// `reload_event`, `signal_event`.
   template <class... Events>
   subscription<Events...> subscribe()
   {

@@ -118,6 +118,11 @@ inline std::string text_of(const error_event& event)
 
 inline std::string text_of(const gave_up_event& event) { return "gave up on " + event.group; }
 inline std::string text_of(const resumed_event& event) { return "resumes " + event.group; }
+inline std::string text_of(const ready_count_event& event)
+{
+  return std::to_string(event.ready) + " of " + std::to_string(event.workers) + " ready in " +
+         event.group;
+}
 inline std::string text_of(const signal_event& event)
 {
   return "signal " + std::to_string(event.number);

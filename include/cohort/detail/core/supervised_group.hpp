@@ -98,6 +98,7 @@ private:
   void wait_cancelled() override;
 
   void act();
+  void tell_ready();
   void carry_out(const group_action& action);
   void start(const group_action& order);
   void drain(worker_id worker);
@@ -116,6 +117,8 @@ private:
   // Of the reload that runs: what its result will say.
   reload_result result_;
   wait_queue<reload_result> reloading_;
+  // What was told last.
+  unsigned ready_ = 0;
   bool is_leaving_ = false;
   wait_queue<> leaving_;
   io::alarm alarm_;
@@ -262,12 +265,23 @@ inline void supervised_group::act()
     if (!action) break;
     carry_out(*action);
   }
+  if (host_) tell_ready();
   const auto next = host_ ? state_.wake_at() : std::nullopt;
   if (!next) return alarm_.call_off();
   alarm_.set(*next, [self = shared_from_this()] {
     self->state_.tick(clock::now());
     self->act();
   });
+}
+
+inline void supervised_group::tell_ready()
+{
+  ready_count_event event;
+  event.group = description_.name();
+  event.ready = state_.roster().ready();
+  event.before = std::exchange(ready_, event.ready);
+  event.workers = state_.stopping() ? 0 : state_.count();
+  if (event.ready != event.before) host_->publish(event);
 }
 
 inline void supervised_group::carry_out(const group_action& action)

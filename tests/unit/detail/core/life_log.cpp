@@ -158,4 +158,14 @@ TEST_CASE("who is no worker has nothing to say of itself")
   CHECK(errors.text().empty());
 }
 
+TEST_CASE("a line tells how many workers of a group are ready")
+{
+  ready_count_event event;
+  event.group = "web";
+  event.ready = 3;
+  event.before = 2;
+  event.workers = 4;
+  CHECK(line_of(event) == "3 of 4 ready in web");
+}
+
 } // namespace life_log_test

@@ -79,6 +79,7 @@ struct noted_cluster {
   void note(const cohort::setup_event&) {}
   void note(const cohort::gave_up_event&) {}
   void note(const cohort::resumed_event&) {}
+  void note(const cohort::ready_count_event&) {}
   void note(const cohort::reload_event&) {}
   void note(const cohort::signal_event&) {}
   void note(const cohort::reload_request_event&) {}

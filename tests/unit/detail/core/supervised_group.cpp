@@ -90,7 +90,11 @@ struct noted_host final : group_host {
       said.push_back("gave up " + gave_up->group);
     else if (const auto* resumed = std::get_if<cohort::resumed_event>(&event))
       said.push_back("resumed " + resumed->group);
-    else if (const auto* reload = std::get_if<cohort::reload_event>(&event))
+    else if (const auto* count = std::get_if<cohort::ready_count_event>(&event)) {
+      CHECK(count->group == "web");
+      counts.push_back(std::to_string(count->before) + " to " + std::to_string(count->ready) +
+                       " of " + std::to_string(count->workers));
+    } else if (const auto* reload = std::get_if<cohort::reload_event>(&event))
       said.push_back("reload of " + reload->group + ": " + reload->result.to_string());
   }
   void group_over() override { said.push_back("over"); }
@@ -103,7 +107,7 @@ struct noted_host final : group_host {
   std::map<worker_id, std::shared_ptr<idle_worker>> workers;
   std::map<worker_id, std::uint32_t> generations;
   std::map<worker_id, std::string> directories;
-  strings said;
+  strings said, counts;
 };
 
 struct group_test {
@@ -371,6 +375,44 @@ TEST_CASE("a cluster that ends ends its groups")
   CHECK(test.group->state().stopping());
   test.exit(2);
   CHECK(test.host.said == strings{"over"});
+}
+
+TEST_CASE("a group tells how many of its workers are ready when that changes")
+{
+  group_test test(2);
+  test.serve();
+  CHECK(test.host.counts == strings{"0 to 1 of 2", "1 to 2 of 2"});
+  test.host.counts.clear();
+  test.exit(1);
+  CHECK(test.host.counts == strings{"2 to 1 of 2"});
+  test.group->ready(3);
+  test.group->ready(3);
+  test.group->resize(1);
+  CHECK(test.host.counts == strings{"2 to 1 of 2", "1 to 2 of 2", "2 to 1 of 1"});
+  test.host.counts.clear();
+  SUBCASE("one that takes the place of another is no change")
+  {
+    test.group->retire(2);
+    test.group->ready(4);
+    CHECK(test.host.counts.empty());
+    CHECK(test.group->state().roster().leaving().contains(2));
+  }
+  SUBCASE("new ones of a reload that wait for others are ready too")
+  {
+    test.group->resize(2);
+    test.group->ready(4);
+    test.group->reload([](std::error_code, const reload_result&) {}, reload_options().at_once(2));
+    test.host.counts.clear();
+    test.group->ready(5);
+    CHECK(test.host.counts == strings{"2 to 3 of 2"});
+    test.group->ready(6);
+    CHECK(test.host.counts == strings{"2 to 3 of 2", "3 to 2 of 2"});
+  }
+  SUBCASE("at the end there are none")
+  {
+    test.group->stop(1s);
+    CHECK(test.host.counts == strings{"1 to 0 of 0"});
+  }
 }
 
 } // namespace supervised_group_test
