@@ -27,7 +27,10 @@ namespace cohort {
 /// ready. When all is done the settings of `options` are those of the cluster, and their generation
 /// is one more than before; `reload_event` is published.
 ///
-/// Completes when the last old worker has ended, or after a failure the last new one.
+/// Completes when the last old worker has ended, or after a failure the last new one. Where new
+/// ones had taken over already and none as before can be started any more, that is given up in the
+/// end: then the new ones leave all the same, while it completes, and it is the program's to
+/// replace them.
 ///
 /// Completion signature: `void(std::error_code, reload_result)`.
 /// Per-operation cancellation: all types. The wait ends at once, and if nobody else waits for it

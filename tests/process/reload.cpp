@@ -332,6 +332,37 @@ TEST_CASE("what a failed reload of a cluster has taken over is taken back by wor
   });
 }
 
+TEST_CASE("new workers of a cluster leave after a failed reload though no old ones can be started")
+{
+  cluster_fixture primary(cohort::settings().env(server()));
+  primary.run([&]() -> awaitable<void> {
+    const auto before = co_await primary.start(2);
+    // What is there runs on; who is to follow finds nothing.
+    primary.cluster().setup(cohort::settings().exec("/nowhere"));
+    auto forks = primary.cluster().subscribe<cohort::fork_event>();
+    const auto how = reload_options()
+                         .settings(cohort::settings().exec("/proc/self/exe"))
+                         .old(cohort::old_workers::leave_one_by_one);
+    std::error_code error;
+    const auto note = [&](std::error_code e, const reload_result&) { error = e; };
+    cohort::reload(primary.cluster(), how, note);
+    const cohort::fork_event good = co_await forks.next();
+    const cohort::fork_event bad = co_await forks.next();
+    auto worker = primary.cluster().find(bad.worker);
+    REQUIRE(worker);
+    worker->kill(SIGKILL);
+    const auto is_over = [&] { return static_cast<bool>(error); };
+    const bool over = co_await primary.eventually(is_over);
+    CHECK(over);
+    CHECK(error == cohort::error::reload_failed);
+    const auto is_gone = [&] { return !primary.cluster().find(good.worker); };
+    const bool gone = co_await primary.eventually(is_gone);
+    CHECK(gone);
+    CHECK(ids(primary.cluster().workers()) == std::set<cohort::worker_id>{before.back().id()});
+    co_await primary.end();
+  });
+}
+
 TEST_CASE("a failed reload of a cluster is rolled back, and its end stops one")
 {
   cluster_fixture primary;

@@ -13,9 +13,11 @@
 #include <cohort/reload_result.hpp>
 #include <cohort/restart_policy.hpp>
 #include <cohort/settings.hpp>
+#include <cohort/worker_id.hpp>
 
 #include <asio/post.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -60,11 +62,15 @@ private:
 
   void see(const ready_event& event) { group_->ready(event.worker); }
   void see(const exit_event& event) { group_->exited(event); }
+  void dismiss_news();
   void finish();
 
   std::shared_ptr<Core> core_;
   std::shared_ptr<supervised_group> group_;
   settings news_;
+  std::chrono::steady_clock::duration drain_deadline_{};
+  // Those it has started with the news.
+  std::vector<worker_id> brought_;
   // What has happened, to be seen when the cluster is done with it.
   std::deque<fact> facts_;
   // Itself, until it is over.
@@ -101,6 +107,7 @@ void cluster_reload<Core>::begin(Handler&& handler, const reload_options& how)
     return each->state().exited_after_disconnect() || !each->state().is_connected();
   });
   news_ = how.settings();
+  drain_deadline_ = how.drain_deadline();
   const std::uint32_t generation = core_->current_settings().generation();
   news_.generation(generation + 1);
   // Who dies meanwhile is the program's to replace.
@@ -119,7 +126,10 @@ template <class Core>
 auto cluster_reload<Core>::fork(const settings& how, std::error_code& error) -> worker_pointer
 {
   // One that is taken back has others as before in the places that it had taken over.
-  return core_->fork(how.generation() == news_.generation() ? news_ : settings(), error);
+  const bool is_new = how.generation() == news_.generation();
+  auto worker = core_->fork(is_new ? news_ : settings(), error);
+  if (worker && is_new) brought_.push_back(worker->id());
+  return worker;
 }
 
 template <class Core>
@@ -145,12 +155,24 @@ void cluster_reload<Core>::publish(const any_event& event)
   const auto* over = std::get_if<reload_event>(&event);
   if (!over) return;
   if (over->result.succeeded()) core_->setup(news_);
+  else dismiss_news();
   reload_event told = *over;
   told.group.clear();
   // Who hears of it may begin the next one at once.
   core_->reload_under_way().reset();
   core_->publish(told);
   asio::post(core_->get_executor(), [self = this->shared_from_this()] { self->finish(); });
+}
+
+// When nobody as before can be started in the places that new ones have taken over, the reload ends
+// with them there. They leave all the same; who is to follow is the program's to say.
+template <class Core>
+void cluster_reload<Core>::dismiss_news()
+{
+  for (const worker_id each : brought_) {
+    const worker_pointer worker = core_->find(each);
+    if (worker && !worker->state().exited_after_disconnect()) worker->disconnect(drain_deadline_);
+  }
 }
 
 template <class Core>
