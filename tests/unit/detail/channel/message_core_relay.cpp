@@ -60,7 +60,7 @@ TEST_CASE("what one worker sends to another goes through, and says whose it is")
   two_channels test;
   test.sender.right->read_relays();
   CHECK(test.send(5) == send_status::accepted);
-  CHECK(test.passed_on(1) == 1);
+  REQUIRE(test.passed_on(1) == 1);
   CHECK(test.groups.front() == "web");
   CHECK(test.status == send_status::accepted);
   test.receiver.right.send(make_note(6));
