@@ -68,6 +68,7 @@ struct answering_cluster {
     if (const auto* failure = std::get_if<cohort::error_event>(&event))
       failures.push_back(failure->code);
   }
+  bool relay(worker_id, const wire::message_view&) { return false; }
   void removed(worker_id) {}
   void ended(const cohort::exit_event&) {}
   bool send_offer(worker_id, const wire::offer& message, std::span<const int> descriptors) noexcept

@@ -25,6 +25,11 @@ namespace {
 struct played_port final : cohort::detail::message_port {
   void finish() override { ++finished; }
   void read_ahead() override {}
+  void read_relays() override {}
+  cohort::send_status pass_on(const cohort::detail::wire::message_view&, cohort::worker_id) override
+  {
+    return cohort::send_status::not_connected;
+  }
   void hold() override {}
   void open() override {}
   void read_to_end() override {}
