@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <system_error>
+#include <optional>
 #include <utility>
 
 namespace cohort::detail {
@@ -22,39 +22,45 @@ class self_beats {
 public:
   using clock = std::chrono::steady_clock;
 
-  explicit self_beats(const asio::any_io_executor& executor) : timer_(executor) {}
+  explicit self_beats(const asio::any_io_executor& executor) : alarm_(executor) {}
 
   /// Every `interval` from now on; what was wanted before is forgotten.
   template <class Core>
   void begin(std::shared_ptr<Core> core, clock::duration interval)
   {
-    timer_.expires_after(interval);
-    wait(std::move(core), interval);
+    end();
+    interval_ = interval;
+    wait(std::move(core), clock::now() + interval);
   }
 
-  void end() noexcept { timer_.cancel(); }
+  /// None comes any more, also if its time has come already.
+  void end() noexcept
+  {
+    interval_.reset();
+    alarm_.call_off();
+  }
 
 private:
   template <class Core>
-  void wait(std::shared_ptr<Core> core, clock::duration interval);
+  void wait(std::shared_ptr<Core> core, clock::time_point next);
 
-  asio::steady_timer timer_;
+  // While they are wanted.
+  std::optional<clock::duration> interval_;
+  io::alarm alarm_;
 };
 
 // Implementation
 
 template <class Core>
-void self_beats::wait(std::shared_ptr<Core> core, clock::duration interval)
+void self_beats::wait(std::shared_ptr<Core> core, clock::time_point next)
 {
-  timer_.async_wait([this, core = std::move(core), interval](std::error_code cancelled) {
-    if (cancelled) return;
+  alarm_.set(next, [this, core = std::move(core), next] {
     const clock::time_point now = clock::now();
-    const auto late = std::chrono::duration_cast<std::chrono::microseconds>(now - timer_.expiry());
+    const auto late = std::chrono::duration_cast<std::chrono::microseconds>(now - next);
     constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
     core->tell(wire::beat{static_cast<std::uint32_t>(late.count() < most ? late.count() : most)});
     // From now: who was held up does not have to make up for it.
-    timer_.expires_at(now + interval);
-    this->wait(core, interval);
+    if (interval_) this->wait(core, now + *interval_);
   });
 }
 

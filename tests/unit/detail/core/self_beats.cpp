@@ -5,6 +5,7 @@
 #include "support/event_loop.hpp"
 
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 
 #include <doctest/doctest.h>
 
@@ -57,6 +58,38 @@ TEST_CASE("a sign of life tells how late it is, and the next ones do not come at
   CHECK(core->lags[0] >= 50'000);
   beats.end();
   cohort_test::run_ready(context);
+}
+
+TEST_CASE("none comes after the end, even if it was on its way already")
+{
+  asio::io_context context(1);
+  self_beats beats(context.get_executor());
+  const auto core = std::make_shared<noted_core>();
+  // The context finds that the time has come, and puts it behind the end.
+  asio::post(context, [&] {
+    beats.begin(core, 1ms);
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < 10ms) {
+    }
+    asio::post(context, [&] { beats.end(); });
+  });
+  context.run_for(1s);
+  CHECK(context.stopped());
+  CHECK(core->lags.empty());
+  CHECK(core.use_count() == 1);
+}
+
+TEST_CASE("who is told may end it")
+{
+  struct ending_core {
+    void tell(const wire::beat&) { beats->end(); }
+    self_beats* beats;
+  };
+  asio::io_context context(1);
+  self_beats beats(context.get_executor());
+  beats.begin(std::make_shared<ending_core>(ending_core{&beats}), 1ms);
+  context.run_for(10s);
+  CHECK(context.stopped());
 }
 
 TEST_CASE("another interval takes the place of the one before")
