@@ -7,12 +7,14 @@
 //   COHORT_TEST_BEHAVIOUR  that file: words that are carried out one after the other
 //   COHORT_TEST_STARTS     a file that gets a byte from each that starts
 //   COHORT_TEST_LISTEN     "127.0.0.1:PORT" for "serve"
+//   COHORT_TEST_EARLY      "stop": it stops itself by SIGSTOP before it has said hello
 //
 // Words: serve (answer each connection with "PID GROUP\n", or just be ready where there is nothing
 // to listen on), ready, hang (never be ready), exit=N, abort, done=N (so many requests are
 // answered), replace and reload (ask to be replaced, or all of the group), leave (by itself),
-// stubborn (SIGTERM is nothing, and a connection lives that never ends), spin (for ever, as soon as
-// what was before is said), value=N (tell that "a" is N, "b" two words and "c" nothing).
+// stubborn (SIGTERM is nothing, and a connection lives that never ends), value=N (tell that "a" is
+// N, "b" two words and "c" nothing). As soon as what was before is said: spin (for ever), block
+// (wait for a lock that is never free), stop (itself, by SIGSTOP).
 
 #include <cohort/acceptor.hpp>
 #include <cohort/message/json.hpp>
@@ -33,8 +35,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <latch>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -54,6 +59,27 @@ awaitable<void> answer(cohort::this_worker& self, cohort::connection<tcp> client
 }
 
 void end_quietly(std::exception_ptr) {}
+
+void spin()
+{
+  for (volatile bool on = true; on;) {
+  }
+}
+
+void block()
+{
+  static std::mutex lock;
+  std::latch taken(1);
+  std::thread([&taken] {
+    lock.lock();
+    taken.count_down();
+    for (;;) ::pause();
+  }).detach();
+  taken.wait();
+  lock.lock();
+}
+
+void stop() { std::raise(SIGSTOP); }
 
 awaitable<void> serve(cohort::this_worker& self)
 {
@@ -77,6 +103,7 @@ COHORT_TEST_WORKER_ROLE(supervised)
 {
   // In one write each, so that none is lost.
   std::ofstream(variable("COHORT_TEST_STARTS"), std::ios::app) << '.' << std::flush;
+  if (variable("COHORT_TEST_EARLY") == "stop") stop();
   asio::io_context context(1);
   cohort::this_worker self(context);
   std::unique_ptr<asio::executor_work_guard<asio::io_context::executor_type>> forever;
@@ -104,12 +131,10 @@ COHORT_TEST_WORKER_ROLE(supervised)
       self.report_value("a", std::to_string(number));
       self.report_value("b", "two words");
       self.report_value("c", "");
-    } else if (word == "spin") {
-      asio::post(context, [] {
-        for (volatile bool on = true; on;) {
-        }
-      });
-    } else if (word == "stubborn") {
+    } else if (word == "spin") asio::post(context, spin);
+    else if (word == "block") asio::post(context, block);
+    else if (word == "stop") asio::post(context, stop);
+    else if (word == "stubborn") {
       std::signal(SIGTERM, SIG_IGN);
       forever = std::make_unique<asio::executor_work_guard<asio::io_context::executor_type>>(
           context.get_executor());
