@@ -105,7 +105,7 @@ struct invented_messages {
       std::span<posix::unique_fd> fds = {}, bool truncated = false)
   {
     io::received_descriptors descriptors{fds, truncated};
-    incoming().received(*core, {what, number, type, body}, descriptors);
+    incoming().received(*core, {what, number, type, body, {}}, descriptors);
     return wire::message_head_size + body.size();
   }
 
