@@ -7,10 +7,12 @@
 #include <cohort/event.hpp>
 #include <cohort/worker_id.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -71,6 +73,9 @@ public:
   /// How many are ready, those on their way out not included.
   unsigned ready() const noexcept;
   under_way count_under_way(const rollout& reload, group_time now) const noexcept;
+  /// `worker_burden burden(worker_id)` is asked of each that is in a place.
+  template <class Burden>
+  void weigh(Burden burden);
 
   /// The worker and its place; nullptr when it is in none.
   std::pair<group_place*, placed_worker*> find(worker_id worker) noexcept;
@@ -94,7 +99,8 @@ public:
   void leave(group_place& place, placed_worker& member);
   /// One that left has ended; false when it is not one of those.
   bool left(worker_id worker) { return leaving_.erase(worker) != 0; }
-  /// Has exactly so many places; whoever is in others leaves.
+  /// Has exactly so many places; those that are given up are those that `goes_before` says, of
+  /// equal ones the last. Whoever is there leaves. Places may change their numbers by it.
   void resize(std::size_t places);
 
   group_action& demand(kind what)
@@ -106,6 +112,7 @@ public:
   std::optional<group_action> next();
 
 private:
+  void give_up(std::size_t count);
   std::size_t index_of(const group_place& place) const noexcept
   {
     return static_cast<std::size_t>(&place - places_.data());
@@ -124,6 +131,14 @@ inline std::pair<group_place*, placed_worker*> group_roster::find(worker_id work
     for (placed_worker* member : {&place.current, &place.next})
       if (member->runs() && member->id == worker) return {&place, member};
   return {nullptr, nullptr};
+}
+
+template <class Burden>
+void group_roster::weigh(Burden burden)
+{
+  for (group_place& place : places_)
+    for (placed_worker* member : {&place.current, &place.next})
+      if (member->runs()) member->burden = burden(member->id);
 }
 
 inline std::size_t group_roster::generations() const
@@ -223,11 +238,36 @@ inline void group_roster::leave(group_place& place, placed_worker& member)
 
 inline void group_roster::resize(std::size_t places)
 {
-  for (; places_.size() > places; places_.pop_back()) {
-    leave(places_.back(), places_.back().next);
-    leave(places_.back(), places_.back().current);
-  }
+  if (places_.size() > places) give_up(places_.size() - places);
   places_.resize(places);
+}
+
+inline void group_roster::give_up(std::size_t count)
+{
+  std::vector<std::size_t> order(places_.size());
+  std::iota(order.begin(), order.end(), std::size_t(0));
+  const auto goes_before = [this](std::size_t a, std::size_t b) {
+    if (places_[a].goes_before(places_[b])) return true;
+    return !places_[b].goes_before(places_[a]) && a > b;
+  };
+  const auto last = order.begin() + static_cast<std::ptrdiff_t>(count);
+  std::partial_sort(order.begin(), last, order.end(), goes_before);
+  for (auto each = order.begin(); each != last; ++each) {
+    leave(places_[*each], places_[*each].next);
+    leave(places_[*each], places_[*each].current);
+  }
+  // The others keep their order, and starts that are not made yet follow them.
+  std::sort(last, order.end());
+  std::vector<std::size_t> numbers(places_.size());
+  std::vector<group_place> kept;
+  kept.reserve(places_.size() - count);
+  for (auto each = last; each != order.end(); ++each) {
+    numbers[*each] = kept.size();
+    kept.push_back(places_[*each]);
+  }
+  places_ = std::move(kept);
+  for (group_action& each : actions_)
+    if (each.what == kind::start) each.place = numbers[each.place];
 }
 
 inline std::optional<group_action> group_roster::next()

@@ -50,8 +50,15 @@ public:
   void exited(worker_id worker, worker_end how, group_time now);
   /// It should be replaced, the new one ready first.
   void retire(worker_id worker, group_time now);
-  /// How many workers there are to be from now on.
+  /// How many workers there are to be from now on. Who leaves, if some have to, see
+  /// `group_place::goes_before`.
   void resize(unsigned count, group_time now);
+  /// `worker_burden burden(worker_id)` is asked of each that is in a place: before fewer are to be.
+  template <class Burden>
+  void weigh(Burden burden)
+  {
+    roster_.weigh(burden);
+  }
   /// Replaces all workers by those of `generation`; not while one runs or the group ends, nor while
   /// what is left of failed ones would make it more than three generations.
   bool reload(std::uint32_t generation, const reload_options& how, group_time now);
@@ -72,6 +79,11 @@ public:
   unsigned count() const noexcept { return count_; }
   /// That of the workers which stay.
   std::uint32_t generation() const noexcept { return generation_; }
+  /// What places are to have now.
+  std::uint32_t wanted() const noexcept
+  {
+    return rollout_.replaces() ? rollout_.target() : generation_;
+  }
   const rollout& reload_state() const noexcept { return rollout_; }
   bool gave_up() const noexcept { return gave_up_; }
   bool stopping() const noexcept { return stopping_; }
@@ -99,11 +111,6 @@ private:
   void start_missing(group_time now);
   bool is_over() const noexcept;
 
-  // What places are to have.
-  std::uint32_t wanted() const noexcept
-  {
-    return rollout_.replaces() ? rollout_.target() : generation_;
-  }
   bool wants_other(const placed_worker& member) const noexcept
   {
     return member.runs() && (member.retiring || member.generation != wanted());

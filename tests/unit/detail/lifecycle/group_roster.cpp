@@ -5,11 +5,14 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
+#include <vector>
 
 namespace group_roster_test {
 
 using namespace std::chrono_literals;
 using namespace cohort::detail;
+using cohort::worker_id;
 using kind = group_action::kind;
 
 namespace {
@@ -117,6 +120,76 @@ TEST_CASE("with fewer places those in the last ones leave")
   roster.resize(0);
   CHECK(roster.next()->worker == 1);
   CHECK(roster.leaving().size() == 2);
+}
+
+TEST_CASE("with fewer places who is of less use leaves first, and the others keep their order")
+{
+  // Who they are, as the test says; nobody in place 6.
+  group_roster roster;
+  for (worker_id worker = 1; worker <= 6; ++worker) roster.adopt(worker, 5, true, now);
+  auto& places = roster.places();
+  places[0].current.burden.connections = 1;
+  places[1].current.burden.stalled = true;
+  places[1].current.burden.connections = 9;
+  places[2].current.ready = false;
+  places[3].current.retiring = true;
+  places[4].current.since += 1s;
+  roster.resize(7);
+  const std::vector<worker_id> leaves{0, 3, 2, 4, 5, 6, 1};
+  for (std::size_t left = 6; left != static_cast<std::size_t>(-1); --left) {
+    CAPTURE(left);
+    roster.resize(left);
+    const auto said = roster.next();
+    if (left == 6) CHECK_FALSE(said);
+    else {
+      REQUIRE(said);
+      CHECK((said->what == kind::drain && said->worker == leaves[6 - left]));
+    }
+    worker_id before = 0;
+    for (const group_place& each : roster.places()) {
+      CHECK(each.current.id > before);
+      before = each.current.id;
+    }
+  }
+}
+
+TEST_CASE("several places that are given up at once are the same as one by one")
+{
+  for (std::size_t left = 0; left != 6; ++left) {
+    group_roster at_once, one_by_one;
+    for (group_roster* each : {&at_once, &one_by_one}) {
+      for (worker_id worker = 1; worker <= 5; ++worker) each->adopt(worker, 5, true, now);
+      for (worker_id worker = 1; worker <= 5; ++worker)
+        each->places()[worker - 1].current.burden.connections = worker * 7 % 5;
+    }
+    at_once.resize(left);
+    for (std::size_t each = 5; each != left; --each) one_by_one.resize(each - 1);
+    CHECK(at_once.leaving() == one_by_one.leaving());
+    REQUIRE(at_once.places().size() == left);
+    for (std::size_t i = 0; i != left; ++i)
+      CHECK(at_once.places()[i].current.id == one_by_one.places()[i].current.id);
+  }
+}
+
+TEST_CASE("a start that is not made yet is made in the place that its own has become")
+{
+  group_roster roster;
+  for (worker_id worker = 1; worker <= 3; ++worker) roster.adopt(worker, 5, true, now);
+  roster.places()[2].current.burden.connections = 1;
+  roster.places()[1].current.burden.connections = 1;
+  roster.start(roster.places()[0], roster.places()[0].next, 6);
+  roster.start(roster.places()[2], roster.places()[2].next, 6);
+  roster.resize(2);
+  const auto start = roster.next();
+  REQUIRE(start);
+  CHECK((start->what == kind::start && start->place == 1));
+  roster.started(start->place, 9, now);
+  CHECK(roster.places()[1].current.id == 3);
+  CHECK(roster.places()[1].next.id == 9);
+  const auto drain = roster.next();
+  REQUIRE(drain);
+  CHECK((drain->what == kind::drain && drain->worker == 1));
+  CHECK_FALSE(roster.next());
 }
 
 TEST_CASE("those count who are ready and in a place, wherever in it")

@@ -503,6 +503,22 @@ TEST_CASE("a group grows and shrinks; those in the last places leave")
   test.expect({"drain 1"});
 }
 
+TEST_CASE("of a group that shrinks those leave who are not ready, then who have fewest connections")
+{
+  group_test test(4);
+  for (worker_id each = 1; each != 4; ++each) test.ready(each);
+  test.expect({"start 1 at 0", "start 2 at 1", "start 3 at 2", "start 4 at 3"});
+  test.state.weigh([](worker_id worker) { return worker_burden{false, worker == 2 ? 0U : 5U}; });
+  test.resize(3);
+  test.expect({"drain 4"});
+  test.resize(2);
+  test.expect({"drain 2"});
+  test.leave({4, 2});
+  // Those who stay are where they were, as far as the places go.
+  test.exit(3);
+  test.expect({"start 5 at 1"});
+}
+
 TEST_CASE("a reload starts new workers one by one, and the old ones leave when all are ready")
 {
   group_test test(3);
