@@ -168,6 +168,15 @@ public:
   group& reload_on_request(bool value) & { return set(reload_on_request_, value); }
   group reload_on_request(bool value) && { return std::move(reload_on_request(value)); }
 
+  /// Between which numbers of workers the signals SIGTTIN and SIGTTOU change how many there are,
+  /// one more or one fewer each; the same number twice: not at all. Unless said, a group with
+  /// listeners has from 1 to four times `workers`, and one without listeners is left alone. It
+  /// bounds neither `workers` nor `supervisor::resize`.
+  /// @throws std::invalid_argument unless 0 < min <= max.
+  /// Source: gunicorn, unicorn.
+  group& scalable(unsigned min, unsigned max) &;
+  group scalable(unsigned min, unsigned max) && { return std::move(scalable(min, max)); }
+
   /// How long a worker may take to drain when it is replaced or not wanted any more, before it is
   /// ended by force. Default: 30 seconds.
   group& drain_deadline(duration value) & { return set(drain_deadline_, value); }
@@ -182,6 +191,11 @@ public:
   readiness ready_when() const noexcept { return ready_when_; }
   bool serial() const noexcept { return serial_; }
   bool reload_on_request() const noexcept { return reload_on_request_; }
+  /// The least and the most of `scalable`; nothing when it was not said.
+  const std::optional<std::pair<unsigned, unsigned>>& scalable() const noexcept
+  {
+    return scalable_;
+  }
   duration drain_deadline() const noexcept { return drain_deadline_; }
 
 private:
@@ -201,6 +215,7 @@ private:
   readiness ready_when_ = readiness::said;
   bool serial_ = false;
   bool reload_on_request_ = false;
+  std::optional<std::pair<unsigned, unsigned>> scalable_;
   duration drain_deadline_ = std::chrono::seconds(30);
 };
 
@@ -222,6 +237,12 @@ inline group& group::listen(place where, const listen_options& options) &
     throw std::invalid_argument("cohort: a group has to know its ports");
   listeners_.push_back(listener{std::move(where), options});
   return *this;
+}
+
+inline group& group::scalable(unsigned min, unsigned max) &
+{
+  if (min == 0 || min > max) throw std::invalid_argument("cohort: bad bounds of a group");
+  return set(scalable_, std::optional(std::pair(min, max)));
 }
 
 inline group& group::program(std::string path, std::vector<std::string> args) &

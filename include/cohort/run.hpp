@@ -98,7 +98,8 @@ concept supervises_groups =
 ///   more than a second after the primary made it drain, as at the primary's deadline. SIGINT is
 ///   left to the primary. So both may be sent to the whole process group, as terminals and service
 ///   managers do. A worker that has left the cluster handles neither any more. In a worker of a
-///   group SIGHUP and SIGUSR1, by which a supervisor reloads, are left to the primary as well.
+///   group SIGHUP and SIGUSR1, by which a supervisor reloads, are left to the primary as well, and
+///   so are SIGTTIN and SIGTTOU, by which it scales.
 /// - `error::shutting_down` and `error::draining` out of the coroutines are a normal end. Any other
 ///   exception is one line on stderr and the result 1. Out of `supervise` it also ends the cluster,
 ///   as the signals do, which are counted from zero then. Out of `serve` it ends that worker at
@@ -259,6 +260,9 @@ public:
     if (!self_.group().empty()) {
       signals_.add(SIGHUP);
       signals_.add(SIGUSR1);
+      // Ignored, so that neither these nor a terminal stop it.
+      std::signal(SIGTTIN, SIG_IGN);
+      std::signal(SIGTTOU, SIG_IGN);
     }
     wait_for_signal();
     asio::co_spawn(context_, serve(self_), [this](std::exception_ptr failure) {

@@ -31,7 +31,10 @@ public:
 
   /// Whether signals to this process are acted on while the supervisor runs. SIGTERM and SIGINT:
   /// all workers drain and `run` ends, a second one kills them. SIGHUP and SIGUSR1: all groups
-  /// reload. Default: true.
+  /// reload. SIGTTIN and SIGTTOU: each group that is `group::scalable` gets one worker more, or has
+  /// one fewer. SIGWINCH, where there is no terminal that would send it: all groups rest, their
+  /// workers drain and their listeners stay open, until SIGHUP, SIGUSR1, SIGTTIN or
+  /// `supervisor::resize`. Default: true.
   supervisor_options& handle_signals(bool value) & { return set(handle_signals_, value); }
   supervisor_options handle_signals(bool value) && { return std::move(handle_signals(value)); }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <variant>
 
 namespace group_test {
@@ -61,6 +62,15 @@ TEST_CASE("the settings of a group are laid over one another, and its name stays
   CHECK(own.settings().cwd() == "/var");
   CHECK(own.settings().silent());
   CHECK(own.settings().group() == "web");
+}
+
+TEST_CASE("a group has bounds that make sense, if it has any")
+{
+  CHECK_FALSE(group("web").scalable());
+  CHECK(group("web").scalable(1, 4).scalable() == std::pair(1U, 4U));
+  CHECK(group("web").scalable(2, 2).scalable() == std::pair(2U, 2U));
+  CHECK_THROWS_AS(group("web").scalable(0, 4), std::invalid_argument);
+  CHECK_THROWS_AS(group("web").scalable(3, 2), std::invalid_argument);
 }
 
 TEST_CASE("a group has to know its ports")

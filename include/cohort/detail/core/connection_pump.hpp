@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/candidate.hpp>
 #include <cohort/connection_info.hpp>
 #include <cohort/counters.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
@@ -21,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -41,6 +43,10 @@ public:
   bool is_open() const noexcept { return sockets_.is_open(); }
   wire::sharing how() const noexcept { return sockets_.how(); }
   const connection_counters& counters() const noexcept { return handoff_.counters(); }
+  /// How many connections wait here for a member.
+  std::size_t queue_size() const noexcept { return handoff_.queue_size(); }
+  /// The members, and what each has, those included that have connections only.
+  std::span<const candidate> candidates() const noexcept { return handoff_.members(); }
 
 protected:
   using sockets = sockets_for<Policy>;

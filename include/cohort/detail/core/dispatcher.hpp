@@ -117,6 +117,13 @@ public:
   void close();
 
   connection_counters counters() const;
+  /// `visit(const listener&, const listen_key&)` with each, those included that are closed and have
+  /// connections still.
+  template <class Visitor>
+  void visit_listeners(Visitor visit) const
+  {
+    for (const entry& each : entries_) visit(std::as_const(*each.listener), each.asked);
+  }
   /// How many listeners there are, those included that only wait for their connections' ends.
   std::size_t size() const noexcept { return entries_.size() + datagrams_.size(); }
 

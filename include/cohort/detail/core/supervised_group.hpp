@@ -5,8 +5,11 @@
 #include <cohort/detail/async/complete_later.hpp>
 #include <cohort/detail/async/wait_operation.hpp>
 #include <cohort/detail/async/wait_queue.hpp>
+#include <cohort/detail/core/group_host.hpp>
+#include <cohort/detail/core/weigh.hpp>
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/io/alarm.hpp>
+#include <cohort/detail/lifecycle/group_size.hpp>
 #include <cohort/detail/lifecycle/group_state.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
@@ -28,24 +31,6 @@
 #include <utility>
 
 namespace cohort::detail {
-
-/// What a supervised group needs of its cluster.
-class group_host {
-public:
-  using worker_pointer = std::shared_ptr<worker_core>;
-
-  virtual worker_pointer fork(const settings& how, std::error_code& error) = 0;
-  /// nullptr when its process has ended.
-  virtual worker_pointer find(worker_id worker) = 0;
-  virtual void publish(const any_event& event) = 0;
-  /// It has no worker any more, and will have none.
-  virtual void group_over() = 0;
-  /// It starts no more workers for now.
-  virtual void group_gave_up() = 0;
-
-protected:
-  ~group_host() = default;
-};
 
 /// A group of workers that is kept up: carries out what its `group_state` demands.
 ///
@@ -75,6 +60,14 @@ public:
 
   /// How many workers there are to be from now on.
   void resize(unsigned count);
+  /// One more or one fewer, within the bounds for that; nothing while it rests.
+  void grow() { step(size_.grown(state_.count())); }
+  void shrink() { step(size_.shrunk(state_.count())); }
+  /// Lets all workers leave, until it is woken, given a number, or ended.
+  void rest();
+  bool rests() const noexcept { return size_.rests(); }
+  /// Has as many workers as before it rested; false when it does not rest.
+  bool wake();
   /// Tries again, if it has given up.
   void resume();
   /// Lets all workers leave, and starts no more.
@@ -97,6 +90,12 @@ public:
 private:
   void wait_cancelled() override;
 
+  void step(unsigned count)
+  {
+    if (!rests() && count != state_.count()) set_count(count);
+  }
+  void set_count(unsigned count);
+
   void act();
   void tell_ready();
   void carry_out(const group_action& action);
@@ -110,6 +109,7 @@ private:
   asio::any_io_executor executor_;
   group_host* host_;
   group_state state_;
+  group_size size_;
   // How workers of each generation are started: those that run, and those of a reload.
   std::map<std::uint32_t, settings> versions_;
   std::uint32_t last_generation_;
@@ -133,6 +133,7 @@ inline supervised_group::supervised_group(const asio::any_io_executor& executor,
       host_(&host),
       state_(description.restarts(), count, description.serial(), seed,
           description.settings().generation()),
+      size_(group_size::of(description.scalable(), !description.listeners().empty(), count)),
       last_generation_(state_.generation()),
       drain_deadline_(description.drain_deadline()),
       reloading_(executor, this),
@@ -183,6 +184,27 @@ inline void supervised_group::exited(const exit_event& event)
 
 inline void supervised_group::resize(unsigned count)
 {
+  size_.wake();
+  set_count(count);
+}
+
+inline void supervised_group::rest()
+{
+  if (state_.stopping()) return;
+  size_.rest(state_.count());
+  set_count(0);
+}
+
+inline bool supervised_group::wake()
+{
+  const auto count = size_.wake();
+  if (count) set_count(*count);
+  return count.has_value();
+}
+
+inline void supervised_group::set_count(unsigned count)
+{
+  if (host_ && count < state_.count()) weigh(state_, *host_);
   state_.resize(count, clock::now());
   act();
 }

@@ -44,6 +44,17 @@ private:
   std::map<worker_id, supervised_group*> owners_;
 };
 
+/// Its workers whose process has not ended.
+/// @param core has `std::shared_ptr<worker_core> find(worker_id)`.
+template <class Core>
+auto find_workers(const Core& core, const group_table& groups, const supervised_group& group)
+{
+  std::vector<std::shared_ptr<worker_core>> all;
+  for (const worker_id id : groups.workers_of(group))
+    if (auto worker = core.find(id)) all.push_back(std::move(worker));
+  return all;
+}
+
 // Implementation
 
 inline supervised_group* group_table::look_up(std::string_view name) const noexcept

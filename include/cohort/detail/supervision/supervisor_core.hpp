@@ -8,11 +8,15 @@
 #include <cohort/detail/async/wait_operation.hpp>
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/event_bus.hpp>
+#include <cohort/detail/core/listener_figures.hpp>
 #include <cohort/detail/core/supervised_group.hpp>
 #include <cohort/detail/handle/service_sockets.hpp>
 #include <cohort/detail/io/signals.hpp>
+#include <cohort/detail/lifecycle/signal_orders.hpp>
 #include <cohort/detail/posix/pid_file.hpp>
+#include <cohort/detail/posix/terminal.hpp>
 #include <cohort/detail/supervision/group_listeners.hpp>
+#include <cohort/detail/supervision/group_orders.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
 #include <cohort/detail/supervision/service_link.hpp>
 #include <cohort/detail/supervision/status_file.hpp>
@@ -31,7 +35,9 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -127,6 +133,10 @@ private:
   void publish(const any_event& event) override { core().publish(event); }
   void group_over() override;
   void group_gave_up() override;
+  std::map<worker_id, std::uint64_t> live_connections() const override
+  {
+    return detail::live_connections(cluster_access::core(*cluster_).connections());
+  }
   void wait_cancelled() override;
 
   void see(const fact& what);
@@ -149,7 +159,7 @@ private:
   std::random_device random_;
   bool runs_ = false;
   bool stopping_ = false;
-  bool signalled_ = false;
+  signal_orders orders_;
   bool closed_ = false;
   std::error_code result_;
 };
@@ -200,7 +210,7 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
   running_.add(std::forward<Handler>(handler));
   runs_ = true;
   if (options_.handle_signals())
-    signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1},
+    signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU, SIGWINCH},
         [self = this->shared_from_this()](int signal) { self->act_on(signal); });
   status_file_.begin(this->shared_from_this());
   if (options_.notify_service_manager()) service_->begin(service_manager());
@@ -328,13 +338,8 @@ template <class Policy, class Protocol>
 std::string supervisor_core<Policy, Protocol>::status() const
 {
   std::string all;
-  for (const group_pointer& each : groups_.all()) {
-    std::vector<worker_pointer> workers;
-    for (const worker_id id : groups_.workers_of(*each))
-      if (auto worker = cluster_access::core(*cluster_).find(id))
-        workers.push_back(std::move(worker));
-    all += status_text(*each, workers);
-  }
+  for (const group_pointer& each : groups_.all())
+    all += status_text(*each, find_workers(cluster_access::core(*cluster_), groups_, *each));
   return all;
 }
 
@@ -350,16 +355,13 @@ void supervisor_core<Policy, Protocol>::status_failed(std::error_code code)
 template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::act_on(int signal)
 {
-  signal_event event;
-  event.number = signal;
-  publish(event);
-  if (signal == SIGHUP || signal == SIGUSR1) {
-    const auto told_by_event = [](std::error_code, const reload_result&) {};
-    for (const group_pointer& each : std::vector(groups_.all()))
-      each->reload(told_by_event, options_.reload());
-    return reload_asked();
+  publish(signal_event{signal});
+  const signal_order order = orders_.next(signal, posix::has_terminal());
+  if (pass_order(order, groups_, options_.reload())) {
+    if (order == signal_order::reload) reload_asked();
+    return;
   }
-  if (std::exchange(signalled_, true)) {
+  if (order == signal_order::kill) {
     // Should a worker resist even that, this program can still be ended as any other.
     signals_.end();
     return core().kill(SIGKILL);
