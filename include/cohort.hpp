@@ -73,6 +73,7 @@
 #include <cohort/inherited_fd.hpp>
 #include <cohort/inherited_socket.hpp>
 #include <cohort/listen_options.hpp>
+#include <cohort/metrics.hpp>
 #include <cohort/process_group.hpp>
 #include <cohort/reload_options.hpp>
 #include <cohort/reload_result.hpp>
@@ -81,4 +82,5 @@
 #include <cohort/settings.hpp>
 #include <cohort/stdio.hpp>
 #include <cohort/supervisor_options.hpp>
+#include <cohort/totals.hpp>
 #include <cohort/worker_id.hpp>

@@ -9,13 +9,17 @@
 #include <cohort/counters.hpp>
 #include <cohort/detail/async/complete_later.hpp>
 #include <cohort/detail/core/cluster_core.hpp>
+#include <cohort/detail/core/listener_figures.hpp>
+#include <cohort/detail/core/measure.hpp>
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/environment.hpp>
 #include <cohort/event.hpp>
 #include <cohort/listening_primary.hpp>
+#include <cohort/metrics.hpp>
 #include <cohort/scheduling/round_robin.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/subscription.hpp>
+#include <cohort/totals.hpp>
 #include <cohort/worker.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -196,6 +200,19 @@ public:
 
   /// What has happened to connections so far, on all listeners.
   connection_counters counters() const { return core_->counters(); }
+
+  /// How its listeners and its workers are now. It asks the kernel what workers use, no more often
+  /// than `worker::memory` does.
+  cluster_metrics metrics() const { return detail::measure_cluster(*core_); }
+
+  /// All that was counted, for `restore` in another process.
+  cohort::totals totals() const { return {detail::count_listeners(core_->connections()), {}}; }
+  /// Counts on from there: `earlier` is added to what was counted here. Once, at any time.
+  void restore(const cohort::totals& earlier)
+  {
+    for (const listener_totals& each : earlier.listeners)
+      core_->connections().ledger().add(each.address, each.counters);
+  }
 
 private:
   friend struct detail::cluster_access;

@@ -32,4 +32,42 @@ struct connection_counters {
   std::uint64_t unserved = 0;
 };
 
+/// What has happened to the workers of a supervised group, counted by the primary since it began.
+///
+/// Every worker that was started runs still, or has ended in exactly one of the ways below from
+/// `dismissed` to `hung`. Those who were told to leave count as such however they ended then.
+struct group_counters {
+  /// Workers that were started.
+  std::uint64_t started = 0;
+  /// Starts of which no process came.
+  std::uint64_t start_failures = 0;
+
+  /// Told to leave: the group was to have fewer workers, or to end.
+  std::uint64_t dismissed = 0;
+  /// Told to leave because of a reload: of the generation before, or of one that was not to be.
+  std::uint64_t reloaded = 0;
+  /// Replaced, the new one ready first, for the reason of that name: see `retire_reason`.
+  std::uint64_t retired_requests = 0;
+  std::uint64_t retired_asked = 0;
+  std::uint64_t retired_age = 0;
+  std::uint64_t retired_memory = 0;
+  std::uint64_t retired_descriptors = 0;
+  /// Left by itself, was told to by the program, or ended with status 0.
+  std::uint64_t left = 0;
+  /// Ended by a signal or with another status.
+  std::uint64_t died = 0;
+  /// Ended before it was ready, however, or was killed because it was not ready in time.
+  std::uint64_t never_ready = 0;
+  /// Was ended because its event loop was not heard: see `settings::heartbeat`.
+  std::uint64_t hung = 0;
+
+  /// How often the group gave up.
+  std::uint64_t gave_up = 0;
+  /// Reloads that came to their end, and those of them that changed nothing.
+  std::uint64_t reloads = 0;
+  std::uint64_t failed_reloads = 0;
+  /// Requests that the programs of all its workers say they have answered.
+  std::uint64_t requests = 0;
+};
+
 } // namespace cohort

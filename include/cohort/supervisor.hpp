@@ -7,13 +7,16 @@
 
 #include <cohort/cluster.hpp>
 #include <cohort/config.hpp>
+#include <cohort/detail/supervision/measure_groups.hpp>
 #include <cohort/detail/supervision/reload_of_groups.hpp>
 #include <cohort/detail/supervision/supervisor_core.hpp>
 #include <cohort/group.hpp>
+#include <cohort/metrics.hpp>
 #include <cohort/reload_options.hpp>
 #include <cohort/reload_result.hpp>
 #include <cohort/scheduling/round_robin.hpp>
 #include <cohort/supervisor_options.hpp>
+#include <cohort/totals.hpp>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
@@ -181,6 +184,22 @@ public:
   /// Source: `pm`'s status file.
   std::string status_text() const { return core_->status(); }
 
+  /// How the groups, the listeners and the workers are now: see `cluster::metrics`.
+  supervisor_metrics metrics() const
+  {
+    return detail::measure_groups(detail::cluster_access::core(core_->cluster()), core_->groups());
+  }
+
+  /// All that was counted, for `restore` in another process.
+  cohort::totals totals() const;
+  /// Counts on from there: `earlier` is added to what was counted here. Once, at any time; what was
+  /// counted of a group counts when a group of that name is there.
+  void restore(const cohort::totals& earlier)
+  {
+    core_->cluster().restore(earlier);
+    core_->groups().restore(earlier.groups);
+  }
+
   /// Sends `message` to each worker of a group; how many of them took it.
   /// @throws std::out_of_range when there is no such group.
   template <class Message>
@@ -307,6 +326,14 @@ auto supervisor<Policy, Protocol>::workers(std::string_view group) const -> std:
   std::vector<worker_type> all;
   for (const worker_id each : core_->groups().workers_of(*core_->groups().at(group)))
     if (auto found = core_->cluster().find(each)) all.push_back(std::move(*found));
+  return all;
+}
+
+template <class Policy, class Protocol>
+cohort::totals supervisor<Policy, Protocol>::totals() const
+{
+  cohort::totals all = core_->cluster().totals();
+  all.groups = core_->groups().totals();
   return all;
 }
 

@@ -122,6 +122,7 @@ public:
 
   // For the workers.
   connections_type& connections() noexcept { return connections_; }
+  const connections_type& connections() const noexcept { return connections_; }
   std::uint64_t message_fingerprint() const noexcept { return side_.fingerprint; }
   void publish(const any_event& event) { events_.publish(event); }
   void removed(worker_id id) { workers_.erase(id); }

@@ -6,11 +6,13 @@
 #include <cohort/detail/core/inheritable_sockets.hpp>
 #include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/listener_figures.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
 #include <cohort/detail/core/open_listener.hpp>
 #include <cohort/detail/core/shared_datagrams.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
 #include <cohort/detail/lifecycle/counter_sum.hpp>
+#include <cohort/detail/lifecycle/listener_ledger.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
@@ -116,7 +118,15 @@ public:
   void close_unused();
   void close();
 
-  connection_counters counters() const;
+  connection_counters counters() const
+  {
+    connection_counters sum = ledger_.sum();
+    for (const entry& each : entries_) sum += each.listener->counters();
+    return sum;
+  }
+  /// What was counted at listeners that are gone.
+  listener_ledger& ledger() noexcept { return ledger_; }
+  const listener_ledger& ledger() const noexcept { return ledger_; }
   /// `visit(const listener&, const listen_key&)` with each, those included that are closed and have
   /// connections still.
   template <class Visitor>
@@ -152,7 +162,8 @@ private:
   shared_datagrams datagrams_;
   inheritable_sockets inheritable_;
   std::uint32_t next_id_ = 1;
-  connection_counters finished_;
+  // Of listeners that are gone, here or in an earlier primary.
+  listener_ledger ledger_;
 };
 
 // Implementation
@@ -366,7 +377,7 @@ void dispatcher<Policy, Host>::forget_finished()
 {
   std::erase_if(entries_, [this](const entry& each) {
     if (!each.listener->is_finished()) return false;
-    finished_ += each.listener->counters();
+    ledger_.add(listener_name(*each.listener, each.asked), each.listener->counters());
     return true;
   });
 }
@@ -383,14 +394,6 @@ void dispatcher<Policy, Host>::close()
 {
   datagrams_.close();
   for_each([](listener& each) { each.shut(); });
-}
-
-template <class Policy, class Host>
-connection_counters dispatcher<Policy, Host>::counters() const
-{
-  connection_counters sum = finished_;
-  for (const entry& each : entries_) sum += each.listener->counters();
-  return sum;
 }
 
 } // namespace cohort::detail

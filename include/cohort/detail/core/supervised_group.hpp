@@ -6,6 +6,7 @@
 #include <cohort/detail/async/wait_operation.hpp>
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/group_host.hpp>
+#include <cohort/detail/core/group_tally.hpp>
 #include <cohort/detail/core/weigh.hpp>
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/detail/io/alarm.hpp>
@@ -46,6 +47,9 @@ public:
 
   const group& description() const noexcept { return description_; }
   const group_state& state() const noexcept { return state_; }
+  /// What has happened to its workers.
+  const group_tally& tally() const noexcept { return tally_; }
+  group_tally& tally() noexcept { return tally_; }
 
   /// Starts its workers.
   void begin();
@@ -55,11 +59,15 @@ public:
   // What happens to its workers.
   void online(worker_id worker);
   void ready(worker_id worker);
-  void retire(worker_id worker);
+  void retire(worker_id worker, retire_reason why);
   void exited(const exit_event& event);
 
   /// How many workers there are to be from now on.
-  void resize(unsigned count);
+  void resize(unsigned count)
+  {
+    size_.wake();
+    set_count(count);
+  }
   /// One more or one fewer, within the bounds for that; nothing while it rests.
   void grow() { step(size_.grown(state_.count())); }
   void shrink() { step(size_.shrunk(state_.count())); }
@@ -69,7 +77,11 @@ public:
   /// Has as many workers as before it rested; false when it does not rest.
   bool wake();
   /// Tries again, if it has given up.
-  void resume();
+  void resume()
+  {
+    state_.resume(clock::now());
+    act();
+  }
   /// Lets all workers leave, and starts no more.
   void stop(duration deadline);
   /// The same, as it is to be taken away; `handler(std::error_code)` when that is done.
@@ -110,6 +122,7 @@ private:
   group_host* host_;
   group_state state_;
   group_size size_;
+  group_tally tally_;
   // How workers of each generation are started: those that run, and those of a reload.
   std::map<std::uint32_t, settings> versions_;
   std::uint32_t last_generation_;
@@ -151,6 +164,7 @@ inline void supervised_group::begin()
 
 inline void supervised_group::adopt(worker_id worker, bool ready)
 {
+  if (const auto found = host_->find(worker)) tally_.runs(found);
   state_.adopt(worker, ready, clock::now());
 }
 
@@ -167,8 +181,9 @@ inline void supervised_group::ready(worker_id worker)
   act();
 }
 
-inline void supervised_group::retire(worker_id worker)
+inline void supervised_group::retire(worker_id worker, retire_reason why)
 {
+  tally_.retires(worker, why);
   state_.retire(worker, clock::now());
   act();
 }
@@ -177,15 +192,10 @@ inline void supervised_group::exited(const exit_event& event)
 {
   const worker_end how = judge(event.status, event.voluntary, description_.restarts());
   const bool replaced = state_.reload_state().replaces();
+  tally_.ended(event.worker, state_, how);
   state_.exited(event.worker, how, clock::now());
   if (replaced && state_.reload_state().culprit() == event.worker) result_.status = event.status;
   act();
-}
-
-inline void supervised_group::resize(unsigned count)
-{
-  size_.wake();
-  set_count(count);
 }
 
 inline void supervised_group::rest()
@@ -206,12 +216,6 @@ inline void supervised_group::set_count(unsigned count)
 {
   if (host_ && count < state_.count()) weigh(state_, *host_);
   state_.resize(count, clock::now());
-  act();
-}
-
-inline void supervised_group::resume()
-{
-  state_.resume(clock::now());
   act();
 }
 
@@ -275,6 +279,7 @@ inline void supervised_group::wait_cancelled()
 inline void supervised_group::close()
 {
   host_ = nullptr;
+  tally_.clear();
   alarm_.call_off();
   reloading_.complete_all(asio::error::operation_aborted);
   leaving_.complete_all(asio::error::operation_aborted);
@@ -335,7 +340,8 @@ inline void supervised_group::start(const group_action& order)
   if (error && reloads) result_.error = error;
   if (error == error::shutting_down) state_.stop(clock::now());
   else if (error) state_.start_failed(order.place, clock::now());
-  if (error) return;
+  if (error) return void(++tally_.own().start_failures);
+  tally_.started(worker);
   state_.started(order.place, worker->id(), clock::now());
   if (description_.ready_when() != readiness::started) return;
   worker->serves();
@@ -361,6 +367,7 @@ inline void supervised_group::kill(worker_id worker)
 
 inline void supervised_group::give_up(const group_action& said)
 {
+  ++tally_.own().gave_up;
   gave_up_event event;
   event.group = description_.name();
   event.reason = said.reason;
@@ -371,6 +378,7 @@ inline void supervised_group::give_up(const group_action& said)
 
 inline void supervised_group::reload_over(const group_action& said)
 {
+  tally_.reloaded(said.outcome == reload_outcome::succeeded);
   result_.outcome = said.outcome;
   result_.worker = said.worker;
   result_.generation = state_.generation();

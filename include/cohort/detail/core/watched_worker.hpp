@@ -94,7 +94,7 @@ void watched_worker<Cluster>::silence(heartbeat_step step)
   case heartbeat_step::recovered:
     spread(description_.weight);
     return this->publish(recovered_event());
-  case heartbeat_step::abort: return this->kill(SIGABRT, ignored);
+  case heartbeat_step::abort: this->hung_ = true; return this->kill(SIGABRT, ignored);
   case heartbeat_step::kill: return this->kill(SIGKILL, ignored);
   }
 }

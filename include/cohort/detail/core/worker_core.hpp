@@ -65,6 +65,8 @@ public:
   /// How late its event loop said last that it is.
   std::chrono::microseconds lag() const noexcept { return lag_; }
   virtual bool is_stalled() const noexcept { return false; }
+  /// Whether it was ended because of that.
+  bool was_hung() const noexcept { return hung_; }
   /// What its process uses, no older than its settings say.
   virtual io::process_usage usage() { return {}; }
   /// It counts as one that serves, whether its program says so or knows nothing of that.
@@ -119,6 +121,7 @@ protected:
   std::map<std::string, std::string> values_;
   std::chrono::microseconds lag_{};
   std::uint64_t requests_ = 0;
+  bool hung_ = false;
   latch<> online_;
   latch<listening_event> listening_;
   latch<> ready_;

@@ -2,23 +2,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cohort/counters.hpp>
+#include <cohort/detail/totals/counter_fields.hpp>
 
 namespace cohort::detail {
 
 /// Adds up what was counted in two places.
-inline connection_counters& operator+=(
-    connection_counters& sum, const connection_counters& more) noexcept
+template <class Counters>
+requires(counter_fields<Counters>.size() != 0) Counters& operator+=(
+    Counters& sum, const Counters& more) noexcept
 {
-  sum.accepted += more.accepted;
-  sum.offered += more.offered;
-  sum.taken += more.taken;
-  sum.refused += more.refused;
-  sum.redispatched += more.redispatched;
-  sum.lost += more.lost;
-  sum.closed += more.closed;
-  sum.overflowed += more.overflowed;
-  sum.unserved += more.unserved;
+  for (const auto& [name, field] : counter_fields<Counters>) sum.*field += more.*field;
   return sum;
 }
 

@@ -77,6 +77,9 @@ public:
   template <class Burden>
   void weigh(Burden burden);
 
+  /// Whether it is in a place, and ready.
+  bool is_ready(worker_id worker) const noexcept;
+
   /// The worker and its place; nullptr when it is in none.
   std::pair<group_place*, placed_worker*> find(worker_id worker) noexcept;
 
@@ -158,6 +161,15 @@ inline unsigned group_roster::ready() const noexcept
     for (const placed_worker* member : {&place.current, &place.next})
       if (member->runs() && member->ready) ++count;
   return count;
+}
+
+inline bool group_roster::is_ready(worker_id worker) const noexcept
+{
+  const auto is_it = [worker](const placed_worker& each) {
+    return each.runs() && each.ready && each.id == worker;
+  };
+  return std::ranges::any_of(
+      places_, [&](const group_place& place) { return is_it(place.current) || is_it(place.next); });
 }
 
 inline under_way group_roster::count_under_way(const rollout& reload, group_time now) const noexcept

@@ -88,6 +88,7 @@ public:
   /// While it runs the group's listeners are opened at once, and its workers started.
   void add(const group& description, std::error_code& error);
   const group_table& groups() const noexcept { return groups_; }
+  group_table& groups() noexcept { return groups_; }
   /// Lets its workers leave; `handler(std::error_code)` when there is no such group any more.
   template <class Handler>
   void remove(group_pointer group, duration deadline, Handler&& handler);
@@ -271,7 +272,8 @@ void supervisor_core<Policy, Protocol>::see(const fact& what)
     if (!group) return;
     if constexpr (std::is_same_v<event_type, online_event>) group->online(event.worker);
     else if constexpr (std::is_same_v<event_type, ready_event>) group->ready(event.worker);
-    else if constexpr (std::is_same_v<event_type, retire_event>) group->retire(event.worker);
+    else if constexpr (std::is_same_v<event_type, retire_event>)
+      group->retire(event.worker, event.reason);
     else if constexpr (std::is_same_v<event_type, reload_request_event>) see_request(event);
     else {
       groups_.ended(event.worker);
