@@ -25,6 +25,7 @@
 #include <cohort/unix_path.hpp>
 
 // Keeping workers up
+#include <cohort/autoscale.hpp>
 #include <cohort/group.hpp>
 #include <cohort/inherited_sockets.hpp>
 #include <cohort/reload.hpp>

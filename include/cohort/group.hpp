@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/any_host.hpp>
+#include <cohort/autoscale.hpp>
 #include <cohort/inherited_socket.hpp>
 #include <cohort/listen_options.hpp>
 #include <cohort/overflow.hpp>
@@ -177,6 +178,12 @@ public:
   group& scalable(unsigned min, unsigned max) &;
   group scalable(unsigned min, unsigned max) && { return std::move(scalable(min, max)); }
 
+  /// Has a rule say how many workers there are: see `cohort::autoscale`. It begins with `workers`,
+  /// and is asked while the group runs; SIGTTIN and SIGTTOU change nothing then, and what
+  /// `supervisor::resize` says holds until the rule wants something else. Default: none.
+  group& autoscale(cohort::autoscale value) & { return set(autoscale_, std::optional(value)); }
+  group autoscale(cohort::autoscale value) && { return std::move(autoscale(std::move(value))); }
+
   /// How long a worker may take to drain when it is replaced or not wanted any more, before it is
   /// ended by force. Default: 30 seconds.
   group& drain_deadline(duration value) & { return set(drain_deadline_, value); }
@@ -196,6 +203,7 @@ public:
   {
     return scalable_;
   }
+  const std::optional<cohort::autoscale>& autoscale() const noexcept { return autoscale_; }
   duration drain_deadline() const noexcept { return drain_deadline_; }
 
 private:
@@ -216,6 +224,7 @@ private:
   bool serial_ = false;
   bool reload_on_request_ = false;
   std::optional<std::pair<unsigned, unsigned>> scalable_;
+  std::optional<cohort::autoscale> autoscale_;
   duration drain_deadline_ = std::chrono::seconds(30);
 };
 

@@ -4,6 +4,7 @@
 
 #include <cohort/detail/core/worker_core.hpp>
 #include <cohort/event.hpp>
+#include <cohort/metrics.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/worker_id.hpp>
 
@@ -13,6 +14,8 @@
 #include <system_error>
 
 namespace cohort::detail {
+
+class supervised_group;
 
 /// What a supervised group needs of its cluster.
 class group_host {
@@ -29,6 +32,8 @@ public:
   virtual void group_gave_up() = 0;
   /// How many connections each worker has that was given any; nobody, where that is not known.
   virtual std::map<worker_id, std::uint64_t> live_connections() const { return {}; }
+  /// How the group is.
+  virtual group_metrics measure(const supervised_group&) const { return {}; }
 
 protected:
   ~group_host() = default;

@@ -6,6 +6,7 @@
 #include <cohort/detail/async/wait_operation.hpp>
 #include <cohort/detail/async/wait_queue.hpp>
 #include <cohort/detail/core/group_host.hpp>
+#include <cohort/detail/core/group_scaler.hpp>
 #include <cohort/detail/core/group_tally.hpp>
 #include <cohort/detail/core/weigh.hpp>
 #include <cohort/detail/core/worker_core.hpp>
@@ -54,7 +55,11 @@ public:
   /// Starts its workers.
   void begin();
   /// The worker runs already, and is one of its own from now on; before `begin`.
-  void adopt(worker_id worker, bool ready);
+  void adopt(worker_id worker, bool ready)
+  {
+    if (const auto found = host_->find(worker)) tally_.runs(found);
+    state_.adopt(worker, ready, clock::now());
+  }
 
   // What happens to its workers.
   void online(worker_id worker);
@@ -76,6 +81,8 @@ public:
   bool rests() const noexcept { return size_.rests(); }
   /// Has as many workers as before it rested; false when it does not rest.
   bool wake();
+  /// Has as many as its rule for that says.
+  void scale();
   /// Tries again, if it has given up.
   void resume()
   {
@@ -123,6 +130,7 @@ private:
   group_state state_;
   group_size size_;
   group_tally tally_;
+  group_scaler scaler_;
   // How workers of each generation are started: those that run, and those of a reload.
   std::map<std::uint32_t, settings> versions_;
   std::uint32_t last_generation_;
@@ -146,7 +154,8 @@ inline supervised_group::supervised_group(const asio::any_io_executor& executor,
       host_(&host),
       state_(description.restarts(), count, description.serial(), seed,
           description.settings().generation()),
-      size_(group_size::of(description.scalable(), !description.listeners().empty(), count)),
+      size_(group_size::of(description, count)),
+      scaler_(executor, description.autoscale()),
       last_generation_(state_.generation()),
       drain_deadline_(description.drain_deadline()),
       reloading_(executor, this),
@@ -159,13 +168,8 @@ inline supervised_group::supervised_group(const asio::any_io_executor& executor,
 inline void supervised_group::begin()
 {
   state_.begin(clock::now());
+  scaler_.begin(shared_from_this());
   act();
-}
-
-inline void supervised_group::adopt(worker_id worker, bool ready)
-{
-  if (const auto found = host_->find(worker)) tally_.runs(found);
-  state_.adopt(worker, ready, clock::now());
 }
 
 inline void supervised_group::online(worker_id worker)
@@ -210,6 +214,12 @@ inline bool supervised_group::wake()
   const auto count = size_.wake();
   if (count) set_count(*count);
   return count.has_value();
+}
+
+inline void supervised_group::scale()
+{
+  if (rests()) return scaler_.forget();
+  step(scaler_.decide(host_->measure(*this)));
 }
 
 inline void supervised_group::set_count(unsigned count)
@@ -280,6 +290,7 @@ inline void supervised_group::close()
 {
   host_ = nullptr;
   tally_.clear();
+  scaler_.end();
   alarm_.call_off();
   reloading_.complete_all(asio::error::operation_aborted);
   leaving_.complete_all(asio::error::operation_aborted);
@@ -293,6 +304,7 @@ inline void supervised_group::act()
     carry_out(*action);
   }
   if (host_) tell_ready();
+  if (!host_ || state_.stopping()) scaler_.end();
   const auto next = host_ ? state_.wake_at() : std::nullopt;
   if (!next) return alarm_.call_off();
   alarm_.set(*next, [self = shared_from_this()] {
@@ -303,12 +315,9 @@ inline void supervised_group::act()
 
 inline void supervised_group::tell_ready()
 {
-  ready_count_event event;
-  event.group = description_.name();
-  event.ready = state_.roster().ready();
-  event.before = std::exchange(ready_, event.ready);
-  event.workers = state_.stopping() ? 0 : state_.count();
-  if (event.ready != event.before) host_->publish(event);
+  const unsigned ready = state_.roster().ready(), before = std::exchange(ready_, ready);
+  const unsigned count = state_.stopping() ? 0 : state_.count();
+  if (ready != before) host_->publish(ready_count_event{description_.name(), ready, before, count});
 }
 
 inline void supervised_group::carry_out(const group_action& action)
@@ -318,11 +327,7 @@ inline void supervised_group::carry_out(const group_action& action)
   case group_action::kind::drain: return drain(action.worker);
   case group_action::kind::kill: return kill(action.worker);
   case group_action::kind::give_up: return give_up(action);
-  case group_action::kind::resume: {
-    resumed_event event;
-    event.group = description_.name();
-    return host_->publish(event);
-  }
+  case group_action::kind::resume: return host_->publish(resumed_event{description_.name()});
   case group_action::kind::reload_over: return reload_over(action);
   case group_action::kind::over: return host_->group_over();
   }
@@ -368,9 +373,7 @@ inline void supervised_group::kill(worker_id worker)
 inline void supervised_group::give_up(const group_action& said)
 {
   ++tally_.own().gave_up;
-  gave_up_event event;
-  event.group = description_.name();
-  event.reason = said.reason;
+  gave_up_event event{description_.name(), said.reason, {}};
   if (said.until) event.pause = description_.restarts().pause();
   host_->publish(event);
   host_->group_gave_up();
@@ -385,10 +388,7 @@ inline void supervised_group::reload_over(const group_action& said)
   // At the end of all, that of the end is in force.
   if (!state_.stopping()) drain_deadline_ = description_.drain_deadline();
   std::erase_if(versions_, [this](const auto& each) { return each.first != state_.generation(); });
-  reload_event event;
-  event.group = description_.name();
-  event.result = result_;
-  host_->publish(event);
+  host_->publish(reload_event{description_.name(), result_});
   const bool stopped = said.outcome == reload_outcome::stopped;
   const std::error_code error = said.outcome == reload_outcome::succeeded ? std::error_code()
                                 : stopped ? make_error_code(error::shutting_down)

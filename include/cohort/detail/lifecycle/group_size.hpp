@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/group.hpp>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -17,13 +19,14 @@ public:
   /// @param min at least 1.
   group_size(unsigned min, unsigned max) noexcept : min_(min), max_(max) {}
 
-  /// @param said the bounds, if any were said. Else a server, which has listeners, may be scaled,
-  ///   and what may be meant to be alone not.
-  static group_size of(
-      const std::optional<std::pair<unsigned, unsigned>>& said, bool has_listeners, unsigned count)
+  /// Without bounds a server, which has listeners, may be scaled, and what may be meant to be alone
+  /// not; nor what a rule scales.
+  /// @param count how many there are to be at first.
+  static group_size of(const group& description, unsigned count)
   {
-    if (said) return {said->first, said->second};
-    return has_listeners ? group_size(1, 4 * std::max(count, 1U)) : group_size();
+    if (description.autoscale()) return {};
+    if (const auto said = description.scalable()) return {said->first, said->second};
+    return description.listeners().empty() ? group_size() : group_size(1, 4 * std::max(count, 1U));
   }
 
   /// How many there are to be when there should be one more than `count`.

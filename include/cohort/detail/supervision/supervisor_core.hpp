@@ -18,6 +18,7 @@
 #include <cohort/detail/supervision/group_listeners.hpp>
 #include <cohort/detail/supervision/group_orders.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
+#include <cohort/detail/supervision/measure_groups.hpp>
 #include <cohort/detail/supervision/service_link.hpp>
 #include <cohort/detail/supervision/status_file.hpp>
 #include <cohort/detail/supervision/status_text.hpp>
@@ -94,7 +95,13 @@ public:
   void remove(group_pointer group, duration deadline, Handler&& handler);
 
   /// See `detail::status_text`, of all groups.
-  std::string status() const;
+  std::string status() const
+  {
+    std::string all;
+    for (const group_pointer& each : groups_.all())
+      all += status_text(*each, find_workers(cluster_access::core(*cluster_), groups_, *each));
+    return all;
+  }
   void status_failed(std::error_code code);
 
   /// Starts everything; `handler(std::error_code)` when all groups are over.
@@ -134,6 +141,10 @@ private:
   void publish(const any_event& event) override { core().publish(event); }
   void group_over() override;
   void group_gave_up() override;
+  group_metrics measure(const supervised_group& group) const override
+  {
+    return measure_group(cluster_access::core(*cluster_), groups_, group);
+  }
   std::map<worker_id, std::uint64_t> live_connections() const override
   {
     return detail::live_connections(cluster_access::core(*cluster_).connections());
@@ -286,10 +297,9 @@ void supervisor_core<Policy, Protocol>::see(const fact& what)
 template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::see_request(const reload_request_event& event)
 {
-  const auto told_by_event = [](std::error_code, const reload_result&) {};
   supervised_group* const asked = groups_.look_up(event.group);
   if (asked && asked->description().reload_on_request())
-    asked->reload(told_by_event, options_.reload());
+    asked->reload([](std::error_code, const reload_result&) {}, options_.reload());
 }
 
 template <class Policy, class Protocol>
@@ -334,15 +344,6 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::wait_cancelled()
 {
   if (running_.empty() && runs_ && !closed_) stop(options_.drain_deadline());
-}
-
-template <class Policy, class Protocol>
-std::string supervisor_core<Policy, Protocol>::status() const
-{
-  std::string all;
-  for (const group_pointer& each : groups_.all())
-    all += status_text(*each, find_workers(cluster_access::core(*cluster_), groups_, *each));
-  return all;
 }
 
 template <class Policy, class Protocol>

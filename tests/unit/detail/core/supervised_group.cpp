@@ -99,6 +99,13 @@ struct noted_host final : group_host {
   }
   void group_over() override { said.push_back("over"); }
   void group_gave_up() override { said.push_back("noted"); }
+  std::map<worker_id, std::uint64_t> live_connections() const override { return connections; }
+  cohort::group_metrics measure(const supervised_group& group) const override
+  {
+    cohort::group_metrics metrics;
+    metrics.workers = group.state().count();
+    return metrics;
+  }
 
   asio::io_context& context;
   std::error_code failure;
@@ -107,6 +114,7 @@ struct noted_host final : group_host {
   std::map<worker_id, std::shared_ptr<idle_worker>> workers;
   std::map<worker_id, std::uint32_t> generations;
   std::map<worker_id, std::string> directories;
+  std::map<worker_id, std::uint64_t> connections;
   strings said, counts;
 };
 
@@ -392,7 +400,7 @@ TEST_CASE("a group tells how many of its workers are ready when that changes")
   test.host.counts.clear();
   SUBCASE("one that takes the place of another is no change")
   {
-    test.group->retire(2);
+    test.group->retire(2, cohort::retire_reason::asked);
     test.group->ready(4);
     CHECK(test.host.counts.empty());
     CHECK(test.group->state().roster().leaving().contains(2));
@@ -413,6 +421,79 @@ TEST_CASE("a group tells how many of its workers are ready when that changes")
     test.group->stop(1s);
     CHECK(test.host.counts == strings{"1 to 0 of 0"});
   }
+}
+
+TEST_CASE("of a group that shrinks those leave who have fewest connections")
+{
+  group_test test(3);
+  test.serve();
+  test.host.connections = {{1, 5}, {3, 7}};
+  test.group->resize(2);
+  CHECK(test.host.workers[2]->deadlines.size() == 1);
+  test.group->resize(1);
+  CHECK(test.host.workers[1]->deadlines.size() == 1);
+  CHECK(test.host.workers[3]->deadlines.empty());
+}
+
+TEST_CASE("a group grows and shrinks by one within its bounds, and not while it rests")
+{
+  group_test test(2, cohort::group("web").scalable(1, 3));
+  test.serve();
+  test.group->grow();
+  test.group->grow();
+  CHECK(test.group->state().count() == 3);
+  for (int times = 0; times != 4; ++times) test.group->shrink();
+  CHECK(test.group->state().count() == 1);
+  test.group->resize(2);
+  test.group->rest();
+  CHECK((test.group->rests() && test.group->state().count() == 0));
+  test.group->grow();
+  test.group->shrink();
+  CHECK(test.group->state().count() == 0);
+  CHECK(test.group->wake());
+  CHECK((!test.group->rests() && test.group->state().count() == 2));
+  CHECK_FALSE(test.group->wake());
+  test.group->rest();
+  // Whoever gives it a number has it begin again.
+  test.group->resize(1);
+  CHECK_FALSE(test.group->wake());
+  CHECK(test.group->state().count() == 1);
+}
+
+TEST_CASE("a group has as many workers as its rule says, from its begin to its end")
+{
+  unsigned wanted = 3, asked = 0;
+  const auto rule = [&](const cohort::group_metrics&) {
+    ++asked;
+    return wanted;
+  };
+  const auto how = cohort::autoscale(1, 3, rule).interval(1ms).cooldown(0s);
+  group_test test(1, cohort::group("web").autoscale(how));
+  const auto has = [&](unsigned count) {
+    const auto so = [&] { return test.group->state().count() == count; };
+    return cohort_test::run_until(test.context, so);
+  };
+  test.serve();
+  CHECK(asked == 0);
+  CHECK(has(3));
+  // Signals change nothing.
+  test.group->shrink();
+  CHECK(test.group->state().count() == 3);
+  wanted = 2;
+  CHECK(has(2));
+  // While it rests nobody is asked.
+  test.group->rest();
+  asked = 0;
+  test.context.restart();
+  test.context.run_for(20ms);
+  CHECK((asked == 0 && test.group->state().count() == 0));
+  CHECK(test.group->wake());
+  CHECK(cohort_test::run_until(test.context, [&] { return asked != 0; }));
+  test.group->stop(1s);
+  asked = 0;
+  test.context.restart();
+  test.context.run_for(20ms);
+  CHECK(asked == 0);
 }
 
 } // namespace supervised_group_test

@@ -4,11 +4,9 @@
 
 #include <doctest/doctest.h>
 
-#include <optional>
-#include <utility>
-
 namespace group_size_test {
 
+using cohort::group;
 using cohort::detail::group_size;
 
 TEST_CASE("a number grows and shrinks by one, within its bounds")
@@ -25,18 +23,27 @@ TEST_CASE("a number grows and shrinks by one, within its bounds")
 
 TEST_CASE("without bounds a server is scaled, and nobody else")
 {
-  const auto server = group_size::of(std::nullopt, true, 3);
-  CHECK(server.shrunk(1) == 1);
-  CHECK(server.grown(11) == 12);
-  CHECK(server.grown(12) == 12);
-  CHECK(group_size::of(std::nullopt, true, 0).grown(0) == 1);
-  const auto daemon = group_size::of(std::nullopt, false, 3);
+  const group server = group("web").listen(asio::ip::tcp::endpoint(asio::ip::tcp::v4(), 8000));
+  const auto size = group_size::of(server, 3);
+  CHECK(size.shrunk(1) == 1);
+  CHECK(size.grown(11) == 12);
+  CHECK(size.grown(12) == 12);
+  CHECK(group_size::of(server, 0).grown(0) == 1);
+  const auto daemon = group_size::of(group("daemon"), 3);
   CHECK(daemon.grown(3) == 3);
   CHECK(daemon.shrunk(3) == 3);
-  const auto said = group_size::of(std::pair(2U, 3U), false, 9);
+}
+
+TEST_CASE("bounds say what signals may do, and a rule that they may do nothing")
+{
+  const auto said = group_size::of(group("few").scalable(2, 3), 9);
   CHECK(said.grown(2) == 3);
   CHECK(said.grown(3) == 3);
   CHECK(said.shrunk(2) == 2);
+  const cohort::autoscale rule(1, 9, cohort::connections_per_worker(5));
+  const auto scaled = group_size::of(group("few").scalable(2, 3).autoscale(rule), 2);
+  CHECK(scaled.grown(2) == 2);
+  CHECK(scaled.shrunk(3) == 3);
 }
 
 TEST_CASE("what rests has as many as before when it is woken, once")
