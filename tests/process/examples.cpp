@@ -295,3 +295,35 @@ TEST_CASE("13_systemd serves the sockets of its units, and tells the service man
   CHECK(lonely.wait() == 1);
   CHECK(lonely.errors() == "cohort: supervise: no socket of that name was inherited\n");
 }
+
+TEST_CASE("14_autoscaling has a worker for every two clients, and counts on in its next run")
+{
+  const kept_port port;
+  const scratch_directory place;
+  const std::vector<std::string> command{
+      example("14_autoscaling"), std::to_string(port.number()), "200", place.file("totals")};
+  const auto wait_for = [](program& server, const std::string& line) {
+    std::string said = server.line();
+    while (!said.empty() && said != line) said = server.line();
+    CHECK(said == line);
+  };
+  for (int run = 1; run != 3; ++run) {
+    CAPTURE(run);
+    program server(command);
+    wait_for(server, "1 of 1 workers are ready");
+    std::vector<std::unique_ptr<browser>> clients;
+    for (int i = 0; i != 8; ++i) {
+      clients.push_back(std::make_unique<browser>(port.number()));
+      clients.back()->send("hello\n");
+      CHECK(clients.back()->receive_line() == "hello\n");
+    }
+    wait_for(server, "4 of 4 workers are ready");
+    clients.clear();
+    wait_for(server, "1 of 1 workers are ready");
+    server.signal(SIGTERM);
+    wait_for(server, "0 of 0 workers are ready");
+    CHECK(server.line().starts_with(std::to_string(8 * run) + " connections, "));
+    CHECK(server.wait() == 0);
+    CHECK(server.errors() == "");
+  }
+}
