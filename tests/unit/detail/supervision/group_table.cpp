@@ -74,4 +74,28 @@ TEST_CASE("groups are taken out, and the others keep their order")
   CHECK(test.table.look_up("two") == nullptr);
 }
 
+TEST_CASE("what was counted of a group goes on in the next one of its name")
+{
+  table_test test;
+  test.add("web")->tally().own().died = 1;
+  cohort::group_totals earlier;
+  earlier.counters.died = 10;
+  std::vector<cohort::group_totals> all;
+  for (const char* name : {"web", "mail", "mail"}) {
+    earlier.name = name;
+    all.push_back(earlier);
+  }
+  test.table.restore(all);
+  CHECK(test.table.at("web")->tally().counters().died == 11);
+  CHECK(test.add("mail")->tally().counters().died == 20);
+  test.table.take_if([](const supervised_group&) { return true; });
+  auto totals = test.table.totals();
+  REQUIRE(totals.size() == 2);
+  CHECK((totals[0].name == "web" && totals[0].counters.died == 11));
+  CHECK(test.add("web")->tally().counters().died == 11);
+  totals = test.table.totals();
+  REQUIRE(totals.size() == 2);
+  CHECK((totals[1].name == "mail" && totals[1].counters.died == 20));
+}
+
 } // namespace group_table_test
