@@ -42,8 +42,8 @@ TEST_CASE("a rule by connections wants as many workers as give each its share")
   CHECK(wanted(1e-30, 1, 0, 0) == std::numeric_limits<unsigned>::max());
   CHECK_THROWS_AS(connections_per_worker(0), std::invalid_argument);
   CHECK_THROWS_AS(connections_per_worker(-1), std::invalid_argument);
-  CHECK_THROWS_AS(
-      connections_per_worker(std::numeric_limits<double>::quiet_NaN()), std::invalid_argument);
+  const double no_number = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_AS(wanted(no_number, 1, 0, 0), std::invalid_argument);
 }
 
 TEST_CASE("how a group is scaled says what it was told, and else its defaults")
