@@ -43,7 +43,7 @@ struct worker_metrics {
   std::string group;
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
-  /// It serves: see `worker::ready`.
+  /// It serves: see `worker::ready`, and `group::ready_when`.
   bool ready = false;
   /// Its event loop is not heard.
   bool stalled = false;

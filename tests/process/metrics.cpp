@@ -155,6 +155,25 @@ TEST_CASE("each end of a worker is counted for what brought it about")
   test.run(body, 30s);
 }
 
+TEST_CASE("a worker serves when its group says so")
+{
+  supervisor_fixture test;
+  test.behave("hang");
+  test.master().add(test.group("web", 1).ready_when(cohort::readiness::started));
+  test.begin();
+  auto body = [&]() -> awaitable<void> {
+    const auto serves = [&] {
+      const cohort::supervisor_metrics all = test.master().metrics();
+      return all.workers.size() == 1 && all.workers[0].ready && all.groups[0].ready == 1;
+    };
+    const bool so = co_await test.eventually(serves);
+    CHECK(so);
+    test.master().kill(SIGKILL);
+    co_await test.master().disconnect(1s);
+  };
+  test.run(body);
+}
+
 TEST_CASE("a worker that was ended because it hung is counted as such")
 {
   supervisor_fixture test;

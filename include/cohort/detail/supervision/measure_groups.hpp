@@ -88,6 +88,14 @@ supervisor_metrics measure_groups(const Core& core, const group_table& groups)
   supervisor_metrics all;
   static_cast<cluster_metrics&>(all) = measure_cluster(core);
   for (const auto& each : groups.all()) all.groups.push_back(measure_group(core, groups, *each));
+  for (worker_metrics& each : all.workers) {
+    const supervised_group* const owner = groups.owner(each.worker);
+    if (!owner) continue;
+    const group_roster& roster = owner->state().roster();
+    // For its group it may serve without having said so.
+    if (!each.ready) each.ready = roster.is_ready(each.worker);
+    if (roster.leaving().contains(each.worker)) each.leaving = true;
+  }
   return all;
 }
 
