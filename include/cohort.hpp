@@ -31,6 +31,7 @@
 #include <cohort/reload.hpp>
 #include <cohort/service_manager.hpp>
 #include <cohort/supervisor.hpp>
+#include <cohort/upgrade.hpp>
 
 // Messages
 #include <cohort/envelope.hpp>
@@ -84,4 +85,6 @@
 #include <cohort/stdio.hpp>
 #include <cohort/supervisor_options.hpp>
 #include <cohort/totals.hpp>
+#include <cohort/upgrade_options.hpp>
+#include <cohort/upgrade_result.hpp>
 #include <cohort/worker_id.hpp>

@@ -17,7 +17,7 @@ INCLUDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LAYERS = [
     "event candidate connection_info settings listen_options exit_status error worker_id config environment "
     "counters drain_steps handle_kind send_status channel_options overflow any_host inherited_fd inherited_socket unix_path stdio resource_limit process_group "
-    "restart_policy reload_options reload_result group supervisor_options metrics totals autoscale detail/totals/",
+    "restart_policy reload_options reload_result upgrade_options upgrade_result group supervisor_options metrics totals autoscale detail/totals/",
     "detail/posix/",
     "detail/wire/",
     "detail/lifecycle/",

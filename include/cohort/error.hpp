@@ -54,6 +54,8 @@ enum class error {
   gave_up,
   /// No service manager has given this process a socket of that name, or it was closed.
   not_inherited,
+  /// An upgrade failed: this program goes on.
+  upgrade_failed,
 };
 
 /// What a program tests for; several codes may mean the same to it.
@@ -116,6 +118,7 @@ public:
     case error::reload_failed: return "the reload failed and was rolled back";
     case error::gave_up: return "a group of workers has given up";
     case error::not_inherited: return "no socket of that name was inherited";
+    case error::upgrade_failed: return "the upgrade failed, and nothing has changed";
     }
     return "unknown cohort error";
   }

@@ -34,6 +34,18 @@
 
 namespace cohort {
 
+namespace detail {
+
+struct supervisor_access {
+  template <class Supervisor>
+  static auto core(Supervisor& from) noexcept
+  {
+    return from.core_;
+  }
+};
+
+} // namespace detail
+
 /// A cluster whose workers are kept up: groups of them, each with its number, its listeners and its
 /// rules for what follows when one ends.
 ///
@@ -233,6 +245,7 @@ public:
   }
 
 private:
+  friend detail::supervisor_access;
   using core_type = detail::supervisor_core<Policy, Protocol>;
 
   std::shared_ptr<core_type> core_;
@@ -315,7 +328,7 @@ auto supervisor<Policy, Protocol>::reload(const reload_options& options, Token&&
       [](auto handler, std::shared_ptr<core_type> core, reload_options how) {
         const auto all = std::make_shared<detail::reload_of_groups>(core->get_executor());
         all->start(std::move(handler), core->groups().all(), how);
-        core->reload_asked();
+        core->tenure().reload_asked();
       },
       token, core_, options);
 }

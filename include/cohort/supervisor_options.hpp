@@ -4,6 +4,7 @@
 
 #include <cohort/reload_options.hpp>
 #include <cohort/settings.hpp>
+#include <cohort/upgrade_options.hpp>
 
 #include <chrono>
 #include <stdexcept>
@@ -31,10 +32,10 @@ public:
 
   /// Whether signals to this process are acted on while the supervisor runs. SIGTERM and SIGINT:
   /// all workers drain and `run` ends, a second one kills them. SIGHUP and SIGUSR1: all groups
-  /// reload. SIGTTIN and SIGTTOU: each group that is `group::scalable` gets one worker more, or has
-  /// one fewer. SIGWINCH, where there is no terminal that would send it: all groups rest, their
-  /// workers drain and their listeners stay open, until SIGHUP, SIGUSR1, SIGTTIN or
-  /// `supervisor::resize`. Default: true.
+  /// reload. SIGUSR2: this program is replaced by a newer one, see `upgrade`. SIGTTIN and SIGTTOU:
+  /// each group that is `group::scalable` gets one worker more, or has one fewer. SIGWINCH, where
+  /// there is no terminal that would send it: all groups rest, their workers drain and their
+  /// listeners stay open, until SIGHUP, SIGUSR1, SIGTTIN or `supervisor::resize`. Default: true.
   supervisor_options& handle_signals(bool value) & { return set(handle_signals_, value); }
   supervisor_options handle_signals(bool value) && { return std::move(handle_signals(value)); }
 
@@ -45,6 +46,13 @@ public:
   /// How the groups reload that a signal makes reload.
   supervisor_options& reload(reload_options value) & { return set(reload_, std::move(value)); }
   supervisor_options reload(reload_options value) && { return std::move(reload(std::move(value))); }
+
+  /// How SIGUSR2 upgrades this program.
+  supervisor_options& upgrade(upgrade_options value) & { return set(upgrade_, std::move(value)); }
+  supervisor_options upgrade(upgrade_options value) &&
+  {
+    return std::move(upgrade(std::move(value)));
+  }
 
   /// Whether all ends, `run` with `error::gave_up`, when a group gives up, for a service manager to
   /// see. Default: false, the group tries again after its pause.
@@ -94,6 +102,7 @@ public:
   bool handle_signals() const noexcept { return handle_signals_; }
   duration drain_deadline() const noexcept { return drain_deadline_; }
   const reload_options& reload() const noexcept { return reload_; }
+  const upgrade_options& upgrade() const noexcept { return upgrade_; }
   bool end_when_given_up() const noexcept { return end_when_given_up_; }
   const std::string& pid_file() const noexcept { return pid_file_; }
   const std::string& status_file() const noexcept { return status_file_; }
@@ -112,6 +121,7 @@ private:
   bool handle_signals_ = true;
   duration drain_deadline_ = std::chrono::seconds(30);
   reload_options reload_;
+  upgrade_options upgrade_;
   bool end_when_given_up_ = false;
   std::string pid_file_;
   std::string status_file_;

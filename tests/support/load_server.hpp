@@ -6,6 +6,7 @@
 #include <cohort/connection_scope.hpp>
 #include <cohort/message/json.hpp>
 #include <cohort/this_worker.hpp>
+#include <cohort/unix_path.hpp>
 
 #include "support/listen_spec.hpp"
 #include "support/worker_roles.hpp"
@@ -126,7 +127,10 @@ inline cohort::drain_steps load_server::steps()
 inline asio::awaitable<void> load_server::run()
 {
   const listen_spec spec(variable("COHORT_TEST_LISTEN"));
-  if (spec.is_path) {
+  if (spec.is_unix_path) {
+    const cohort::unix_path where(spec.host);
+    co_await run(where, spec.options);
+  } else if (spec.is_path) {
     const asio::local::stream_protocol::endpoint where(spec.host);
     co_await run(where, spec.options);
   } else {

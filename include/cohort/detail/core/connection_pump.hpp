@@ -25,6 +25,7 @@
 #include <span>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -47,6 +48,11 @@ public:
   std::size_t queue_size() const noexcept { return handoff_.queue_size(); }
   /// The members, and what each has, those included that have connections only.
   std::span<const candidate> candidates() const noexcept { return handoff_.members(); }
+  /// Its sockets, for another process that is to go on with them.
+  void copy_to(std::vector<posix::unique_fd>& copies, std::error_code& error)
+  {
+    sockets_.copy_to(copies, error);
+  }
 
 protected:
   using sockets = sockets_for<Policy>;
@@ -87,6 +93,9 @@ protected:
   /// Accepts nobody before the next `pump`; until then this is no work of the context.
   void pause() noexcept;
   void close() noexcept;
+  /// Closes the sockets, with which another process goes on: nobody else is accepted, and who was
+  /// is served.
+  void let_go();
 
   /// What becomes of connections while there is no member; they wait in the kernel unless it is
   /// said. With an error it is as before.
@@ -119,6 +128,7 @@ private:
   static constexpr std::chrono::milliseconds send_pause_{100};
 
   auto self() { return this->shared_from_this(); }
+  void take_in(connection accepted, const posix::socket_address& peer);
   void dispatch();
   void send_again();
   void answer_overflow();
@@ -175,6 +185,26 @@ void connection_pump<Policy, Host>::close() noexcept
 }
 
 template <class Policy, class Host>
+void connection_pump<Policy, Host>::let_go()
+{
+  // Those whose first bytes are awaited.
+  if (const std::size_t held = sockets_.held(); held != 0)
+    sockets_.accept(held, true, [this](connection accepted, const posix::socket_address& peer) {
+      take_in(std::move(accepted), peer);
+    });
+  sockets_.let_go();
+  pump();
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::take_in(connection accepted, const posix::socket_address& peer)
+{
+  connection_info info(peer.host(), peer.port(), clock::now());
+  info.set_listener(id_, bound().host(), bound().port());
+  handoff_.enqueue(std::move(accepted), info);
+}
+
+template <class Policy, class Host>
 void connection_pump<Policy, Host>::pump()
 {
   if (handoff_.queue_size() != 0) dispatch();
@@ -224,9 +254,7 @@ void connection_pump<Policy, Host>::accept_more()
     if (room == 0) return starved();
     const std::error_code error = sockets_.accept(
         room, last_call_, [this](connection accepted, const posix::socket_address& peer) {
-          connection_info info(peer.host(), peer.port(), clock::now());
-          info.set_listener(id_, bound().host(), bound().port());
-          handoff_.enqueue(std::move(accepted), info);
+          take_in(std::move(accepted), peer);
         });
     if (handoff_.queue_size() != 0) dispatch();
     if (!error) continue;

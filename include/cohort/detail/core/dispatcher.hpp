@@ -7,13 +7,12 @@
 #include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/listen_key.hpp>
 #include <cohort/detail/core/listener_figures.hpp>
-#include <cohort/detail/core/listening_sockets.hpp>
-#include <cohort/detail/core/open_listener.hpp>
+#include <cohort/detail/core/make_listening_sockets.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/core/shared_datagrams.hpp>
 #include <cohort/detail/core/shared_listener.hpp>
 #include <cohort/detail/lifecycle/counter_sum.hpp>
 #include <cohort/detail/lifecycle/listener_ledger.hpp>
-#include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/error.hpp>
@@ -30,16 +29,6 @@
 #include <vector>
 
 namespace cohort::detail {
-
-/// Who accepts for a listener with this policy. Only what is bound here for TCP can have a socket
-/// for each worker.
-template <class Policy>
-wire::sharing sharing_of(const Policy& policy, bool is_one_socket) noexcept
-{
-  if (distribution_of(policy) == distribution::by_primary) return wire::sharing::offers;
-  return wants_own_sockets(policy) && !is_one_socket ? wire::sharing::own_socket
-                                                     : wire::sharing::one_socket;
-}
 
 /// All listeners of a cluster: finds the one a worker means, and tells each what concerns it.
 ///
@@ -113,6 +102,14 @@ public:
 
   /// Which sockets that were made elsewhere anybody may listen on.
   inheritable_sockets& inheritable() noexcept { return inheritable_; }
+
+  /// Adds what is open, for a program that replaces this one.
+  void copy_to(std::vector<passed_listener>& copies, std::error_code& error);
+  /// That program listens from now on, and nobody is accepted here.
+  void let_go()
+  {
+    for_each([](listener& each) { each.let_go(); });
+  }
 
   /// Closes what no worker uses.
   void close_unused();
@@ -245,21 +242,10 @@ template <class Policy, class Host>
 auto dispatcher<Policy, Host>::create(const wire::listen& message, const listen_key& asked,
     posix::unique_fd inherited, std::error_code& error) -> std::shared_ptr<listener>
 {
-  posix::listen_settings settings;
-  settings.backlog = static_cast<int>(std::clamp<std::uint32_t>(message.backlog, 1, 65535));
-  settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
-  settings.any_host = asked.any_host;
-  settings.mode = static_cast<mode_t>(message.mode);
-  const wire::sharing how =
-      sharing_of(policy_, inherited || asked.kind == wire::listen_kind::unix_stream);
-  settings.reuse_port = settings.first_of_port = how == wire::sharing::own_socket;
-  opened_listener opened = open_listener(asked, std::move(inherited), settings, error);
-  if (error) return nullptr;
-  settings.first_of_port = false;
-  listening_sockets sockets(executor_, std::move(opened.socket), std::move(opened.place), settings,
-      how, error, opened.whose);
-  if (error) return nullptr;
-  auto created = std::make_shared<listener>(host_, next_id_++, std::move(sockets),
+  auto sockets =
+      make_listening_sockets(executor_, message, asked, std::move(inherited), policy_, error);
+  if (!sockets) return nullptr;
+  auto created = std::make_shared<listener>(host_, next_id_++, std::move(*sockets),
       (message.flags & wire::listen_hold_when_empty) != 0, policy_, error);
   if (error) return nullptr;
   entries_.push_back(entry{asked, created, message.data});
@@ -380,6 +366,20 @@ void dispatcher<Policy, Host>::forget_finished()
     ledger_.add(listener_name(*each.listener, each.asked), each.listener->counters());
     return true;
   });
+}
+
+template <class Policy, class Host>
+void dispatcher<Policy, Host>::copy_to(std::vector<passed_listener>& copies, std::error_code& error)
+{
+  for (const entry& each : entries_) {
+    if (error || !each.listener->is_open()) continue;
+    passed_listener copy;
+    copy.asked = each.asked;
+    copy.data = each.data;
+    each.listener->copy_to(copy.sockets, error);
+    copies.push_back(std::move(copy));
+  }
+  datagrams_.copy_to(copies, error);
 }
 
 template <class Policy, class Host>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/predecessor.hpp>
 #include <cohort/detail/handle/service_sockets.hpp>
 #include <cohort/detail/posix/inherited.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
@@ -35,6 +36,8 @@ inline posix::unique_fd inheritable_sockets::share(
     const listen_key& asked, std::error_code& error) const
 {
   error.clear();
+  // What the program that this one replaces had by that number or name is passed on itself.
+  if (predecessor::of_this_process().has(asked)) return {};
   if (!asked.name.empty())
     return service_sockets::of_this_process().share(asked.name, asked.index, error);
   if (!wire::is_inherited(asked.kind)) return {};

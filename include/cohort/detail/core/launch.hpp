@@ -50,6 +50,16 @@ worker_launch prepare_launch(worker_id id, const settings& how, std::error_code&
 /// The program and its arguments, behind its launcher if there is one.
 std::vector<std::string> command_line(worker_id id, const settings& how);
 
+/// Variables by their names.
+using variable_map = std::map<std::string, std::string, std::less<>>;
+
+/// This process's environment.
+variable_map own_variables();
+/// Lays what `upper` sets and removes over them.
+void overlay(variable_map& variables, const environment& upper);
+/// As a program is given them.
+std::vector<std::string> to_entries(const variable_map& variables);
+
 /// This process's environment without what a service manager has said in it, then `variables`, then
 /// the role; the last one of a name counts. The worker has its channels at `channels` and the
 /// number after it.
@@ -98,28 +108,44 @@ inline std::vector<std::string> command_line(worker_id id, const settings& how)
   return line;
 }
 
-inline std::vector<std::string> worker_environment(
-    worker_id id, const environment& variables, std::size_t channels)
+inline variable_map own_variables()
 {
-  std::map<std::string, std::string, std::less<>> merged;
+  variable_map all;
   for (const std::string_view entry : posix::environment_entries()) {
     const auto equals = entry.find('=');
     if (equals == entry.npos || equals == 0) continue;
-    merged.insert_or_assign(
+    all.insert_or_assign(
         std::string(entry.substr(0, equals)), std::string(entry.substr(equals + 1)));
   }
+  return all;
+}
+
+inline void overlay(variable_map& variables, const environment& upper)
+{
+  for (const std::string& name : upper.removed()) variables.erase(name);
+  for (const auto& [name, value] : upper.values()) variables.insert_or_assign(name, value);
+}
+
+inline std::vector<std::string> to_entries(const variable_map& variables)
+{
+  std::vector<std::string> entries;
+  entries.reserve(variables.size());
+  for (const auto& [name, value] : variables) entries.push_back(name + '=' + value);
+  return entries;
+}
+
+inline std::vector<std::string> worker_environment(
+    worker_id id, const environment& variables, std::size_t channels)
+{
+  variable_map merged = own_variables();
   // A worker does not speak for the service, unless it is told to.
   for (const char* name : posix::service_variables) merged.erase(name);
-  for (const std::string& name : variables.removed()) merged.erase(name);
-  for (const auto& [name, value] : variables.values()) merged.insert_or_assign(name, value);
+  overlay(merged, variables);
   merged.insert_or_assign(posix::worker_id_variable, std::to_string(id));
   // The order of `child_options::inherit`.
   merged.insert_or_assign(posix::control_variable, std::to_string(channels));
   merged.insert_or_assign(posix::messages_variable, std::to_string(channels + 1));
-  std::vector<std::string> entries;
-  entries.reserve(merged.size());
-  for (const auto& [name, value] : merged) entries.push_back(name + '=' + value);
-  return entries;
+  return to_entries(merged);
 }
 
 // The descriptor that becomes the worker's `number`; -1 for what it inherits.

@@ -51,6 +51,12 @@ public:
   }
   wire::sharing how() const noexcept { return how_; }
 
+  /// One more, as long as no worker has joined. Unless workers have sockets of their own, the
+  /// primary accepts from it.
+  void add(posix::unique_fd socket, std::error_code& error);
+  /// Adds a second descriptor of each.
+  void copy_to(std::vector<posix::unique_fd>& copies, std::error_code& error);
+
   /// The socket that a worker which joins accepts from; none with `offers`. Of those of its own it
   /// is one that has lost its worker, that of the same slot if it is there, or a new one.
   posix::unique_fd share(const candidate& worker, std::error_code& error);
@@ -77,6 +83,13 @@ public:
   void interrupt() noexcept;
   /// @return how many connections were closed that had been accepted and not been given to anybody.
   std::size_t close() noexcept;
+  /// How many connections were accepted and not been given to anybody.
+  std::size_t held() const noexcept { return 0; }
+  /// Another process goes on with them, and with their path.
+  void let_go() noexcept
+  {
+    for (entry& each : sockets_) each.socket->let_go();
+  }
 
 private:
   struct entry {
@@ -112,6 +125,21 @@ inline listening_sockets::listening_sockets(const asio::any_io_executor& executo
       std::make_unique<io::listener>(executor, std::move(first), std::move(bound), error, whose);
   only.served = how == wire::sharing::one_socket;
   sockets_.push_back(std::move(only));
+}
+
+inline void listening_sockets::add(posix::unique_fd socket, std::error_code& error)
+{
+  entry added;
+  added.socket = std::make_unique<io::listener>(
+      get_executor(), std::move(socket), bound(), error, io::listener::owner::elsewhere);
+  if (!error) sockets_.push_back(std::move(added));
+}
+
+inline void listening_sockets::copy_to(
+    std::vector<posix::unique_fd>& copies, std::error_code& error)
+{
+  for (const entry& each : sockets_)
+    if (!error) copies.push_back(posix::duplicate(each.socket->native_handle(), error));
 }
 
 inline posix::unique_fd listening_sockets::share(const candidate& worker, std::error_code& error)
@@ -160,7 +188,7 @@ inline void listening_sockets::update(
       if (owner == members.end()) each.worker = 0;
       each.served = owner != members.end() && owner->window != 0 && !owner->leaving;
     } else {
-      each.served = true;
+      each.served = &each == &sockets_.front();
     }
     if (all) each.served = false;
     if (each.served) each.socket->interrupt();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/io/listener.hpp>
 #include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/listening.hpp>
@@ -11,6 +12,7 @@
 
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -19,6 +21,8 @@ struct opened_listener {
   posix::unique_fd socket;
   posix::bound_place place;
   io::listener::owner whose = io::listener::owner::self;
+  /// Where each worker had one of its own.
+  std::vector<posix::unique_fd> others = {};
 };
 
 /// Binds where `key` says and listens there. With an error nothing is left, no path either.
@@ -26,7 +30,27 @@ struct opened_listener {
 opened_listener open_listener(const listen_key& key, posix::unique_fd inherited,
     const posix::listen_settings& settings, std::error_code& error);
 
+/// Goes on with a listener of the program that this one replaces.
+opened_listener open_listener(
+    const listen_key& key, passed_listener passed, std::error_code& error);
+
 // Implementation
+
+inline opened_listener open_listener(
+    const listen_key& key, passed_listener passed, std::error_code& error)
+{
+  opened_listener opened;
+  // The address of a long path is its maker's own; it is reached anew.
+  opened.place =
+      key.path.empty() ? posix::bound_place(passed.bound) : posix::reach_path(key.path, error);
+  if (error) return {};
+  if (!key.name.empty() || wire::is_inherited(key.kind))
+    opened.whose = io::listener::owner::elsewhere;
+  opened.socket = std::move(passed.sockets.front());
+  passed.sockets.erase(passed.sockets.begin());
+  opened.others = std::move(passed.sockets);
+  return opened;
+}
 
 inline opened_listener open_listener(const listen_key& key, posix::unique_fd inherited,
     const posix::listen_settings& settings, std::error_code& error)

@@ -41,14 +41,18 @@ public:
   peeked_connections(listening_sockets sockets, const policy_calls<Policy>& policy,
       std::error_code& error, std::size_t most = max_waiting());
 
+  using listening_sockets::add;
   using listening_sockets::back_off;
   using listening_sockets::bound;
+  using listening_sockets::copy_to;
   using listening_sockets::get_executor;
   using listening_sockets::how;
   using listening_sockets::is_open;
+  using listening_sockets::let_go;
   using listening_sockets::share;
   using listening_sockets::update;
 
+  std::size_t held() const noexcept { return room_.size(); }
   bool is_empty() const noexcept { return room_.empty() && listening_sockets::is_empty(); }
 
   /// As that of `io::listener`, with `take(peeked_connection, const socket_address& peer)`.

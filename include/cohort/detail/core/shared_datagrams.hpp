@@ -4,6 +4,8 @@
 
 #include <cohort/detail/core/listen_answers.hpp>
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
+#include <cohort/detail/core/predecessor.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
 #include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
@@ -44,6 +46,9 @@ public:
   /// The worker has left all of them, or is gone.
   /// @param hold whether sockets stay for the next worker where that was asked for.
   void gone(worker_id worker, bool hold);
+
+  /// Adds what is bound, for a program that replaces this one.
+  void copy_to(std::vector<passed_listener>& copies, std::error_code& error) const;
 
   /// Closes what no worker uses.
   void close_unused();
@@ -147,6 +152,9 @@ inline auto shared_datagrams::create(const wire::listen& message, const listen_k
   created.settings.reuse_address = (message.flags & wire::listen_reuse_address) != 0;
   created.own_sockets = own_sockets_ && !inherited;
   created.settings.reuse_port = created.settings.first_of_port = created.own_sockets;
+  // Of the program that this one replaces: of several, the others come anew.
+  passed_listener passed = predecessor::of_this_process().take(asked);
+  if (!passed.sockets.empty()) inherited = std::move(passed.sockets.front());
   created.socket = inherited ? std::move(inherited)
                              : posix::bind_datagram(asked.address, created.settings, error);
   created.settings.first_of_port = false;
@@ -194,6 +202,22 @@ inline void shared_datagrams::gone(worker_id worker, bool hold)
 {
   for (entry& each : entries_) remove(each, worker, hold);
   forget_unused(hold);
+}
+
+inline void shared_datagrams::copy_to(
+    std::vector<passed_listener>& copies, std::error_code& error) const
+{
+  for (const entry& each : entries_) {
+    passed_listener copy;
+    copy.asked = each.asked;
+    copy.data = each.data;
+    const auto add = [&](const posix::unique_fd& socket) {
+      if (socket && !error) copy.sockets.push_back(posix::duplicate(socket.get(), error));
+    };
+    add(each.socket);
+    for (const member& one : each.members) add(one.socket);
+    if (!copy.sockets.empty()) copies.push_back(std::move(copy));
+  }
 }
 
 inline void shared_datagrams::close_unused() { forget_unused(false); }

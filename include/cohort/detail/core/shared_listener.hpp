@@ -112,6 +112,13 @@ public:
   bool is_held() const noexcept { return held_; }
   /// No more. Without members it is closed, and who is in the primary already gets the answer.
   void release();
+  /// Another process listens in its place from now on; who was accepted here is served here.
+  void let_go()
+  {
+    has_successor_ = true;
+    held_ = false;
+    base::let_go();
+  }
   /// What becomes of connections while there is no member, from now on. With an error it is as
   /// before.
   void set_unserved(overflow how, std::error_code& error);
@@ -167,6 +174,7 @@ private:
 
   bool hold_when_empty_;
   bool held_ = false;
+  bool has_successor_ = false;
   credit_accounts credit_;
   // Of those who accept from one socket, if they do.
   accept_turns turns_;
@@ -186,7 +194,7 @@ bool shared_listener<Policy, Host>::is_finished() const noexcept
     return each.offers + each.connections != 0 ||
            (this->how() != wire::sharing::offers && !closed_.contains(each.id));
   };
-  return !is_open() && !leaving_ && !this->is_answering() &&
+  return !is_open() && !leaving_ && !this->is_answering() && this->members().queue_size() == 0 &&
          std::ranges::none_of(this->members().members(), owes);
 }
 
@@ -283,7 +291,8 @@ template <class Policy, class Host>
 bool shared_listener<Policy, Host>::leave(worker_id worker)
 {
   if (!is_member(worker)) return true;
-  if (this->members().active() != 1 || stays_empty() || !is_open()) {
+  const bool is_last = this->members().active() == 1 && !stays_empty();
+  if (!is_last || (!is_open() && !has_successor_)) {
     retire(worker);
     return true;
   }

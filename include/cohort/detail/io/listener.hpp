@@ -78,6 +78,12 @@ public:
   void interrupt() noexcept;
 
   void close() noexcept;
+  /// Another process goes on with the socket: it is closed here, and its path stays.
+  void let_go() noexcept
+  {
+    file_ = posix::socket_file();
+    close();
+  }
 
 private:
   // An accept that finds nothing costs as much as one that succeeds.

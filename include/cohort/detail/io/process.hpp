@@ -68,6 +68,9 @@ public:
   /// Drops the handler: nobody wants to hear of the exit any more. It is still reaped.
   void forget() noexcept { on_exit_ = nullptr; }
 
+  /// Leaves it to itself: neither its exit nor this process's end is waited for any more.
+  void let_go() noexcept;
+
 private:
   using clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds shortest_pause{10};
@@ -86,6 +89,7 @@ private:
   asio::steady_timer timer_;
   std::chrono::milliseconds pause_ = shortest_pause;
   bool false_alarm_ = false;
+  bool let_go_ = false;
   exit_handler on_exit_;
   std::optional<exit_status> status_;
 };
@@ -156,6 +160,7 @@ inline void process::watch()
   if (!pidfd_.is_open()) return look_later();
   pidfd_.async_wait(asio::posix::descriptor_base::wait_read,
       [self = shared_from_this()](const std::error_code& ec) {
+        if (self->let_go_) return;
         if (ec) self->look_later();
         else self->look();
       });
@@ -165,7 +170,9 @@ inline void process::look_later()
 {
   timer_.expires_after(pause_);
   pause_ = std::min(2 * pause_, longest_pause);
-  timer_.async_wait([self = shared_from_this()](const std::error_code&) { self->look(); });
+  timer_.async_wait([self = shared_from_this()](const std::error_code&) {
+    if (!self->let_go_) self->look();
+  });
 }
 
 inline void process::look()
@@ -184,9 +191,19 @@ inline void process::look()
   if (auto on_exit = std::exchange(on_exit_, nullptr)) on_exit(*status_);
 }
 
+inline void process::let_go() noexcept
+{
+  let_go_ = true;
+  on_exit_ = nullptr;
+  timer_.cancel();
+  std::error_code ignored;
+  pidfd_.close(ignored);
+  own_pidfd_.reset();
+}
+
 inline void process::signal(int number, std::error_code& ec) noexcept
 {
-  if (status_) ec = std::make_error_code(std::errc::no_such_process);
+  if (status_ || let_go_) ec = std::make_error_code(std::errc::no_such_process);
   else posix::send_signal(pidfd(), pid_, number, ec);
 }
 

@@ -18,6 +18,8 @@ enum class signal_order : std::uint8_t {
   kill,
   /// All groups reload; groups that rest begin again.
   reload,
+  /// A newer program takes over.
+  upgrade,
   /// Groups that may get one worker more.
   grow,
   /// They lose one.
@@ -36,6 +38,7 @@ public:
     switch (number) {
     case SIGHUP:
     case SIGUSR1: return signal_order::reload;
+    case SIGUSR2: return signal_order::upgrade;
     case SIGTTIN: return signal_order::grow;
     case SIGTTOU: return signal_order::shrink;
     case SIGWINCH: return has_terminal ? signal_order::none : signal_order::rest;

@@ -8,11 +8,14 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <sys/auxv.h>
+#include <system_error>
 #include <vector>
 
 namespace cohort::detail::posix {
@@ -21,6 +24,10 @@ namespace cohort::detail::posix {
 /// call, so that a newer program that takes its place afterwards is taken; when there is none any
 /// more, the kernel's own link to the running one.
 std::string executable_path();
+
+/// The path by which this process was executed, as it was then; symbolic links in it stand for
+/// whatever they lead to now. That of `executable_path` where the kernel does not tell it.
+std::string started_path();
 
 /// How many processors this process may use at a time: its affinity, further limited by the CPU
 /// quota of its control groups (rounded up); at least 1.
@@ -189,6 +196,19 @@ inline std::string executable_path()
   // The link of a removed program reads "PATH (deleted)", which is no file either.
   struct stat status;
   return !path.empty() && sys::lstat(path.c_str(), &status) == 0 ? path : link;
+}
+
+inline std::string started_path()
+{
+  // A relative one counts from where this process was at the first call.
+  static const std::string path = [] {
+    const char* const said = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+    if (!said || *said == '\0') return std::string();
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(said, error);
+    return error ? std::string() : absolute.string();
+  }();
+  return path.empty() ? executable_path() : path;
 }
 
 } // namespace cohort::detail::posix

@@ -41,6 +41,9 @@ public:
   /// `too_many_symbolic_link_levels` for a symbolic link; what creating a file gives.
   static pid_file create(const std::string& path, std::error_code& ec);
 
+  /// The same when this process replaces the one whose it is: the file gets this one's number.
+  static pid_file take_over(const std::string& path, std::error_code& ec);
+
   pid_file(pid_file&&) noexcept = default;
   pid_file& operator=(pid_file&& other) noexcept
   {
@@ -56,6 +59,9 @@ public:
   /// Removes the file, if it holds the number of this process still: not what another program has
   /// put there, and not in a child that was forked.
   void remove() noexcept;
+
+  /// It is another process's from now on.
+  void let_go() noexcept { file_.reset(); }
 
 private:
   pid_file(std::string path, unique_fd file) noexcept
@@ -196,6 +202,14 @@ inline pid_file pid_file::create(const std::string& path, std::error_code& ec)
   }
   ec = std::make_error_code(std::errc::file_exists);
   return pid_file();
+}
+
+inline pid_file pid_file::take_over(const std::string& path, std::error_code& ec)
+{
+  unnamed_file created(path, std::to_string(::getpid()) + '\n', 0644, ec);
+  if (ec || !pid_file_detail::lock(created.get(), ec)) return pid_file();
+  created.replace(path, ec);
+  return ec ? pid_file() : pid_file(path, created.release());
 }
 
 inline void pid_file::remove() noexcept

@@ -38,6 +38,12 @@ bool is_unix_stream(int fd) noexcept;
 /// Two connected Unix stream sockets, CLOEXEC and non-blocking.
 std::pair<unique_fd, unique_fd> stream_pair(std::error_code& ec) noexcept;
 
+/// The same, whose reads find what was written in one piece as one piece.
+std::pair<unique_fd, unique_fd> packet_pair(std::error_code& ec) noexcept;
+
+/// Whether `fd` is such a socket.
+bool is_unix_packet(int fd) noexcept;
+
 /// Tells the peer that nothing more comes.
 void shutdown_write(int fd, std::error_code& ec) noexcept;
 
@@ -54,6 +60,14 @@ void reset(unique_fd connection, std::error_code& ec) noexcept;
 // Implementation
 
 namespace socket_detail {
+
+inline std::pair<unique_fd, unique_fd> unix_pair(int type, std::error_code& ec) noexcept
+{
+  int fds[2] = {-1, -1};
+  const int result = sys::socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+  ec = result == 0 ? std::error_code() : last_error();
+  return {unique_fd(fds[0]), unique_fd(fds[1])};
+}
 
 inline void set_option(int fd, int level, int name, bool on, std::error_code& ec) noexcept
 {
@@ -141,10 +155,19 @@ inline bool is_unix_stream(int fd) noexcept
 
 inline std::pair<unique_fd, unique_fd> stream_pair(std::error_code& ec) noexcept
 {
-  int fds[2] = {-1, -1};
-  const int result = sys::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
-  ec = result == 0 ? std::error_code() : last_error();
-  return {unique_fd(fds[0]), unique_fd(fds[1])};
+  return socket_detail::unix_pair(SOCK_STREAM, ec);
+}
+
+inline std::pair<unique_fd, unique_fd> packet_pair(std::error_code& ec) noexcept
+{
+  return socket_detail::unix_pair(SOCK_SEQPACKET, ec);
+}
+
+inline bool is_unix_packet(int fd) noexcept
+{
+  std::error_code ec;
+  const auto kind = kind_of(fd, ec);
+  return !ec && kind.domain == AF_UNIX && kind.type == SOCK_SEQPACKET;
 }
 
 inline void shutdown_write(int fd, std::error_code& ec) noexcept

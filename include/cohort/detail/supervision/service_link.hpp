@@ -18,6 +18,8 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/types.h>
+
 namespace cohort::detail {
 
 /// How a group is, for its service manager.
@@ -41,6 +43,8 @@ public:
   void reload_asked();
   /// All groups were told to end.
   void stopping();
+  /// Another process is the service from now on: tells which, and then nothing more.
+  void hand_over(pid_t successor);
   /// Says that it ends, if that was not said, and then nothing more.
   void end();
 
@@ -100,6 +104,13 @@ inline void service_link::stopping()
 {
   stopping_ = true;
   update();
+}
+
+inline void service_link::hand_over(pid_t successor)
+{
+  if (manager_) report(manager_->main_pid(successor));
+  manager_.reset();
+  alarm_.call_off();
 }
 
 inline void service_link::end()

@@ -13,19 +13,16 @@
 #include <cohort/detail/handle/service_sockets.hpp>
 #include <cohort/detail/io/signals.hpp>
 #include <cohort/detail/lifecycle/signal_orders.hpp>
-#include <cohort/detail/posix/pid_file.hpp>
 #include <cohort/detail/posix/terminal.hpp>
 #include <cohort/detail/supervision/group_listeners.hpp>
 #include <cohort/detail/supervision/group_orders.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
 #include <cohort/detail/supervision/measure_groups.hpp>
-#include <cohort/detail/supervision/service_link.hpp>
-#include <cohort/detail/supervision/status_file.hpp>
 #include <cohort/detail/supervision/status_text.hpp>
+#include <cohort/detail/supervision/tenure.hpp>
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
 #include <cohort/group.hpp>
-#include <cohort/service_manager.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/supervisor_options.hpp>
 
@@ -69,9 +66,7 @@ public:
       : options_(options),
         cluster_(std::in_place, executor, options.settings(), std::move(policy)),
         signals_(executor),
-        status_file_(executor, options),
-        service_(
-            std::make_shared<service_link>(executor, groups_, static_cast<group_host&>(*this))),
+        tenure_(*this, executor, options, groups_, *this),
         running_(executor, this)
   {
   }
@@ -80,7 +75,7 @@ public:
   void watch()
   {
     core().events().add(this->shared_from_this());
-    core().events().add(service_);
+    tenure_.watch(core().events());
   }
 
   cluster_type& cluster() noexcept { return *cluster_; }
@@ -108,8 +103,8 @@ public:
   template <class Handler>
   void run(Handler&& handler);
 
-  /// All groups were told to reload.
-  void reload_asked() { service_->reload_asked(); }
+  /// What other programs see of this one, and how another one takes its place.
+  detail::tenure<supervisor_core>& tenure() noexcept { return tenure_; }
 
   /// Lets all workers leave.
   void stop(duration deadline);
@@ -151,6 +146,11 @@ private:
   }
   void wait_cancelled() override;
 
+  // For the tenure.
+  friend detail::tenure<supervisor_core>;
+  auto& connections() noexcept { return core().connections(); }
+  bool serves() const noexcept { return runs_ && !stopping_; }
+
   void see(const fact& what);
   void see_request(const reload_request_event& event);
   void act_on(int signal);
@@ -164,9 +164,7 @@ private:
   // What has happened, to be seen when the cluster is done with it.
   std::deque<fact> facts_;
   io::signals signals_;
-  posix::pid_file pid_file_;
-  status_file status_file_;
-  std::shared_ptr<service_link> service_;
+  detail::tenure<supervisor_core> tenure_;
   wait_queue<> running_;
   std::random_device random_;
   bool runs_ = false;
@@ -212,21 +210,20 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
 {
   std::error_code error = stopping_ ? error::shutting_down : std::error_code();
   if (runs_) error = error::busy;
-  if (!error && !options_.pid_file().empty())
-    pid_file_ = posix::pid_file::create(options_.pid_file(), error);
+  if (!error) tenure_.claim(error);
   if (!error) open_all_listeners(*cluster_, groups_.all(), error);
   // What no group has named is for nobody.
   if (!error) service_sockets::of_this_process().close_unclaimed(core().inheritable().allowed());
-  if (error && !runs_) pid_file_.remove();
+  if (error && !runs_) tenure_.disclaim();
   if (error) return complete_later(get_executor(), std::forward<Handler>(handler), error);
   running_.add(std::forward<Handler>(handler));
   runs_ = true;
   if (options_.handle_signals())
-    signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGTTIN, SIGTTOU, SIGWINCH},
+    signals_.begin({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH},
         [self = this->shared_from_this()](int signal) { self->act_on(signal); });
-  status_file_.begin(this->shared_from_this());
-  if (options_.notify_service_manager()) service_->begin(service_manager());
+  tenure_.begin();
   for (const group_pointer& each : std::vector(groups_.all())) each->begin();
+  tenure_.look();
   finish_if_over();
 }
 
@@ -234,7 +231,7 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::stop(duration deadline)
 {
   stopping_ = true;
-  service_->stopping();
+  tenure_.stopping();
   // First: the last worker of a listener that nobody else holds gets all who wait there.
   if (runs_)
     for (const group_pointer& each : groups_.all()) close_listeners(*cluster_, each->description());
@@ -249,9 +246,7 @@ void supervisor_core<Policy, Protocol>::abandon()
   stopping_ = true;
   runs_ = false;
   signals_.end();
-  status_file_.call_off();
-  service_->end();
-  pid_file_.remove();
+  tenure_.abandon();
   for (const group_pointer& each : groups_.all()) each->close();
   running_.complete_all(asio::error::operation_aborted);
   cluster_.reset();
@@ -361,9 +356,11 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
   publish(signal_event{signal});
   const signal_order order = orders_.next(signal, posix::has_terminal());
   if (pass_order(order, groups_, options_.reload())) {
-    if (order == signal_order::reload) reload_asked();
+    if (order == signal_order::reload) tenure_.reload_asked();
     return;
   }
+  if (order == signal_order::upgrade)
+    return tenure_.upgrade(options_.upgrade(), [](std::error_code, const upgrade_result&) {});
   if (order == signal_order::kill) {
     // Should a worker resist even that, this program can still be ended as any other.
     signals_.end();
@@ -377,7 +374,8 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::finish_if_over()
 {
   const auto is_over = [](const group_pointer& each) { return each->state().over(); };
-  if (runs_ && std::ranges::all_of(groups_.all(), is_over)) finish();
+  // Nothing of an upgrade is left behind.
+  if (runs_ && !tenure_.upgrades() && std::ranges::all_of(groups_.all(), is_over)) finish();
 }
 
 template <class Policy, class Protocol>
@@ -386,14 +384,12 @@ void supervisor_core<Policy, Protocol>::finish()
   runs_ = false;
   stopping_ = true;
   signals_.end();
-  status_file_.end(*this);
-  service_->end();
+  tenure_.end();
   for (const group_pointer& each : groups_.all()) {
     close_listeners(*cluster_, each->description());
     // Nobody would see to workers that it starts for whatever it is told now.
     each->stop(options_.drain_deadline());
   }
-  pid_file_.remove();
   running_.complete_all(result_);
 }
 

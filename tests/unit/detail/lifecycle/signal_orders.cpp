@@ -17,6 +17,7 @@ TEST_CASE("each signal asks for what its users know it for")
   for (const bool has_terminal : {false, true}) {
     CHECK(orders.next(SIGHUP, has_terminal) == signal_order::reload);
     CHECK(orders.next(SIGUSR1, has_terminal) == signal_order::reload);
+    CHECK(orders.next(SIGUSR2, has_terminal) == signal_order::upgrade);
     CHECK(orders.next(SIGTTIN, has_terminal) == signal_order::grow);
     CHECK(orders.next(SIGTTOU, has_terminal) == signal_order::shrink);
   }

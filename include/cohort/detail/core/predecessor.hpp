@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/core/passed_listener.hpp>
+#include <cohort/detail/posix/role.hpp>
+#include <cohort/detail/posix/service_environment.hpp>
+#include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
+#include <cohort/error.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cohort::detail {
+
+/// The program that this one was started to replace, if there is one: what it listens on, and the
+/// channel by which it hears that this one is ready.
+///
+/// It has said all it has to say before this process was started.
+///
+/// May be used from any thread.
+class predecessor {
+public:
+  /// None.
+  predecessor() = default;
+  /// Reads what it has said; see `error`.
+  explicit predecessor(posix::unique_fd channel);
+
+  /// That of this process. The first call reads the environment and takes its variable away.
+  static predecessor& of_this_process();
+
+  /// Whether there is one, which has not been told that this program is ready.
+  bool waits() const;
+  /// Why what it has said makes no sense, if it does not.
+  std::error_code error() const;
+
+  /// Whether it has the listener that is asked for, and nobody has taken it.
+  bool has(const listen_key& asked) const;
+  /// That listener; without sockets if there is none.
+  passed_listener take(const listen_key& asked);
+
+  /// Says that this program serves. What nobody has taken is closed.
+  /// @return the channel, on which `leaving` follows, or the end.
+  posix::unique_fd say_ready(std::error_code& error);
+
+private:
+  void read(std::error_code& error);
+
+  mutable std::mutex mutex_;
+  posix::unique_fd channel_;
+  std::error_code error_;
+  std::vector<passed_listener> listeners_;
+};
+
+/// The variable by which a program learns that it replaces another one.
+inline constexpr const char* upgrade_variable = "COHORT_UPGRADE_FD";
+
+// Implementation
+
+inline predecessor::predecessor(posix::unique_fd channel) : channel_(std::move(channel))
+{
+  read(error_);
+  if (error_) listeners_.clear();
+}
+
+inline void predecessor::read(std::error_code& error)
+{
+  const upgrade_packet first = receive_packet(channel_.get(), error);
+  if (!error && first.type != wire::message_type::hello) error = error::protocol_violation;
+  if (error) return;
+  const auto greeting = wire::decode<wire::hello>(first.payload, error);
+  if (!error && greeting.schema != upgrade_protocol) error = error::version_mismatch;
+  while (!error) {
+    upgrade_packet packet = receive_packet(channel_.get(), error);
+    if (!error && packet.type == wire::message_type::ready) return;
+    passed_listener listener = read_listener(std::move(packet), error);
+    if (!error) listeners_.push_back(std::move(listener));
+  }
+  // It has to be there: nobody waits for it.
+  if (posix::would_block(error)) error = error::truncated;
+}
+
+inline predecessor& predecessor::of_this_process()
+{
+  static predecessor mine = [] {
+    const int number = posix::number_from_environment(upgrade_variable);
+    posix::take_variable(upgrade_variable);
+    if (number < 0 || !posix::is_unix_packet(number)) return predecessor();
+    posix::unique_fd channel(number);
+    std::error_code error;
+    posix::set_cloexec(number, error);
+    if (!error) posix::set_nonblocking(number, error);
+    return error ? predecessor() : predecessor(std::move(channel));
+  }();
+  return mine;
+}
+
+inline bool predecessor::waits() const
+{
+  const std::scoped_lock lock(mutex_);
+  return static_cast<bool>(channel_);
+}
+
+inline std::error_code predecessor::error() const
+{
+  const std::scoped_lock lock(mutex_);
+  return error_;
+}
+
+inline bool predecessor::has(const listen_key& asked) const
+{
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::any_of(
+      listeners_, [&](const passed_listener& each) { return each.is_meant_by(asked); });
+}
+
+inline passed_listener predecessor::take(const listen_key& asked)
+{
+  const std::scoped_lock lock(mutex_);
+  const auto found = std::ranges::find_if(
+      listeners_, [&](const passed_listener& each) { return each.is_meant_by(asked); });
+  if (found == listeners_.end()) return {};
+  passed_listener taken = std::move(*found);
+  listeners_.erase(found);
+  return taken;
+}
+
+inline posix::unique_fd predecessor::say_ready(std::error_code& error)
+{
+  const std::scoped_lock lock(mutex_);
+  listeners_.clear();
+  if (channel_) send_packet(channel_.get(), wire::ready(), {}, error);
+  return std::move(channel_);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,227 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/async/wait_operation.hpp>
+#include <cohort/detail/async/wait_queue.hpp>
+#include <cohort/detail/core/launch.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
+#include <cohort/detail/core/predecessor.hpp>
+#include <cohort/detail/io/alarm.hpp>
+#include <cohort/detail/io/process.hpp>
+#include <cohort/detail/lifecycle/upgrade_state.hpp>
+#include <cohort/detail/posix/child.hpp>
+#include <cohort/detail/posix/machine.hpp>
+#include <cohort/detail/posix/role.hpp>
+#include <cohort/detail/posix/service_environment.hpp>
+#include <cohort/detail/posix/socket.hpp>
+#include <cohort/error.hpp>
+#include <cohort/upgrade_options.hpp>
+#include <cohort/upgrade_result.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/error.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+
+#include <csignal>
+#include <memory>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace cohort::detail {
+
+/// What a program that is being replaced does.
+class upgrade_host {
+public:
+  /// The new process is ready, and counts from now on.
+  virtual void hand_over(pid_t successor) = 0;
+  /// The upgrade has ended, well or not.
+  virtual void upgrade_over(const upgrade_result& result) = 0;
+
+protected:
+  ~upgrade_host() = default;
+};
+
+/// A new program that is to replace this one, from its start to the moment from which it counts;
+/// carries out what an `upgrade_state` demands.
+///
+/// It is told on a channel of its own what this program listens on, before it is started, and says
+/// there when it is ready. The host outlives it, or calls `close`.
+class successor final : public std::enable_shared_from_this<successor>, private wait_list_owner {
+public:
+  successor(const asio::any_io_executor& executor, upgrade_host& host)
+      : host_(&host),
+        channel_(executor),
+        deadline_(executor),
+        waiting_(executor, this)
+  {
+  }
+
+  /// `handler(std::error_code, upgrade_result)` when it is over.
+  template <class Handler>
+  void wait(Handler&& handler)
+  {
+    waiting_.add(std::forward<Handler>(handler));
+  }
+
+  /// Starts the program; once.
+  void start(const upgrade_options& how, std::span<const passed_listener> listeners);
+  /// This program is to end: the new one is killed, unless it counts already.
+  void stop() { act(state_.stop()); }
+  /// The host goes away.
+  void close();
+
+private:
+  void wait_cancelled() override;
+
+  std::error_code launch(const upgrade_options& how, std::span<const passed_listener> listeners);
+  void listen();
+  void look();
+  void exited(exit_status status);
+  void act(upgrade_action action);
+  void hand_over();
+  void report();
+
+  upgrade_host* host_;
+  upgrade_state state_;
+  upgrade_result result_;
+  std::shared_ptr<process> process_;
+  asio::posix::stream_descriptor channel_;
+  io::alarm deadline_;
+  wait_queue<upgrade_result> waiting_;
+};
+
+/// The command line and the environment of the new program; its channel is descriptor 3.
+posix::child_options upgrade_command(const upgrade_options& how);
+
+// Implementation
+
+inline posix::child_options upgrade_command(const upgrade_options& how)
+{
+  posix::child_options options;
+  options.path = how.program() ? *how.program() : posix::started_path();
+  options.argv = {options.path};
+  const auto args = how.args() ? *how.args() : posix::program_arguments();
+  options.argv.insert(options.argv.end(), args.begin(), args.end());
+  variable_map variables = own_variables();
+  // It is to be heard by the service manager as this program is, under another number.
+  variables.erase(posix::watchdog_pid_variable);
+  overlay(variables, how.env());
+  variables.insert_or_assign(upgrade_variable, "3");
+  options.envp = to_entries(variables);
+  return options;
+}
+
+inline void successor::start(const upgrade_options& how, std::span<const passed_listener> listeners)
+{
+  result_.error = launch(how, listeners);
+  if (result_.error) return act(state_.start_failed());
+  result_.pid = process_->pid();
+  listen();
+  deadline_.set_after(
+      how.ready_deadline(), [self = shared_from_this()] { self->act(self->state_.late()); });
+}
+
+inline std::error_code successor::launch(
+    const upgrade_options& how, std::span<const passed_listener> listeners)
+{
+  std::error_code error;
+  auto [ours, theirs] = posix::packet_pair(error);
+  wire::hello greeting;
+  greeting.schema = upgrade_protocol;
+  if (!error) send_packet(ours.get(), greeting, {}, error);
+  for (const passed_listener& each : listeners)
+    if (!error) send_listener(ours.get(), each, error);
+  if (!error) send_packet(ours.get(), wire::ready(), {}, error);
+  if (!error) channel_.assign(ours.get(), error);
+  if (error) return error;
+  ours.release();
+  posix::child_options options = upgrade_command(how);
+  options.inherit = {theirs.get()};
+  process_ = process::start(
+      channel_.get_executor(), options,
+      [self = shared_from_this()](exit_status status) { self->exited(status); }, error);
+  return error;
+}
+
+inline void successor::listen()
+{
+  channel_.async_wait(channel_.wait_read, [self = shared_from_this()](std::error_code error) {
+    if (!error) self->look();
+  });
+}
+
+inline void successor::look()
+{
+  if (!channel_.is_open()) return;
+  std::error_code error;
+  const upgrade_packet packet = receive_packet(channel_.native_handle(), error);
+  if (posix::would_block(error)) return listen();
+  // Its exit follows, or its time runs out.
+  if (error == error::truncated || error == std::errc::connection_reset) return;
+  if (!error) wire::decode<wire::ready>(packet.payload, error);
+  const bool is_ready = !error && packet.type == wire::message_type::ready;
+  act(is_ready ? state_.ready() : state_.violated());
+}
+
+inline void successor::exited(exit_status status)
+{
+  result_.status = status;
+  act(state_.exited());
+}
+
+// Nobody waits for the upgrade any more.
+inline void successor::wait_cancelled()
+{
+  if (waiting_.empty()) act(state_.abort());
+}
+
+inline void successor::close()
+{
+  host_ = nullptr;
+  act(state_.stop());
+  waiting_.complete_all(asio::error::operation_aborted);
+}
+
+inline void successor::act(upgrade_action action)
+{
+  std::error_code ignored; // it has just ended
+  switch (action) {
+  case upgrade_action::none: return;
+  case upgrade_action::kill: return process_->signal(SIGKILL, ignored);
+  case upgrade_action::hand_over: return hand_over();
+  case upgrade_action::report: return report();
+  }
+}
+
+inline void successor::hand_over()
+{
+  const auto alive = shared_from_this();
+  if (host_) host_->hand_over(result_.pid);
+  process_->let_go();
+  // What is of one process at a time is free.
+  std::error_code ignored; // it sees the end of the channel as well
+  send_packet(channel_.native_handle(), wire::leaving(), {}, ignored);
+  report();
+}
+
+inline void successor::report()
+{
+  const auto alive = shared_from_this();
+  std::error_code ignored;
+  channel_.close(ignored);
+  deadline_.call_off();
+  result_.outcome = state_.outcome();
+  const bool stopped = result_.outcome == upgrade_outcome::stopped;
+  const std::error_code error = result_.succeeded() ? std::error_code()
+                                : stopped           ? make_error_code(error::shutting_down)
+                                                    : make_error_code(error::upgrade_failed);
+  waiting_.complete_all(error, result_);
+  if (host_) host_->upgrade_over(result_);
+}
+
+} // namespace cohort::detail

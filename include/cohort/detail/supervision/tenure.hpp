@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cohort/detail/async/complete_later.hpp>
+#include <cohort/detail/core/event_bus.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
+#include <cohort/detail/core/predecessor.hpp>
+#include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/supervision/group_table.hpp>
+#include <cohort/detail/supervision/presence.hpp>
+#include <cohort/detail/supervision/service_link.hpp>
+#include <cohort/detail/supervision/succession.hpp>
+#include <cohort/detail/supervision/successor.hpp>
+#include <cohort/error.hpp>
+#include <cohort/event.hpp>
+#include <cohort/supervisor_options.hpp>
+#include <cohort/upgrade_options.hpp>
+#include <cohort/upgrade_result.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace cohort::detail {
+
+/// The time in which this process is the one that serves: how it takes the place of the one before
+/// it, what it has as the only one meanwhile, and how another one takes its place.
+///
+/// `Owner` has, beside what a `presence` needs: `serves()`, whether it runs and is not to end;
+/// `connections()`, a `dispatcher`; `stop(duration)` and `finish_if_over()`, after which its end
+/// may follow; `publish(any_event)`.
+template <class Owner>
+class tenure final : private upgrade_host, private succession_host {
+public:
+  using duration = std::chrono::steady_clock::duration;
+
+  tenure(Owner& owner, const asio::any_io_executor& executor, const supervisor_options& options,
+      const group_table& groups, group_host& host)
+      : owner_(owner),
+        executor_(executor),
+        groups_(groups),
+        presence_(executor, options, groups, host),
+        succession_(std::make_shared<succession>(executor, static_cast<succession_host&>(*this)))
+  {
+  }
+
+  void watch(event_bus& events)
+  {
+    events.add(presence_.events());
+    events.add(succession_);
+  }
+
+  /// Before anything else; `disclaim` follows when something else fails.
+  void claim(std::error_code& error);
+  void disclaim() noexcept { presence_.disclaim(); }
+  /// The owner begins to serve. One that replaces another process is nobody for others as yet.
+  void begin()
+  {
+    if (!replaces_) presence_.begin(owner_.shared_from_this());
+  }
+  /// Its groups have begun: they may all be ready.
+  void look()
+  {
+    if (replaces_) succession_->begin();
+  }
+
+  void reload_asked() { presence_.reload_asked(); }
+  void stopping();
+  void end();
+  void abandon();
+
+  /// Starts a program that is to replace this one; `handler(std::error_code, upgrade_result)`.
+  template <class Handler>
+  void upgrade(const upgrade_options& how, Handler&& handler);
+  bool upgrades() const noexcept { return successor_ != nullptr; }
+
+private:
+  void hand_over(pid_t successor) override;
+  void upgrade_over(const upgrade_result& result) override;
+  bool all_ready() const override;
+  void take_over() override;
+  void report(std::error_code error, std::string what);
+
+  Owner& owner_;
+  asio::any_io_executor executor_;
+  const group_table& groups_;
+  presence presence_;
+  std::shared_ptr<succession> succession_;
+  // The upgrade that is under way.
+  std::shared_ptr<successor> successor_;
+  duration drain_deadline_{};
+  // Whether the process before this one may still go on in its place.
+  bool replaces_ = false;
+};
+
+// Implementation
+
+template <class Owner>
+void tenure<Owner>::claim(std::error_code& error)
+{
+  error = predecessor::of_this_process().error();
+  replaces_ = predecessor::of_this_process().waits();
+  if (!error && !replaces_) presence_.claim(error);
+}
+
+template <class Owner>
+void tenure<Owner>::stopping()
+{
+  presence_.stopping();
+  if (successor_) successor_->stop();
+}
+
+template <class Owner>
+void tenure<Owner>::end()
+{
+  presence_.end(owner_);
+  succession_->end();
+}
+
+template <class Owner>
+void tenure<Owner>::abandon()
+{
+  presence_.abandon();
+  succession_->end();
+  if (const auto upgrading = std::exchange(successor_, nullptr)) upgrading->close();
+}
+
+template <class Owner>
+template <class Handler>
+void tenure<Owner>::upgrade(const upgrade_options& how, Handler&& handler)
+{
+  std::error_code error;
+  if (!owner_.serves()) error = error::shutting_down;
+  else if (successor_ || replaces_) error = error::busy;
+  std::vector<passed_listener> listeners;
+  if (!error) owner_.connections().copy_to(listeners, error);
+  if (error)
+    return complete_later<upgrade_result>(
+        executor_, std::forward<Handler>(handler), error, upgrade_result());
+  drain_deadline_ = how.drain_deadline();
+  upgrade_host& host = *this;
+  const auto started = std::make_shared<successor>(executor_, host);
+  successor_ = started;
+  started->wait(std::forward<Handler>(handler));
+  started->start(how, listeners);
+}
+
+template <class Owner>
+void tenure<Owner>::hand_over(pid_t successor)
+{
+  presence_.hand_over(successor);
+  owner_.connections().let_go();
+}
+
+template <class Owner>
+void tenure<Owner>::upgrade_over(const upgrade_result& result)
+{
+  successor_.reset();
+  if (result.succeeded()) return owner_.stop(drain_deadline_);
+  if (result.outcome == upgrade_outcome::stopped) return owner_.finish_if_over();
+  report(error::upgrade_failed, "upgrade: " + result.to_string());
+}
+
+template <class Owner>
+bool tenure<Owner>::all_ready() const
+{
+  return std::ranges::all_of(groups_.all(), [](const auto& each) {
+    const group_brief brief = brief_of(*each);
+    return brief.over || brief.ready >= brief.wanted;
+  });
+}
+
+template <class Owner>
+void tenure<Owner>::take_over()
+{
+  replaces_ = false;
+  std::error_code error;
+  presence_.claim_from_predecessor(error);
+  if (error) report(error, "pid file");
+  presence_.begin(owner_.shared_from_this());
+}
+
+template <class Owner>
+void tenure<Owner>::report(std::error_code error, std::string what)
+{
+  error_event event;
+  event.code = error;
+  event.what = std::move(what);
+  owner_.publish(event);
+}
+
+} // namespace cohort::detail

@@ -1,0 +1,350 @@
+// SPDX-FileCopyrightText: the cohort authors
+// SPDX-License-Identifier: MIT
+//
+// Programs that replace themselves, role "upgraded". Its environment, beside that of `load_server`:
+//
+//   COHORT_TEST_POLICY    rr, shared or reuse_port
+//   COHORT_TEST_PID_FILE  its pid file
+//   COHORT_TEST_PROGRAM   what SIGUSR2 starts
+//   COHORT_TEST_FATE      file that says what becomes of a new program before it is ready: nothing,
+//                         or exit, crash, hang, babble
+//
+// It writes "started PID", "failed TEXT" for each upgrade that does, and "over PID" at its end.
+
+#include <cohort/upgrade.hpp>
+
+#include <cohort/message/json.hpp>
+#include <cohort/run.hpp>
+#include <cohort/scheduling/reuse_port.hpp>
+#include <cohort/scheduling/round_robin.hpp>
+#include <cohort/scheduling/shared.hpp>
+#include <cohort/supervisor.hpp>
+
+#include "support/context_fixture.hpp"
+#include "support/deep_directory.hpp"
+#include "support/kept_port.hpp"
+#include "support/load_client.hpp"
+#include "support/load_server.hpp"
+#include "support/notify_listener.hpp"
+#include "support/role_program.hpp"
+#include "support/scratch.hpp"
+
+#include <asio/detached.hpp>
+#include <asio/post.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <vector>
+
+namespace upgrade_test {
+
+using namespace cohort_test;
+using namespace std::chrono_literals;
+using asio::ip::tcp;
+
+namespace {
+
+// The program.
+
+std::string first_word(const std::string& path)
+{
+  std::ifstream file(path);
+  std::string word;
+  file >> word;
+  return word;
+}
+
+// What becomes of a new program that is not to be one.
+void meet_fate()
+{
+  const char* const channel = std::getenv("COHORT_UPGRADE_FD");
+  if (!channel) return;
+  const std::string fate = first_word(variable("COHORT_TEST_FATE"));
+  if (fate == "exit") ::_exit(3);
+  if (fate == "crash") ::raise(SIGKILL);
+  if (fate == "babble") ::send(std::atoi(channel), "hello", 5, MSG_NOSIGNAL);
+  // Until it is killed.
+  if (fate == "hang" || fate == "babble")
+    for (;;) ::pause();
+}
+
+awaitable<void> tell_failures(cohort::subscription<cohort::error_event> errors)
+{
+  for (;;) {
+    const cohort::error_event event = co_await errors.next();
+    std::cout << "failed " << event.what << ": " << event.code.message() << std::endl;
+  }
+}
+
+void tell_start() { std::cout << "started " << ::getpid() << std::endl; }
+
+template <class Policy>
+awaitable<void> supervise(cohort::supervisor<Policy>& master)
+{
+  const listen_spec where(variable("COHORT_TEST_LISTEN"));
+  cohort::group web("web");
+  web.workers(2);
+  if (where.is_unix_path) web.listen(cohort::unix_path(where.host));
+  else if (where.is_path) web.listen(asio::local::stream_protocol::endpoint(where.host));
+  else web.listen(tcp::endpoint(asio::ip::make_address(where.host), where.port));
+  master.add(web);
+  asio::co_spawn(master.get_executor(),
+      tell_failures(master.template subscribe<cohort::error_event>()), asio::detached);
+  // When it runs, and so acts on signals.
+  asio::post(master.get_executor(), tell_start);
+  co_await master.run();
+  std::cout << "over " << ::getpid() << std::endl;
+}
+
+template <class Policy>
+int run_as(int argc, char** argv)
+{
+  const auto upgrade =
+      cohort::upgrade_options().program(variable("COHORT_TEST_PROGRAM")).ready_deadline(20s);
+  const auto how =
+      cohort::supervisor_options().upgrade(upgrade).pid_file(variable("COHORT_TEST_PID_FILE"));
+  return cohort::run(argc, argv, supervise<Policy>, serve_load, how);
+}
+
+COHORT_TEST_WORKER_ROLE(upgraded)
+{
+  if (cohort::is_primary()) meet_fate();
+  const std::string policy = variable("COHORT_TEST_POLICY");
+  if (policy == "shared") return run_as<cohort::shared>(argc, argv);
+  if (policy == "reuse_port") return run_as<cohort::reuse_port>(argc, argv);
+  return run_as<cohort::round_robin>(argc, argv);
+}
+
+// The tests.
+
+// Programs that follow one another are children of this process, once the one that has started them
+// is gone.
+class foster_parent {
+public:
+  foster_parent() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+  ~foster_parent() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
+  foster_parent(const foster_parent&) = delete;
+  foster_parent& operator=(const foster_parent&) = delete;
+};
+
+struct fixture : context_fixture {
+  explicit fixture(const std::string& policy = "rr", const std::vector<std::string>& more = {},
+      const std::string& listen = "")
+      : program("upgraded", variables(policy, more, listen))
+  {
+    serving = started();
+  }
+  ~fixture()
+  {
+    // A failed test leaves one.
+    if (serving != 0 && serving != program.pid()) ::kill(serving, SIGKILL);
+    while (::waitpid(serving, nullptr, WNOHANG) > 0) continue;
+  }
+
+  std::vector<std::string> variables(
+      const std::string& policy, std::vector<std::string> all, const std::string& listen)
+  {
+    std::filesystem::create_symlink(cohort::detail::posix::executable_path(), next());
+    all.push_back("COHORT_TEST_POLICY=" + policy);
+    all.push_back("COHORT_TEST_LISTEN=" + (listen.empty() ? port.text() : listen));
+    all.push_back("COHORT_TEST_LOG=" + scratch.file("log"));
+    all.push_back("COHORT_TEST_STEPS=200 1000 600000");
+    all.push_back("COHORT_TEST_PID_FILE=" + scratch.file("pid"));
+    all.push_back("COHORT_TEST_PROGRAM=" + next());
+    all.push_back("COHORT_TEST_FATE=" + scratch.file("fate"));
+    return all;
+  }
+
+  /// The path of the next program.
+  std::string next() const { return scratch.file("next"); }
+  void set_fate(const std::string& fate) { std::ofstream(scratch.file("fate")) << fate; }
+
+  /// The next line has to begin like this; the rest of it.
+  std::string told(const std::string& begin)
+  {
+    const std::string said = program.line();
+    REQUIRE_MESSAGE(said.starts_with(begin), said);
+    return said.substr(begin.size());
+  }
+  pid_t started() { return std::stoi(told("started ")); }
+
+  /// Replaces the program that serves, and waits until it has ended.
+  void upgrade()
+  {
+    const pid_t before = serving;
+    ::kill(before, SIGUSR2);
+    serving = started();
+    CHECK(told("over ") == std::to_string(before));
+    CHECK(wait(before) == 0);
+    // It does not let itself be replaced before it has heard that it counts.
+    const auto deadline = std::chrono::steady_clock::now() + 10s * time_factor();
+    const std::string number = std::to_string(serving);
+    while (first_word(scratch.file("pid")) != number)
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+  }
+  void fail_to_upgrade(const std::string& why)
+  {
+    ::kill(serving, SIGUSR2);
+    const std::string said = told("failed upgrade: ");
+    CHECK_MESSAGE(said.find(why) != said.npos, said);
+  }
+  void end()
+  {
+    ::kill(serving, SIGTERM);
+    CHECK(told("over ") == std::to_string(serving));
+    CHECK(wait(serving) == 0);
+    serving = 0;
+    CHECK(program.line() == "");
+    CHECK(program.errors() == "");
+    CHECK_FALSE(std::filesystem::exists(scratch.file("pid")));
+  }
+  int wait(pid_t pid) { return pid == program.pid() ? program.wait() : program::wait_for(pid); }
+
+  /// Lets `change()` happen under the load of these clients, and until so many more requests are
+  /// answered.
+  template <class Change>
+  void under_load(connections kind, Change change, const address& where)
+  {
+    load_report report;
+    run(
+        [&]() -> awaitable<void> {
+          load_client load(context, where, 6, kind);
+          load.start();
+          co_await load.finished(200);
+          co_await in_thread(change);
+          co_await load.finished(200);
+          co_await load.stop();
+          report = load.report();
+        },
+        120s);
+    report.compare(served_requests(scratch.file("log")));
+    CHECK_MESSAGE(report.not_ok() == 0, report.text());
+  }
+  template <class Change>
+  void under_load(connections kind, Change change)
+  {
+    under_load(kind, change, address::tcp4(port.number()));
+  }
+
+  foster_parent parent;
+  kept_port port;
+  scratch_directory scratch;
+  role_program program;
+  pid_t serving = 0;
+};
+
+TEST_CASE("20 upgrades in a row under load lose no request, and nothing grows")
+{
+  for (const connections kind : {connections::of_one_request, connections::kept}) {
+    fixture test;
+    // After one, so that all workers are there.
+    test.upgrade();
+    const std::size_t descriptors = count_descriptors(test.serving);
+    const auto upgrade = [&] {
+      for (int each = 0; each != 20; ++each) test.upgrade();
+    };
+    test.under_load(kind, upgrade);
+    test.run([&]() -> awaitable<void> {
+      const auto are_as_before = [&] { return count_descriptors(test.serving) == descriptors; };
+      const bool as_before = co_await test.eventually(are_as_before);
+      CHECK(as_before);
+    });
+    test.end();
+  }
+}
+
+TEST_CASE("failed upgrades of each kind change nothing, and a good one works after them")
+{
+  for (const connections kind : {connections::of_one_request, connections::kept}) {
+    fixture test;
+    const auto upgrade = [&] {
+      for (int each = 0; each != 5; ++each) {
+        std::filesystem::rename(test.next(), test.next() + ".away");
+        test.fail_to_upgrade("could not be started: No such file");
+        std::filesystem::rename(test.next() + ".away", test.next());
+        test.set_fate("exit");
+        test.fail_to_upgrade("ended before it was ready: exited with code 3");
+        test.set_fate("crash");
+        test.fail_to_upgrade("ended before it was ready: killed by SIGKILL");
+        test.set_fate("babble");
+        test.fail_to_upgrade("did not speak as a new program does");
+      }
+      test.set_fate("");
+      test.upgrade();
+    };
+    test.under_load(kind, upgrade);
+    test.end();
+  }
+}
+
+TEST_CASE("upgrades of workers that accept from the sockets themselves lose no request")
+{
+  for (const char* const policy : {"shared", "reuse_port"}) {
+    CAPTURE(policy);
+    fixture test(policy);
+    const auto upgrade = [&] {
+      for (int each = 0; each != 5; ++each) test.upgrade();
+    };
+    test.under_load(connections::of_one_request, upgrade);
+    test.end();
+  }
+}
+
+TEST_CASE("a Unix socket keeps its path through an upgrade, and loses it at the end")
+{
+  // One that an address holds, and one that is too long for it.
+  const scratch_directory folder;
+  const deep_directory deep;
+  for (const bool is_long : {false, true}) {
+    const std::string path = is_long ? deep.file("socket") : folder.file("socket");
+    const std::string near = is_long ? deep.short_file("socket") : path;
+    fixture test("rr", {}, (is_long ? "path:" : "unix:") + path);
+    const auto upgrade = [&] {
+      test.upgrade();
+      test.upgrade();
+    };
+    test.under_load(connections::of_one_request, upgrade, address::local(near));
+    CHECK(std::filesystem::exists(path));
+    test.end();
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+}
+
+TEST_CASE("a program that is ended while it upgrades takes the new one along")
+{
+  fixture test;
+  test.set_fate("hang");
+  ::kill(test.serving, SIGUSR2);
+  // Signals are acted on one after the other.
+  ::kill(test.serving, SIGTERM);
+  CHECK(test.told("over ") == std::to_string(test.serving));
+  CHECK(test.program.wait() == 0);
+  test.serving = 0;
+  // The new one has this end of the pipe as well.
+  CHECK(test.program.line() == "");
+}
+
+TEST_CASE("the service manager hears which process the service is, and that it is ready")
+{
+  notify_listener listener;
+  fixture test("rr", {"NOTIFY_SOCKET=" + listener.address()});
+  CHECK(listener.next_with("READY=1") == "READY=1\nSTATUS=web 2/2\n");
+  test.upgrade();
+  const std::string said = "MAINPID=" + std::to_string(test.serving);
+  CHECK(listener.next_with(said) == said + '\n');
+  CHECK(listener.next_with("READY=1") == "READY=1\nSTATUS=web 2/2\n");
+  test.end();
+}
+
+} // namespace
+
+} // namespace upgrade_test
