@@ -4,6 +4,7 @@
 // The examples, as their users run them; http_server has a file of its own.
 
 #include "support/browser.hpp"
+#include "support/foster_parent.hpp"
 #include "support/kept_port.hpp"
 #include "support/notify_listener.hpp"
 #include "support/program.hpp"
@@ -267,9 +268,37 @@ TEST_CASE("11_two_groups has those who serve clients run as the user it is told,
   CHECK(server.errors() == "");
 }
 
+TEST_CASE("12_binary_upgrade replaces itself while it serves")
+{
+  const foster_parent parent;
+  const kept_port port;
+  program server({example("12_binary_upgrade"), std::to_string(port.number())});
+  const auto ask = [&] {
+    browser client(port.number());
+    return client.receive_line();
+  };
+  const std::string old_one = "program " + std::to_string(server.pid());
+  CHECK(server.line() == old_one + " begins");
+  CHECK(ask() == old_one + " serves\n");
+  server.signal(SIGUSR2);
+  const std::string begins = server.line();
+  const std::string new_one = begins.substr(0, begins.rfind(' '));
+  CHECK(begins == new_one + " begins");
+  CHECK(server.line() == old_one + " has ended");
+  CHECK(server.wait() == 0);
+  CHECK(ask() == new_one + " serves\n");
+  const pid_t pid = std::stoi(new_one.substr(new_one.rfind(' ')));
+  CHECK(pid != server.pid());
+  ::kill(pid, SIGTERM);
+  CHECK(server.line() == new_one + " has ended");
+  CHECK(program::wait_for(pid) == 0);
+  CHECK(server.errors() == "");
+}
+
 TEST_CASE("13_systemd serves the sockets of its units, and tells the service manager how it is")
 {
   const kept_port http, admin;
+  const foster_parent parent;
   notify_listener listener;
   const std::string sockets =
       "http=tcp:" + std::to_string(http.number()) + " admin=tcp:" + std::to_string(admin.number());
@@ -286,9 +315,18 @@ TEST_CASE("13_systemd serves the sockets of its units, and tells the service man
   CHECK(listener.next_with("RELOADING=1").find("\nMONOTONIC_USEC=") != std::string::npos);
   CHECK(listener.next_with("READY=1").starts_with("READY=1\n"));
   CHECK(ask_at(http) == "hello from http\n");
-  server.signal(SIGTERM);
-  listener.next_with("STOPPING=1");
+  // A newer program has the sockets by the same names.
+  server.signal(SIGUSR2);
+  const std::string said = listener.next();
+  REQUIRE_MESSAGE(said.starts_with("MAINPID="), said);
+  const pid_t successor = std::stoi(said.substr(8));
+  CHECK(listener.next_with("READY=1") == "READY=1\nSTATUS=http 2/2, admin 1/1\n");
   CHECK(server.wait() == 0);
+  CHECK(ask_at(http) == "hello from http\n");
+  CHECK(ask_at(admin) == "hello from admin\n");
+  ::kill(successor, SIGTERM);
+  listener.next_with("STOPPING=1");
+  CHECK(program::wait_for(successor) == 0);
   CHECK(server.errors() == "");
 
   program lonely({example("13_systemd")});

@@ -22,6 +22,7 @@
 
 #include "support/context_fixture.hpp"
 #include "support/deep_directory.hpp"
+#include "support/foster_parent.hpp"
 #include "support/kept_port.hpp"
 #include "support/load_client.hpp"
 #include "support/load_server.hpp"
@@ -40,7 +41,6 @@
 #include <fstream>
 #include <iostream>
 #include <string>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -125,16 +125,6 @@ COHORT_TEST_WORKER_ROLE(upgraded)
 }
 
 // The tests.
-
-// Programs that follow one another are children of this process, once the one that has started them
-// is gone.
-class foster_parent {
-public:
-  foster_parent() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
-  ~foster_parent() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
-  foster_parent(const foster_parent&) = delete;
-  foster_parent& operator=(const foster_parent&) = delete;
-};
 
 struct fixture : context_fixture {
   explicit fixture(const std::string& policy = "rr", const std::vector<std::string>& more = {},

@@ -18,8 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include <sys/uio.h>
-
 namespace cohort::detail {
 
 /// A listener on its way from a program to the one that replaces it: what was asked for when it was

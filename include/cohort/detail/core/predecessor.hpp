@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/core/passed_listener.hpp>
+#include <cohort/detail/handle/service_sockets.hpp>
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/posix/service_environment.hpp>
 #include <cohort/detail/posix/socket.hpp>
@@ -27,8 +28,9 @@ class predecessor {
 public:
   /// None.
   predecessor() = default;
-  /// Reads what it has said; see `error`.
-  explicit predecessor(posix::unique_fd channel);
+  /// Reads what it has said; see `error`. None without a channel.
+  /// @param named gets the sockets that a service manager has given to it by a name.
+  explicit predecessor(posix::unique_fd channel, service_sockets* named = nullptr);
 
   /// That of this process. The first call reads the environment and takes its variable away.
   static predecessor& of_this_process();
@@ -49,6 +51,7 @@ public:
 
 private:
   void read(std::error_code& error);
+  void give_named(service_sockets& to);
 
   mutable std::mutex mutex_;
   posix::unique_fd channel_;
@@ -61,10 +64,13 @@ inline constexpr const char* upgrade_variable = "COHORT_UPGRADE_FD";
 
 // Implementation
 
-inline predecessor::predecessor(posix::unique_fd channel) : channel_(std::move(channel))
+inline predecessor::predecessor(posix::unique_fd channel, service_sockets* named)
+    : channel_(std::move(channel))
 {
+  if (!channel_) return;
   read(error_);
   if (error_) listeners_.clear();
+  if (named) give_named(*named);
 }
 
 inline void predecessor::read(std::error_code& error)
@@ -86,17 +92,26 @@ inline void predecessor::read(std::error_code& error)
 
 inline predecessor& predecessor::of_this_process()
 {
-  static predecessor mine = [] {
+  const auto channel = [] {
     const int number = posix::number_from_environment(upgrade_variable);
     posix::take_variable(upgrade_variable);
-    if (number < 0 || !posix::is_unix_packet(number)) return predecessor();
-    posix::unique_fd channel(number);
+    if (number < 0 || !posix::is_unix_packet(number)) return posix::unique_fd();
+    posix::unique_fd said(number);
     std::error_code error;
     posix::set_cloexec(number, error);
     if (!error) posix::set_nonblocking(number, error);
-    return error ? predecessor() : predecessor(std::move(channel));
-  }();
+    return error ? posix::unique_fd() : std::move(said);
+  };
+  static predecessor mine(channel(), &service_sockets::of_this_process());
   return mine;
+}
+
+inline void predecessor::give_named(service_sockets& to)
+{
+  for (passed_listener& each : listeners_)
+    if (!each.asked.name.empty())
+      to.add(each.asked.name, each.asked.index, std::move(each.sockets.front()));
+  std::erase_if(listeners_, [](const passed_listener& each) { return !each.asked.name.empty(); });
 }
 
 inline bool predecessor::waits() const

@@ -53,6 +53,8 @@ public:
 
   /// One more, which this process has got in another way.
   void add(std::string name, posix::unique_fd socket);
+  /// The same where it is known that it is the `index`-th of its name.
+  void add(std::string name, std::size_t index, posix::unique_fd socket);
 
   /// The names of those that nobody has claimed, in their order.
   std::vector<std::string> unclaimed(std::error_code& error) const;
@@ -119,13 +121,20 @@ inline posix::unique_fd service_sockets::share(
 
 inline void service_sockets::add(std::string name, posix::unique_fd socket)
 {
+  const auto earlier = [&] {
+    const std::scoped_lock lock(mutex_);
+    return std::ranges::count(all_, name, &given::name);
+  }();
+  add(std::move(name), static_cast<std::size_t>(earlier), std::move(socket));
+}
+
+inline void service_sockets::add(std::string name, std::size_t index, posix::unique_fd socket)
+{
   const std::scoped_lock lock(mutex_);
-  const auto is_same = [&](const given& each) { return each.name == name; };
-  const auto earlier = std::ranges::count_if(all_, is_same);
   given& added = all_.emplace_back();
   added.name = std::move(name);
   added.socket = std::move(socket);
-  added.index = static_cast<std::size_t>(earlier);
+  added.index = index;
 }
 
 inline std::vector<std::string> service_sockets::unclaimed(std::error_code& error) const

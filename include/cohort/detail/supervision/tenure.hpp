@@ -50,6 +50,8 @@ public:
         presence_(executor, options, groups, host),
         succession_(std::make_shared<succession>(executor, static_cast<succession_host&>(*this)))
   {
+    // Before the program asks what it has inherited, and before anything is executed.
+    predecessor::of_this_process();
   }
 
   void watch(event_bus& events)
