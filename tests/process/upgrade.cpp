@@ -9,7 +9,8 @@
 //   COHORT_TEST_FATE      file that says what becomes of a new program before it is ready: nothing,
 //                         or exit, crash, hang, babble
 //
-// It writes "started PID", "failed TEXT" for each upgrade that does, and "over PID" at its end.
+// It writes "started PID", "failed TEXT" for each upgrade that does, and at its end "counted
+// WORKERS CONNECTIONS", all that were started and taken, and "over PID".
 
 #include <cohort/upgrade.hpp>
 
@@ -102,6 +103,9 @@ awaitable<void> supervise(cohort::supervisor<Policy>& master)
   // When it runs, and so acts on signals.
   asio::post(master.get_executor(), tell_start);
   co_await master.run();
+  const cohort::totals all = master.totals();
+  std::cout << "counted " << all.groups.front().counters.started << ' '
+            << all.listeners.front().counters.taken << std::endl;
   std::cout << "over " << ::getpid() << std::endl;
 }
 
@@ -173,6 +177,7 @@ struct fixture : context_fixture {
     const pid_t before = serving;
     ::kill(before, SIGUSR2);
     serving = started();
+    told("counted ");
     CHECK(told("over ") == std::to_string(before));
     CHECK(wait(before) == 0);
     // It does not let itself be replaced before it has heard that it counts.
@@ -190,6 +195,7 @@ struct fixture : context_fixture {
   void end()
   {
     ::kill(serving, SIGTERM);
+    counted = told("counted ");
     CHECK(told("over ") == std::to_string(serving));
     CHECK(wait(serving) == 0);
     serving = 0;
@@ -230,6 +236,8 @@ struct fixture : context_fixture {
   scratch_directory scratch;
   role_program program;
   pid_t serving = 0;
+  // What the last program has counted in the end.
+  std::string counted;
 };
 
 TEST_CASE("20 upgrades in a row under load lose no request, and nothing grows")
@@ -309,6 +317,32 @@ TEST_CASE("a Unix socket keeps its path through an upgrade, and loses it at the 
   }
 }
 
+TEST_CASE("what was counted goes on from one program to the next")
+{
+  fixture test;
+  std::size_t requests = 0;
+  const auto ask = [&] {
+    load_report report;
+    test.run([&]() -> awaitable<void> {
+      load_client load(test.context, address::tcp4(test.port.number()), 2);
+      load.start();
+      co_await load.finished(100);
+      co_await load.stop();
+      report = load.report();
+    });
+    CHECK(report.not_ok() == 0);
+    requests += report.total();
+  };
+  ask();
+  test.upgrade();
+  ask();
+  test.upgrade();
+  ask();
+  test.end();
+  // Two workers in each of three programs.
+  CHECK(test.counted == "6 " + std::to_string(requests));
+}
+
 TEST_CASE("a program that is ended while it upgrades takes the new one along")
 {
   fixture test;
@@ -316,6 +350,7 @@ TEST_CASE("a program that is ended while it upgrades takes the new one along")
   ::kill(test.serving, SIGUSR2);
   // Signals are acted on one after the other.
   ::kill(test.serving, SIGTERM);
+  test.told("counted ");
   CHECK(test.told("over ") == std::to_string(test.serving));
   CHECK(test.program.wait() == 0);
   test.serving = 0;

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -54,6 +55,12 @@ void send_packet(
 /// Takes the next packet, which must be there: else `would_block`. `error::truncated` at the end.
 upgrade_packet receive_packet(int channel, std::error_code& error);
 
+/// What a packet of plain text has for a type: no message has it.
+inline constexpr wire::message_type upgrade_text{};
+
+/// Sends text of any length, in packets of it.
+void send_text(int channel, std::string_view text, std::error_code& error);
+
 /// Sends a listener; it stays open here.
 void send_listener(int channel, const passed_listener& listener, std::error_code& error);
 /// What is in such a packet; `error::protocol_violation` when it is none.
@@ -61,15 +68,32 @@ passed_listener read_listener(upgrade_packet packet, std::error_code& error);
 
 // Implementation
 
+inline void send_packet_bytes(int channel, std::span<std::byte> bytes,
+    std::span<const int> descriptors, std::error_code& error)
+{
+  const iovec data{bytes.data(), bytes.size()};
+  posix::send_with_fds(channel, std::span(&data, 1), descriptors, error);
+  if (posix::would_block(error)) error = std::make_error_code(std::errc::no_buffer_space);
+}
+
 template <class Message>
 void send_packet(
     int channel, const Message& message, std::span<const int> descriptors, std::error_code& error)
 {
   std::vector<std::byte> bytes{static_cast<std::byte>(Message::type)};
   wire::encode(message, bytes);
-  const iovec data{bytes.data(), bytes.size()};
-  posix::send_with_fds(channel, std::span(&data, 1), descriptors, error);
-  if (posix::would_block(error)) error = std::make_error_code(std::errc::no_buffer_space);
+  send_packet_bytes(channel, bytes, descriptors, error);
+}
+
+inline void send_text(int channel, std::string_view text, std::error_code& error)
+{
+  while (!text.empty() && !error) {
+    const std::string_view piece = text.substr(0, wire::max_control_payload / 2);
+    text.remove_prefix(piece.size());
+    std::vector<std::byte> bytes{static_cast<std::byte>(upgrade_text)};
+    for (const char each : piece) bytes.push_back(static_cast<std::byte>(each));
+    send_packet_bytes(channel, bytes, {}, error);
+  }
 }
 
 inline upgrade_packet receive_packet(int channel, std::error_code& error)

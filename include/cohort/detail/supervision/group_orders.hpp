@@ -17,6 +17,7 @@ namespace cohort::detail {
 inline bool pass_order(signal_order order, const group_table& groups, const reload_options& how)
 {
   if (order == signal_order::drain || order == signal_order::kill) return false;
+  if (order == signal_order::upgrade) return false;
   const auto told_by_event = [](std::error_code, const reload_result&) {};
   // Any of them may be over by it.
   for (const group_table::group_pointer& each : std::vector(groups.all())) {

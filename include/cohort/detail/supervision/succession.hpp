@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/core/event_bus.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/core/predecessor.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 
@@ -10,7 +11,10 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 
+#include <cstddef>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -23,13 +27,16 @@ public:
   virtual bool all_ready() const = 0;
   /// The other one has given away what is of one process at a time, or is gone.
   virtual void take_over() = 0;
+  /// What the other one has left when it ended, if it has.
+  virtual void inherit(std::string_view legacy) = 0;
 
 protected:
   ~succession_host() = default;
 };
 
-/// Tells the program that this one replaces when this one is ready, and waits for its answer.
-/// Whatever happens in the cluster is a reason to look. The host outlives it, or calls `end`.
+/// Tells the program that this one replaces when this one is ready, and listens to it until it has
+/// ended. Whatever happens in the cluster is a reason to look. The host outlives it, or calls
+/// `end`.
 class succession final : public subscriber, public std::enable_shared_from_this<succession> {
 public:
   succession(const asio::any_io_executor& executor, succession_host& host)
@@ -48,6 +55,8 @@ public:
 
 private:
   void update();
+  void listen();
+  void look();
   void take_over();
 
   asio::any_io_executor executor_;
@@ -55,6 +64,8 @@ private:
   asio::posix::stream_descriptor channel_;
   // Until it is said that this program is ready.
   bool waits_ = false;
+  bool taken_over_ = false;
+  std::string legacy_;
   bool update_posted_ = false;
 };
 
@@ -94,17 +105,35 @@ inline void succession::update()
   // There is nobody any more who could object.
   if (error) return take_over();
   channel.release();
-  // One word, or the end, and both mean the same.
-  channel_.async_wait(channel_.wait_read, [self = shared_from_this()](std::error_code failed) {
-    if (!failed) self->take_over();
+  listen();
+}
+
+inline void succession::listen()
+{
+  channel_.async_wait(channel_.wait_read, [self = shared_from_this()](std::error_code error) {
+    if (!error && self->host_) self->look();
   });
+}
+
+inline void succession::look()
+{
+  std::error_code error;
+  const upgrade_packet packet = receive_packet(channel_.native_handle(), error);
+  if (posix::would_block(error)) return listen();
+  if (!error && packet.type == upgrade_text) {
+    for (const std::byte each : packet.payload) legacy_ += static_cast<char>(each);
+    return listen();
+  }
+  // Whatever it has said, or its end: it objects no more.
+  take_over();
+  if (!error) return listen();
+  if (!legacy_.empty()) host_->inherit(legacy_);
+  end();
 }
 
 inline void succession::take_over()
 {
-  std::error_code ignored;
-  channel_.close(ignored);
-  if (succession_host* const host = std::exchange(host_, nullptr)) host->take_over();
+  if (!std::exchange(taken_over_, true)) host_->take_over();
 }
 
 } // namespace cohort::detail

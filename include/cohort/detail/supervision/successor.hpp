@@ -15,6 +15,7 @@
 #include <cohort/detail/posix/role.hpp>
 #include <cohort/detail/posix/service_environment.hpp>
 #include <cohort/detail/posix/socket.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/error.hpp>
 #include <cohort/upgrade_options.hpp>
 #include <cohort/upgrade_result.hpp>
@@ -39,6 +40,8 @@ class upgrade_host {
 public:
   /// The new process is ready, and counts from now on.
   virtual void hand_over(pid_t successor) = 0;
+  /// It has been told so. On this channel it listens to what this process has to leave in the end.
+  virtual void keep(posix::unique_fd channel) = 0;
   /// The upgrade has ended, well or not.
   virtual void upgrade_over(const upgrade_result& result) = 0;
 
@@ -206,6 +209,8 @@ inline void successor::hand_over()
   // What is of one process at a time is free.
   std::error_code ignored; // it sees the end of the channel as well
   send_packet(channel_.native_handle(), wire::leaving(), {}, ignored);
+  posix::unique_fd channel(channel_.release());
+  if (host_) host_->keep(std::move(channel));
   report();
 }
 

@@ -7,6 +7,7 @@
 #include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/core/predecessor.hpp>
 #include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
 #include <cohort/detail/supervision/presence.hpp>
 #include <cohort/detail/supervision/service_link.hpp>
@@ -15,6 +16,7 @@
 #include <cohort/error.hpp>
 #include <cohort/event.hpp>
 #include <cohort/supervisor_options.hpp>
+#include <cohort/totals.hpp>
 #include <cohort/upgrade_options.hpp>
 #include <cohort/upgrade_result.hpp>
 
@@ -23,6 +25,8 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -36,7 +40,7 @@ namespace cohort::detail {
 ///
 /// `Owner` has, beside what a `presence` needs: `serves()`, whether it runs and is not to end;
 /// `connections()`, a `dispatcher`; `stop(duration)` and `finish_if_over()`, after which its end
-/// may follow; `publish(any_event)`.
+/// may follow; `publish(any_event)`; `cluster()` and `groups()`.
 template <class Owner>
 class tenure final : private upgrade_host, private succession_host {
 public:
@@ -89,6 +93,9 @@ private:
   void upgrade_over(const upgrade_result& result) override;
   bool all_ready() const override;
   void take_over() override;
+  void keep(posix::unique_fd channel) override { legacy_ = std::move(channel); }
+  void inherit(std::string_view legacy) override;
+  void leave_totals();
   void report(std::error_code error, std::string what);
 
   Owner& owner_;
@@ -99,6 +106,8 @@ private:
   // The upgrade that is under way.
   std::shared_ptr<successor> successor_;
   duration drain_deadline_{};
+  // To the process after this one.
+  posix::unique_fd legacy_;
   // Whether the process before this one may still go on in its place.
   bool replaces_ = false;
 };
@@ -123,6 +132,7 @@ void tenure<Owner>::stopping()
 template <class Owner>
 void tenure<Owner>::end()
 {
+  if (legacy_) leave_totals();
   presence_.end(owner_);
   succession_->end();
 }
@@ -188,6 +198,27 @@ void tenure<Owner>::take_over()
   presence_.claim_from_predecessor(error);
   if (error) report(error, "pid file");
   presence_.begin(owner_.shared_from_this());
+}
+
+template <class Owner>
+void tenure<Owner>::leave_totals()
+{
+  totals all = owner_.cluster().totals();
+  all.groups = groups_.totals();
+  std::error_code error;
+  send_text(legacy_.get(), to_text(all), error);
+  if (error) report(error, "totals");
+  legacy_.reset();
+}
+
+template <class Owner>
+void tenure<Owner>::inherit(std::string_view legacy)
+{
+  std::error_code error;
+  const totals earlier = totals_from_text(legacy, error);
+  if (error) report(error, "totals");
+  owner_.cluster().restore(earlier);
+  owner_.groups().restore(earlier.groups);
 }
 
 template <class Owner>
