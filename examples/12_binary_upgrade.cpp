@@ -44,13 +44,20 @@ asio::awaitable<void> tell_failures(cohort::subscription<cohort::error_event> er
   }
 }
 
+asio::awaitable<void> tell_begin(cohort::subscription<cohort::ready_event> ready)
+{
+  co_await ready.next();
+  std::cout << "program " << ::getpid() << " begins" << std::endl;
+}
+
 asio::awaitable<void> supervise(cohort::supervisor<>& master)
 {
   cohort::group web("web");
   master.add(web.workers(2).listen(web_address));
   auto errors = master.subscribe<cohort::error_event>();
   asio::co_spawn(master.get_executor(), tell_failures(std::move(errors)), asio::detached);
-  std::cout << "program " << ::getpid() << " begins" << std::endl;
+  auto ready = master.subscribe<cohort::ready_event>();
+  asio::co_spawn(master.get_executor(), tell_begin(std::move(ready)), asio::detached);
   co_await master.run();
   std::cout << "program " << ::getpid() << " has ended" << std::endl;
 }

@@ -24,7 +24,7 @@ const std::vector<error> all_errors = {error::shutting_down, error::draining, er
     error::message_too_large, error::truncated, error::not_a_worker, error::events_lost,
     error::timed_out, error::invalid_message, error::unknown_message, error::schema_mismatch,
     error::wrong_handle, error::request_failed, error::queue_full, error::busy,
-    error::reload_failed, error::gave_up, error::not_inherited};
+    error::reload_failed, error::gave_up, error::not_inherited, error::upgrade_failed};
 
 } // namespace
 
