@@ -28,9 +28,16 @@ class predecessor {
 public:
   /// None.
   predecessor() = default;
-  /// Reads what it has said; see `error`. None without a channel.
+  /// As with `begin`.
+  explicit predecessor(posix::unique_fd channel, service_sockets* named = nullptr)
+  {
+    begin(std::move(channel), named);
+  }
+
+  /// Reads what it has said; see `error`. None without a channel. Whatever was known before is
+  /// forgotten.
   /// @param named gets the sockets that a service manager has given to it by a name.
-  explicit predecessor(posix::unique_fd channel, service_sockets* named = nullptr);
+  void begin(posix::unique_fd channel, service_sockets* named = nullptr);
 
   /// That of this process. The first call reads the environment and takes its variable away.
   static predecessor& of_this_process();
@@ -64,11 +71,15 @@ inline constexpr const char* upgrade_variable = "COHORT_UPGRADE_FD";
 
 // Implementation
 
-inline predecessor::predecessor(posix::unique_fd channel, service_sockets* named)
-    : channel_(std::move(channel))
+inline void predecessor::begin(posix::unique_fd channel, service_sockets* named)
 {
-  if (!channel_) return;
-  read(error_);
+  const std::scoped_lock lock(mutex_);
+  channel_ = std::move(channel);
+  error_.clear();
+  listeners_.clear();
+  if (channel_) read(error_);
+  // It has to be there: nobody waits for it.
+  if (posix::would_block(error_)) error_ = error::truncated;
   if (error_) listeners_.clear();
   if (named) give_named(*named);
 }
@@ -82,12 +93,10 @@ inline void predecessor::read(std::error_code& error)
   if (!error && greeting.schema != upgrade_protocol) error = error::version_mismatch;
   while (!error) {
     upgrade_packet packet = receive_packet(channel_.get(), error);
-    if (!error && packet.type == wire::message_type::ready) return;
+    if (error || packet.type == wire::message_type::ready) return;
     passed_listener listener = read_listener(std::move(packet), error);
     if (!error) listeners_.push_back(std::move(listener));
   }
-  // It has to be there: nobody waits for it.
-  if (posix::would_block(error)) error = error::truncated;
 }
 
 inline predecessor& predecessor::of_this_process()
