@@ -5,11 +5,14 @@
 
 #include <cohort/detail/posix/listening.hpp>
 
+#include "support/upgrade_channel.hpp"
+
 #include <asio/ip/tcp.hpp>
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
 #include <system_error>
+#include <vector>
 
 namespace inheritable_sockets_test {
 
@@ -67,6 +70,23 @@ TEST_CASE("what a service manager has given goes by its name, and what is to be 
   error = std::make_error_code(std::errc::io_error);
   CHECK_FALSE(sockets.share(listen_key(wire::listen_kind::tcp, any), error));
   CHECK_FALSE(error);
+}
+
+TEST_CASE("what the process before this one has passed on need not be here by its number or name")
+{
+  std::vector<passed_listener> passed;
+  const auto named = listen_key::of(cohort::inherited_socket("inheritable_test"));
+  passed.push_back(cohort_test::listener_at(number(999'998)));
+  passed.push_back(cohort_test::listener_at(named));
+  const cohort_test::replaced_program before(passed);
+  const inheritable_sockets sockets;
+  std::error_code error;
+  CHECK_FALSE(sockets.share(number(999'998), error));
+  CHECK_FALSE(error);
+  CHECK_FALSE(sockets.share(named, error));
+  CHECK_FALSE(error);
+  CHECK_FALSE(sockets.share(number(999'997), error));
+  CHECK(error);
 }
 
 } // namespace inheritable_sockets_test

@@ -6,13 +6,18 @@
 #include <doctest/doctest.h>
 
 #include "support/noted_host.hpp"
+#include "support/upgrade_channel.hpp"
 
+#include <array>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace listening_sockets_test {
 
 using namespace cohort::detail;
 using cohort::candidate;
+using cohort_test::inode_of;
 
 namespace {
 
@@ -165,6 +170,101 @@ TEST_CASE("waiting ends for a socket whose worker accepts again")
   test.sockets->wait([&] { ++woken; });
   CHECK(cohort_test::run_bounded(test.context, [&] { return woken == 1; }));
   CHECK(test.accept() == 1);
+}
+
+TEST_CASE("what has several sockets under a policy of one has the primary accept from the others")
+{
+  for (const auto how : {wire::sharing::one_socket, wire::sharing::offers}) {
+    fixture test(wire::sharing::own_socket);
+    const auto first = test.sockets->share(test.member(1, 0), test.error);
+    const auto second = test.sockets->share(test.member(2, 1), test.error);
+    std::vector<posix::unique_fd> passed;
+    test.sockets->copy_to(passed, test.error);
+    REQUIRE(passed.size() == 2);
+    // Some at each.
+    test.update({test.member(1, 0), test.member(2, 1)});
+    test.clients.connect(test.sockets->bound(), 60);
+    const auto bound = test.sockets->bound();
+    test.sockets.emplace(test.context.get_executor(), std::move(passed[0]), bound,
+        posix::listen_settings(), how, test.error);
+    test.sockets->add(std::move(passed[1]), test.error);
+    CHECK_FALSE(test.error);
+    test.update({test.member(1, 0), test.member(2, 1)});
+    const std::size_t by_primary = test.accept();
+    const std::size_t by_workers = test.waiting_at(first) + test.waiting_at(second);
+    CHECK(by_primary + by_workers == 60);
+    CHECK(by_primary > 0);
+    CHECK((by_workers > 0) == (how == wire::sharing::one_socket));
+    CHECK_FALSE(test.sockets->share(test.member(1, 0), test.error).get() == second.get());
+    CHECK_FALSE(test.error);
+  }
+}
+
+TEST_CASE("sockets of a process that went before are used again, each by one worker")
+{
+  fixture test(wire::sharing::own_socket);
+  for (cohort::worker_id id = 1; id != 4; ++id)
+    CHECK(test.sockets->share(test.member(id, id), test.error));
+  std::vector<posix::unique_fd> passed;
+  test.sockets->copy_to(passed, test.error);
+  REQUIRE(passed.size() == 3);
+  std::set<ino_t> before, after;
+  for (const auto& each : passed) before.insert(inode_of(each.get()));
+  CHECK(before.size() == 3);
+  posix::listen_settings settings;
+  settings.reuse_port = true;
+  listening_sockets next(test.context.get_executor(), std::move(passed[0]), test.sockets->bound(),
+      settings, wire::sharing::own_socket, test.error);
+  next.add(std::move(passed[1]), test.error);
+  next.add(std::move(passed[2]), test.error);
+  REQUIRE_FALSE(test.error);
+  for (cohort::worker_id id = 1; id != 4; ++id)
+    after.insert(inode_of(next.share(test.member(id, 0), test.error).get()));
+  CHECK(after == before);
+  // One more has one of its own.
+  CHECK_FALSE(before.contains(inode_of(next.share(test.member(4, 0), test.error).get())));
+  CHECK_FALSE(test.error);
+}
+
+TEST_CASE("sockets that are more than the workers have the primary accept from the rest")
+{
+  fixture test(wire::sharing::own_socket);
+  CHECK(test.sockets->share(test.member(1, 0), test.error));
+  CHECK(test.sockets->share(test.member(2, 1), test.error));
+  std::vector<posix::unique_fd> passed;
+  test.sockets->copy_to(passed, test.error);
+  test.update({test.member(1, 0), test.member(2, 1)});
+  test.clients.connect(test.sockets->bound(), 60);
+  posix::listen_settings settings;
+  settings.reuse_port = true;
+  listening_sockets next(test.context.get_executor(), std::move(passed[0]), test.sockets->bound(),
+      settings, wire::sharing::own_socket, test.error);
+  next.add(std::move(passed[1]), test.error);
+  const auto own = next.share(test.member(1, 0), test.error);
+  const std::array<candidate, 1> one = {test.member(1, 0)};
+  next.update(one, false, test.error);
+  CHECK_FALSE(test.error);
+  std::size_t by_primary = 0;
+  next.accept(100, true, [&](posix::unique_fd, const posix::socket_address&) { ++by_primary; });
+  CHECK(by_primary > 0);
+  CHECK(by_primary + test.waiting_at(own) == 60);
+}
+
+TEST_CASE("sockets that are let go are closed here, and live on elsewhere")
+{
+  fixture test(wire::sharing::own_socket);
+  test.sockets->share(test.member(1, 0), test.error);
+  test.sockets->share(test.member(2, 1), test.error);
+  std::vector<posix::unique_fd> copies;
+  test.sockets->copy_to(copies, test.error);
+  const auto bound = test.sockets->bound();
+  const std::size_t before = cohort_test::count_descriptors();
+  CHECK(test.sockets->held() == 0);
+  test.sockets->let_go();
+  CHECK_FALSE(test.sockets->is_open());
+  CHECK(cohort_test::count_descriptors() == before - 2);
+  test.clients.connect(bound, 20);
+  CHECK(test.waiting_at(copies[0]) + test.waiting_at(copies[1]) == 20);
 }
 
 } // namespace listening_sockets_test

@@ -4,6 +4,7 @@
 #include <cohort/detail/core/open_listener.hpp>
 
 #include "support/deep_directory.hpp"
+#include "support/upgrade_channel.hpp"
 
 #include <asio/ip/tcp.hpp>
 #include <doctest/doctest.h>
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace open_listener_test {
 
@@ -72,6 +74,59 @@ TEST_CASE("a path is bound whether an address holds it or not")
   CHECK(error == std::errc::address_in_use);
   CHECK_FALSE(again.socket);
   CHECK_FALSE(again.place.directory);
+}
+
+TEST_CASE("what another process listened on goes on as what it was")
+{
+  const auto key = cohort_test::loopback_key();
+  passed_listener passed = cohort_test::listener_at(key, 3);
+  const auto port = passed.bound.port();
+  const ino_t first = cohort_test::inode_of(passed.sockets.front().get());
+  const ino_t last = cohort_test::inode_of(passed.sockets.back().get());
+  std::error_code error;
+  const auto opened = open_listener(key, std::move(passed), error);
+  CHECK_FALSE(error);
+  CHECK(opened.whose == io::listener::owner::self);
+  CHECK(opened.place.address.port() == port);
+  CHECK(cohort_test::inode_of(opened.socket.get()) == first);
+  REQUIRE(opened.others.size() == 2);
+  CHECK(cohort_test::inode_of(opened.others.back().get()) == last);
+}
+
+TEST_CASE("what was made elsewhere stays so, by its number and by its name")
+{
+  for (const listen_key& key :
+      {listen_key::of(cohort::inherited_fd(7), wire::listen_kind::inherited_stream),
+          listen_key::of(cohort::inherited_socket("http"))}) {
+    std::error_code error;
+    const auto opened = open_listener(key, cohort_test::listener_at(key), error);
+    CHECK_FALSE(error);
+    CHECK(opened.whose == io::listener::owner::elsewhere);
+    CHECK(opened.place.address.port() != 0);
+  }
+}
+
+TEST_CASE("a path that is too long for an address is reached anew, and has to be there")
+{
+  const std::size_t before = cohort_test::count_descriptors();
+  {
+    const cohort_test::deep_directory deep;
+    const auto key = key_of(cohort::unix_path(deep.file("x.sock")));
+    auto bound = open(key);
+    passed_listener passed;
+    passed.asked = key;
+    passed.sockets.push_back(std::move(bound.socket));
+    std::error_code error;
+    const auto opened = open_listener(key, std::move(passed), error);
+    CHECK_FALSE(error);
+    CHECK(opened.place.directory);
+    CHECK(opened.whose == io::listener::owner::self);
+    const auto gone = key_of(cohort::unix_path(deep.file("no/such/x.sock")));
+    const auto none = open_listener(gone, cohort_test::listener_at(gone), error);
+    CHECK(error == std::errc::no_such_file_or_directory);
+    CHECK_FALSE(none.socket);
+  }
+  CHECK(cohort_test::count_descriptors() == before);
 }
 
 } // namespace open_listener_test

@@ -222,4 +222,23 @@ TEST_CASE("closing closes those who wait")
   test.context.run();
 }
 
+TEST_CASE("who was accepted and has said nothing is still here when another process goes on")
+{
+  fixture<> test;
+  test.connect(3);
+  test.send(0, "a\n");
+  CHECK(test.accept().size() <= 1);
+  test.wait();
+  test.accept();
+  const std::size_t held = test.sockets->held();
+  CHECK(held + test.accepted.size() == 3);
+  CHECK(held >= 2);
+  std::vector<posix::unique_fd> copies;
+  test.sockets->copy_to(copies, test.error);
+  CHECK(copies.size() == 1);
+  test.sockets->let_go();
+  CHECK_FALSE(test.sockets->is_open());
+  CHECK(test.sockets->held() == held);
+}
+
 } // namespace peeked_connections_test

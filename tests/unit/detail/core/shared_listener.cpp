@@ -39,11 +39,13 @@ struct listener_test {
       wire::sharing how = wire::sharing::offers)
   {
     std::error_code error;
-    auto socket = posix::listen_stream(where, posix::listen_settings(), error);
+    posix::listen_settings settings;
+    settings.reuse_port = how == wire::sharing::own_socket;
+    auto socket = posix::listen_stream(where, settings, error);
     REQUIRE_MESSAGE(!error, error.message());
     const auto bound = posix::local_address(socket.get(), error);
     listening_sockets sockets(
-        context.get_executor(), std::move(socket), bound, posix::listen_settings(), how, error);
+        context.get_executor(), std::move(socket), bound, settings, how, error);
     REQUIRE_FALSE(error);
     listener = std::make_shared<listener_type>(
         host, 1, std::move(sockets), hold_when_empty, cohort::round_robin(), error);
@@ -839,6 +841,146 @@ TEST_CASE("where workers accept themselves, one that comes is offered who waits 
     test.member(1, 4);
     CHECK(test.host.offered(1) == 2);
     CHECK(test.listener->counters().unserved == 0);
+  }
+}
+
+TEST_CASE("when another process goes on, who was offered and who waits here is still served here")
+{
+  listener_test test;
+  test.member(1, 2);
+  test.member(2, 1);
+  test.connect(5);
+  CHECK(test.run_until([&] { return test.host.offers.size() == 2; }));
+  const auto offer = test.host.offers.front();
+  const worker_id first = offer.worker, second = first == 1 ? 2 : 1;
+  test.listener->let_go();
+  CHECK_FALSE(test.listener->is_open());
+  // One comes back, and goes to the other one.
+  CHECK(test.refuse(first, offer.first, offer.count));
+  CHECK(test.take(second, test.host.offers[1].first, test.host.offers[1].count, 1));
+  CHECK(test.listener->credit(second, 4));
+  test.run();
+  for (std::size_t each = 2; each != test.host.offers.size(); ++each) {
+    const auto again = test.host.offers[each];
+    CHECK(again.worker == second);
+    CHECK(test.take(second, again.first, again.count));
+  }
+  CHECK(test.listener->counters().accepted == 3);
+  CHECK(test.listener->counters().taken == 3);
+  CHECK(test.listener->counters().closed == 0);
+  CHECK_FALSE(test.listener->is_finished());
+  test.listener->gone(1);
+  test.listener->gone(2);
+  CHECK(test.listener->is_finished());
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+}
+
+TEST_CASE("who waits in the kernel is the other process's")
+{
+  listener_test test;
+  std::error_code error;
+  std::vector<posix::unique_fd> copies;
+  test.listener->copy_to(copies, error);
+  REQUIRE(copies.size() == 1);
+  test.member(1, 1);
+  test.connect(3);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+  test.listener->let_go();
+  CHECK(test.listener->credit(1, 8));
+  test.run();
+  CHECK(test.host.offered(1) == 1);
+  CHECK(posix::accept_stream(copies.front().get(), nullptr, error));
+  CHECK(posix::accept_stream(copies.front().get(), nullptr, error));
+  CHECK_FALSE(posix::accept_stream(copies.front().get(), nullptr, error));
+}
+
+TEST_CASE("when another process goes on, the last one is handed what waits here before it leaves")
+{
+  listener_test test;
+  test.member(1, 2);
+  test.connect(2);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 2; }));
+  const auto offers = std::exchange(test.host.offers, {});
+  for (const auto& each : offers) REQUIRE(test.refuse(1, each.first, each.count));
+  REQUIRE(test.host.offers.empty());
+  test.listener->let_go();
+  CHECK_FALSE(test.listener->leave(1));
+  CHECK(test.host.called.empty());
+  CHECK(test.listener->is_member(1));
+  CHECK(test.listener->credit(1, 4));
+  CHECK(test.run_until([&] { return test.host.offered(1) == 2; }));
+  for (std::size_t each = 0; each != test.host.offers.size(); ++each) {
+    const auto offer = test.host.offers[each];
+    CHECK(test.take(1, offer.first, offer.count));
+  }
+  CHECK(test.run_until([&] { return test.host.called == std::vector<worker_id>{1}; }));
+  CHECK(test.listener->counters().taken == 2);
+  CHECK(test.listener->counters().closed == 0);
+  test.listener->gone(1);
+  CHECK(test.listener->is_finished());
+}
+
+TEST_CASE("when another process goes on and nobody waits, the last one leaves at once")
+{
+  listener_test test;
+  test.member(1, 2);
+  test.run();
+  test.listener->let_go();
+  CHECK(test.listener->leave(1));
+  CHECK(test.host.called.empty());
+  test.listener->gone(1);
+  CHECK(test.listener->is_finished());
+  CHECK(test.run_until([&] { return test.context.stopped(); }));
+}
+
+TEST_CASE("a last call that has begun goes on when another process listens")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+  CHECK_FALSE(test.listener->leave(1));
+  test.listener->let_go();
+  CHECK(test.take(1, test.host.offers[0].first, 1));
+  CHECK(test.run_until([&] { return test.host.called == std::vector<worker_id>{1}; }));
+  CHECK(test.listener->counters().taken == 1);
+}
+
+TEST_CASE("the path of a unix socket stays for the process that goes on")
+{
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
+  std::error_code error;
+  listener_test test(posix::socket_address::from_path(path, error), false);
+  test.member(1, 1);
+  test.listener->let_go();
+  test.listener->gone(1);
+  CHECK(test.listener->is_finished());
+  CHECK(std::filesystem::exists(path));
+}
+
+TEST_CASE("where workers accept themselves, they are let go as well")
+{
+  for (const auto how : {wire::sharing::one_socket, wire::sharing::own_socket}) {
+    listener_test test(listener_test::loopback(), false, how);
+    std::error_code error;
+    test.member(1, 4);
+    test.member(2, 4);
+    const auto first = test.listener->share(candidate(1), error);
+    const auto second = test.listener->share(candidate(2), error);
+    CHECK_FALSE(error);
+    test.run();
+    test.listener->let_go();
+    CHECK(test.listener->credit(1, 8));
+    test.listener->left(2);
+    test.run();
+    test.listener->leave(1);
+    test.listener->left(1);
+    test.run();
+    test.listener->gone(1);
+    test.listener->gone(2);
+    CHECK(test.listener->is_finished());
+    CHECK(test.run_until([&] { return test.context.stopped(); }));
   }
 }
 

@@ -9,12 +9,14 @@
 #include <asio/ip/tcp.hpp>
 
 #include "support/deep_directory.hpp"
+#include "support/scratch.hpp"
 
 #include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -231,6 +233,26 @@ TEST_CASE("backing off calls its handler after a pause, unless the listener clos
     test.context.run_for(std::chrono::seconds(10));
     CHECK_FALSE(test.called);
   }
+}
+
+TEST_CASE("a listener that is let go closes, and leaves its path to others")
+{
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
+  asio::io_context context;
+  std::error_code error;
+  const auto where = posix::socket_address::from_path(path, error);
+  auto socket = posix::listen_stream(where, posix::listen_settings(), error);
+  io::listener made(context.get_executor(), std::move(socket), where, error);
+  REQUIRE_FALSE(error);
+  bool called = false;
+  made.wait([&] { called = true; });
+  made.let_go();
+  CHECK_FALSE(made.is_open());
+  context.run_for(std::chrono::seconds(10));
+  CHECK(context.stopped());
+  CHECK_FALSE(called);
+  CHECK(std::filesystem::exists(path));
 }
 
 } // namespace listener_test

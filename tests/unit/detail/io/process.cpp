@@ -275,4 +275,30 @@ TEST_CASE("the context may go away before the process")
   CHECK(ec == std::errc::no_such_process);
 }
 
+TEST_CASE("a process that is let go is heard of no more, nor ended")
+{
+  asio::io_context io(1);
+  recorder exits;
+  std::error_code ec;
+  const auto child = process::start(io.get_executor(), endless(), exits.handler(), ec);
+  REQUIRE(!ec);
+  const pid_t pid = child->pid();
+  child->let_go();
+  // Nothing is awaited.
+  REQUIRE(run(io));
+  child->signal(SIGKILL, ec);
+  CHECK(ec == std::errc::no_such_process);
+  posix::send_signal(-1, pid, 0, ec);
+  CHECK(!ec);
+  posix::send_signal(-1, pid, SIGKILL, ec);
+  siginfo_t info{};
+  // It is nobody's but this test's to reap.
+  CHECK(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0);
+  io.restart();
+  io.poll();
+  CHECK(exits.statuses.empty());
+  CHECK(child.use_count() == 1);
+  posix::wait(-1, pid);
+}
+
 } // namespace process_test

@@ -151,4 +151,11 @@ TEST_CASE("both versions mounted together are both asked")
   CHECK(cgroup_cpus(root.path) == 2.0);
 }
 
+TEST_CASE("the path by which this process was started is absolute and leads to this program")
+{
+  const std::string path = started_path();
+  CHECK(path.starts_with('/'));
+  CHECK(std::filesystem::equivalent(path, executable_path()));
+}
+
 } // namespace machine_test

@@ -290,4 +290,48 @@ TEST_CASE("of several processes that want one at the same moment one gets it")
   }
 }
 
+TEST_CASE("who replaces a process has its file from then on, whoever of the two ends first")
+{
+  fixture test;
+  pid_file old = test.create();
+  REQUIRE(old);
+  // As that of another process.
+  test.write("1\n");
+  pid_file mine = pid_file::take_over(test.path, test.error);
+  REQUIRE(mine);
+  CHECK_FALSE(test.error);
+  CHECK(first_line(test.path) == std::to_string(::getpid()));
+  CHECK(fs::status(test.path).permissions() == static_cast<fs::perms>(0644));
+  old.let_go();
+  CHECK_FALSE(old);
+  old.remove();
+  CHECK(fs::exists(test.path));
+  // Locked.
+  test.fails_with(std::errc::file_exists);
+  mine.remove();
+  CHECK(test.entries() == 0);
+}
+
+TEST_CASE("a file that is let go stays, and is for whoever wants it")
+{
+  fixture test;
+  {
+    pid_file mine = test.create();
+    mine.let_go();
+  }
+  CHECK(fs::exists(test.path));
+  test.write("999999999\n");
+  test.succeeds();
+}
+
+TEST_CASE("what cannot be taken over is as it was")
+{
+  fixture test;
+  fs::create_directory(test.path);
+  CHECK_FALSE(pid_file::take_over(test.path, test.error));
+  CHECK(test.error);
+  CHECK(fs::is_directory(test.path));
+  CHECK(test.entries() == 1);
+}
+
 } // namespace pid_file_test

@@ -13,6 +13,7 @@
 #include "support/skip.hpp"
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <ostream>
@@ -193,6 +194,29 @@ TEST_CASE("errors of one connection are told apart from errors of the listener")
   CHECK(!connection_failed(system(EAGAIN)));
   CHECK(!connection_failed(system(EBADF)));
   CHECK(!connection_failed(std::error_code()));
+}
+
+TEST_CASE("a packet pair keeps what was written apart, and is told from others")
+{
+  std::error_code ec;
+  auto [a, b] = packet_pair(ec);
+  REQUIRE(!ec);
+  for (const auto& each : {a.get(), b.get()}) {
+    CHECK(is_unix_packet(each));
+    CHECK(!is_unix_stream(each));
+    CHECK((::fcntl(each, F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((::fcntl(each, F_GETFL) & O_NONBLOCK) != 0);
+  }
+  CHECK(::write(a.get(), "ab", 2) == 2);
+  CHECK(::write(a.get(), "c", 1) == 1);
+  char bytes[8];
+  CHECK(::read(b.get(), bytes, sizeof bytes) == 2);
+  CHECK(::read(b.get(), bytes, sizeof bytes) == 1);
+  a.reset();
+  CHECK(::read(b.get(), bytes, sizeof bytes) == 0);
+  const auto stream = stream_pair(ec);
+  CHECK(!is_unix_packet(stream.first.get()));
+  CHECK(!is_unix_packet(-1));
 }
 
 } // namespace socket_test

@@ -176,4 +176,24 @@ TEST_CASE("the watchdog hears of the event loop as long as that goes round")
   CHECK(test.listener.poll().starts_with("STOPPING=1\n"));
 }
 
+TEST_CASE("when another process is the service the manager hears which, and then nothing from here")
+{
+  link_test test;
+  test.add("web", 1);
+  test.begin(test.listener.address());
+  test.listener.poll_all();
+  test.link->hand_over(4711);
+  CHECK(test.listener.poll_all() == strings{"MAINPID=4711\n"});
+  test.happens();
+  test.link->reload_asked();
+  test.link->stopping();
+  test.link->end();
+  CHECK(test.listener.poll_all().empty());
+  // Nothing is awaited.
+  CHECK(test.context.run() == 0);
+  link_test other;
+  other.link->hand_over(4711);
+  CHECK(other.listener.poll_all().empty());
+}
+
 } // namespace service_link_test
