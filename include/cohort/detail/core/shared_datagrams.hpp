@@ -150,7 +150,9 @@ inline auto shared_datagrams::create(const wire::listen& message, const listen_k
   created.hold = (message.flags & wire::listen_hold_when_empty) != 0;
   created.settings.ipv6_only = (message.flags & wire::listen_ipv6_only) != 0;
   created.settings.reuse_address = (message.flags & wire::listen_reuse_address) != 0;
-  created.own_sockets = own_sockets_ && !inherited;
+  const bool is_one_socket =
+      inherited || !asked.name.empty() || asked.kind != wire::listen_kind::udp;
+  created.own_sockets = own_sockets_ && !is_one_socket;
   created.settings.reuse_port = created.settings.first_of_port = created.own_sockets;
   // Of the program that this one replaces: of several, the others come anew.
   passed_listener passed = predecessor::of_this_process().take(asked);

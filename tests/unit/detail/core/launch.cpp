@@ -286,4 +286,20 @@ TEST_CASE("what a worker may do is passed on to the start of its process")
   CHECK_FALSE(plain.groups);
 }
 
+TEST_CASE("variables are laid over those of this process, and given as a program gets them")
+{
+  ::setenv("COHORT_LAUNCH_TEST", "a=b", 1);
+  variable_map all = own_variables();
+  CHECK(all.at("COHORT_LAUNCH_TEST") == "a=b");
+  overlay(all, environment().remove("COHORT_LAUNCH_TEST").set("COHORT_LAUNCH_MORE", "2"));
+  CHECK_FALSE(all.contains("COHORT_LAUNCH_TEST"));
+  CHECK(all.at("COHORT_LAUNCH_MORE") == "2");
+  ::unsetenv("COHORT_LAUNCH_TEST");
+  CHECK_FALSE(own_variables().contains("COHORT_LAUNCH_TEST"));
+  variable_map few;
+  few.emplace("B", "");
+  few.emplace("A", "x=y");
+  CHECK(to_entries(few) == strings{"A=x=y", "B="});
+}
+
 } // namespace launch_test

@@ -4,12 +4,14 @@
 #include <cohort/detail/core/shared_datagrams.hpp>
 
 #include "support/scratch.hpp"
+#include "support/upgrade_channel.hpp"
 
 #include <asio/ip/udp.hpp>
 #include <doctest/doctest.h>
 
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace shared_datagrams_test {
 
@@ -40,6 +42,19 @@ struct datagrams_test {
     if (shared.join(worker, message, asked, next, std::move(inherited), answer, error)) ++next;
     CHECK((answer.listener == 0) == static_cast<bool>(error));
     CHECK(static_cast<bool>(answer.socket) == !error);
+    return answer;
+  }
+  // Asks for what `inherited` was asked for in the process before this one.
+  listen_answer join_passed(worker_id worker)
+  {
+    error.clear();
+    wire::listen message;
+    listen_key asked(wire::listen_kind::inherited_datagram, posix::socket_address());
+    asked.descriptor = 7;
+    asked.describe_to(message);
+    listen_answer answer;
+    if (shared.join(worker, message, asked, next, {}, answer, error)) ++next;
+    REQUIRE_FALSE(error);
     return answer;
   }
   static std::uint16_t port_of(const listen_answer& answer)
@@ -237,6 +252,46 @@ TEST_CASE("an address that is taken is an error, which leaves nothing behind")
   CHECK(cohort_test::count_descriptors() == descriptors);
   other.reset();
   CHECK(datagrams_test::port_of(test.join(1, port)) == port);
+}
+
+TEST_CASE("a socket of the process before this one is gone on with, one of several")
+{
+  for (const bool own_sockets : {false, true}) {
+    datagrams_test old(own_sockets);
+    const auto first = old.join(1), second = old.join(2);
+    const auto port = datagrams_test::port_of(first);
+    std::vector<passed_listener> passed;
+    old.shared.copy_to(passed, old.error);
+    REQUIRE_FALSE(old.error);
+    REQUIRE(passed.size() == 1);
+    CHECK(passed[0].sockets.size() == (own_sockets ? 2 : 1));
+    const cohort_test::replaced_program before(passed);
+    datagrams_test test(own_sockets);
+    const auto again = test.join(1), other = test.join(2);
+    CHECK(datagrams_test::same_socket(again, first));
+    CHECK(datagrams_test::port_of(other) == port);
+    CHECK(datagrams_test::same_socket(again, other) == !own_sockets);
+    CHECK(again.place.bound.port() == port);
+  }
+}
+
+TEST_CASE("an inherited socket stays one for all workers in the process that goes on")
+{
+  std::error_code error;
+  const auto where = listen_key::of(udp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  datagrams_test old(true);
+  const auto first =
+      old.join(1, 0, 0, 0, posix::bind_datagram(where.address, posix::listen_settings(), error));
+  std::vector<passed_listener> passed;
+  old.shared.copy_to(passed, error);
+  REQUIRE_FALSE(error);
+  REQUIRE(passed.size() == 1);
+  const cohort_test::replaced_program before(passed);
+  datagrams_test test(true);
+  const auto again = test.join_passed(1), other = test.join_passed(2);
+  CHECK(again.how == wire::sharing::one_socket);
+  CHECK(datagrams_test::same_socket(again, first));
+  CHECK(datagrams_test::same_socket(other, first));
 }
 
 } // namespace shared_datagrams_test
