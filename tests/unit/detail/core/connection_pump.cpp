@@ -12,8 +12,10 @@
 #include "support/noted_host.hpp"
 
 #include <asio/read.hpp>
+#include <asio/write.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -254,6 +256,46 @@ TEST_CASE("the two answers are told apart, and so are their counts")
   CHECK(test.read(0) == "full");
   CHECK(test.read(1) == "gone");
   CHECK(test.read(2) == "full");
+}
+
+namespace {
+
+// Connections wait for their first byte.
+struct peeking : cohort::round_robin {
+  static constexpr std::size_t peek = 8;
+  std::chrono::milliseconds peek_time() const { return 1h; }
+};
+
+} // namespace
+
+TEST_CASE("those whose first bytes are awaited are served here when another process goes on")
+{
+  std::error_code error;
+  asio::io_context context;
+  cohort_test::noted_host host;
+  cohort_test::test_clients clients{context};
+  const auto any = posix::socket_address::from_endpoint(
+      asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0), error);
+  auto socket = posix::listen_stream(any, posix::listen_settings(), error);
+  const auto bound = posix::local_address(socket.get(), error);
+  listening_sockets sockets(context.get_executor(), std::move(socket), bound,
+      posix::listen_settings(), wire::sharing::offers, error);
+  using peeking_listener = shared_listener<peeking, cohort_test::noted_host>;
+  const auto listener =
+      std::make_shared<peeking_listener>(host, 1, std::move(sockets), false, peeking(), error);
+  REQUIRE_FALSE(error);
+  CHECK(listener->join(candidate(1)));
+  CHECK(listener->credit(1, 8));
+  // The first ones say nothing; the last one says that they were accepted before it.
+  clients.connect(bound, 3);
+  asio::write(clients.sockets.back(), asio::buffer("a", 1));
+  CHECK(cohort_test::run_bounded(context, [&] { return host.offered(1) == 1; }));
+  listener->let_go();
+  CHECK_FALSE(listener->is_open());
+  CHECK(cohort_test::run_bounded(context, [&] { return host.offered(1) == 3; }));
+  CHECK(listener->counters().accepted == 3);
+  CHECK(listener->counters().closed == 0);
+  listener->shut();
 }
 
 } // namespace connection_pump_test
