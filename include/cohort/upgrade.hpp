@@ -39,10 +39,10 @@ namespace cohort {
 /// Completion signature: `void(std::error_code, upgrade_result)`.
 /// Per-operation cancellation: all types. The wait ends at once, and the new program is killed
 /// unless it counts already.
-/// Errors: `error::upgrade_failed` (the result says why), `error::busy` while one is under way, or
-/// while the program before this one may go on, `error::shutting_down` when the supervisor does not
-/// run or is to end, what copying the descriptors gives, `operation_aborted`. A failure that nobody
-/// waits for is an `error_event`.
+/// Errors: `error::upgrade_failed` (the result says why, and an `error_event` as well),
+/// `error::busy` while one is under way, or while the program before this one may go on,
+/// `error::shutting_down` when the supervisor does not run or is to end, what copying the
+/// descriptors gives, `operation_aborted`.
 /// Source: nginx; tableflip.
 template <class Policy, class Protocol, class Token = default_token_t<>>
 auto upgrade(supervisor<Policy, Protocol>& supervisor,

@@ -43,6 +43,12 @@ public:
     cohort::detail::send_packet(ours_.get(), message, descriptors, error);
     REQUIRE_FALSE(error);
   }
+  void say_text(std::string_view text)
+  {
+    std::error_code error;
+    cohort::detail::send_text(ours_.get(), text, error);
+    REQUIRE_FALSE(error);
+  }
   void say_bytes(std::string_view bytes)
   {
     REQUIRE(::send(ours_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==

@@ -10,6 +10,8 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -28,10 +30,12 @@ struct noting_host final : succession_host {
     return ready;
   }
   void take_over() override { ++taken; }
+  void inherit(std::string_view legacy) override { inherited += legacy; }
 
   mutable int looks = 0;
   bool ready = false;
   int taken = 0;
+  std::string inherited;
 };
 
 struct fixture {
@@ -90,6 +94,24 @@ TEST_CASE("a program that is gone has nothing to say: this one goes on, whenever
     test.before.close();
     CHECK(cohort_test::run_until(test.context, [&] { return test.host.taken == 1; }));
   }
+}
+
+TEST_CASE("what the other program leaves is inherited as a whole when that one has ended")
+{
+  fixture test;
+  test.host.ready = true;
+  test.made->begin();
+  CHECK(test.before.heard_ready());
+  test.before.say(wire::leaving());
+  const std::string long_text(100'000, 'x');
+  test.before.say_text(long_text);
+  CHECK(cohort_test::run_until(test.context, [&] { return test.host.taken == 1; }));
+  run_ready(test.context);
+  CHECK(test.host.inherited.empty());
+  test.before.close();
+  CHECK(cohort_test::run_until(test.context, [&] { return !test.host.inherited.empty(); }));
+  CHECK(test.host.inherited == long_text);
+  CHECK(test.host.taken == 1);
 }
 
 TEST_CASE("of many things that happen at once it looks once, and never again when it has said it")

@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace successor_test {
@@ -36,6 +37,7 @@ namespace {
 
 struct noting_host final : upgrade_host {
   void hand_over(pid_t successor) override { handed_to = successor; }
+  void keep(posix::unique_fd channel) override { kept = std::move(channel); }
   void upgrade_over(const upgrade_result& what) override
   {
     ++times;
@@ -43,6 +45,7 @@ struct noting_host final : upgrade_host {
   }
 
   pid_t handed_to = 0;
+  posix::unique_fd kept;
   int times = 0;
   upgrade_result result;
 };
@@ -63,6 +66,7 @@ struct fixture {
     made.reset();
     if (host.handed_to != 0) CHECK(cohort_test::end_new_program(host.handed_to));
     CHECK(cohort_test::has_no_child());
+    host.kept.reset();
     CHECK(count_descriptors() == before);
   }
 
@@ -105,6 +109,7 @@ TEST_CASE("a new program that is ready counts, hears that all is its own, and is
   CHECK(result.pid == test.host.handed_to);
   CHECK(test.told.good());
   CHECK(test.told.value.pid == result.pid);
+  CHECK(test.host.kept);
   const auto limit = std::chrono::steady_clock::now() + 10s * cohort_test::time_factor();
   while (!std::filesystem::exists(heard)) REQUIRE(std::chrono::steady_clock::now() < limit);
   std::ifstream file(heard, std::ios::binary);

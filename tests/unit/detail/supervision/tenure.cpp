@@ -35,13 +35,23 @@ using cohort_test::new_program;
 
 namespace {
 
+struct noted_totals {
+  cohort::totals totals() const { return counted; }
+  void restore(const cohort::totals& earlier) { counted = earlier; }
+
+  cohort::totals counted;
+};
+
 // What a supervisor is for its tenure.
 struct owner_type : std::enable_shared_from_this<owner_type> {
   explicit owner_type(const std::string& pid_path)
       : made(std::in_place, *this, context.get_executor(), supervisor_options().pid_file(pid_path),
-            groups, groups_host)
+            group_list, groups_host)
   {
   }
+
+  noted_totals& cluster() { return numbers; }
+  group_table& groups() { return group_list; }
 
   bool serves() const { return is_serving; }
   auto& connections() { return listeners; }
@@ -57,7 +67,8 @@ struct owner_type : std::enable_shared_from_this<owner_type> {
   asio::io_context context{1};
   cohort_test::noted_host host;
   cohort_test::empty_group_host groups_host;
-  group_table groups;
+  group_table group_list;
+  noted_totals numbers;
   dispatcher<round_robin, cohort_test::noted_host> listeners{
       context.get_executor(), host, round_robin()};
   bool is_serving = true;
@@ -134,6 +145,24 @@ TEST_CASE("when the new process counts, nobody is accepted here, and the owner i
   test.made().end();
   CHECK(test.is_known());
   CHECK(cohort_test::end_new_program(test.result.value.pid));
+}
+
+TEST_CASE("what was counted is left to the new process at the end, and goes on from there")
+{
+  cohort_test::replaced_program before{std::vector<passed_listener>()};
+  fixture test;
+  test.begin();
+  CHECK(before.heard_ready());
+  before.say(wire::leaving());
+  before.say_text("group web started 5\n");
+  before.close();
+  CHECK(cohort_test::run_until(
+      test.owner->context, [&] { return !test.owner->numbers.counted.groups.empty(); }));
+  const cohort::totals& counted = test.owner->numbers.counted;
+  REQUIRE(counted.groups.size() == 1);
+  CHECK(counted.groups[0].name == "web");
+  CHECK(counted.groups[0].counters.started == 5);
+  CHECK(test.owner->failures.empty());
 }
 
 TEST_CASE("a failed upgrade is reported, and leaves the owner and its listeners as they were")
