@@ -99,7 +99,7 @@ concept supervises_groups =
 ///   left to the primary. So both may be sent to the whole process group, as terminals and service
 ///   managers do. A worker that has left the cluster handles neither any more. In a worker of a
 ///   group SIGHUP and SIGUSR1, by which a supervisor reloads, are left to the primary as well, and
-///   so are SIGTTIN and SIGTTOU, by which it scales.
+///   so are SIGUSR2, by which it is upgraded, and SIGTTIN and SIGTTOU, by which it scales.
 /// - `error::shutting_down` and `error::draining` out of the coroutines are a normal end. Any other
 ///   exception is one line on stderr and the result 1. Out of `supervise` it also ends the cluster,
 ///   as the signals do, which are counted from zero then. Out of `serve` it ends that worker at
@@ -260,6 +260,7 @@ public:
     if (!self_.group().empty()) {
       signals_.add(SIGHUP);
       signals_.add(SIGUSR1);
+      signals_.add(SIGUSR2);
       // Ignored, so that neither these nor a terminal stop it.
       std::signal(SIGTTIN, SIG_IGN);
       std::signal(SIGTTOU, SIG_IGN);

@@ -20,13 +20,15 @@ namespace cohort {
 /// drain, until `supervisor::run` ends.
 ///
 /// The new program is one that runs a supervisor as well; what it listens on where this one does is
-/// that listener, and what it does not listen on by then is closed. It has the environment and the
-/// arguments of this one, unless `options` say otherwise. The pid file gets its number, and systemd
-/// hears which process the service is; until then the new one writes neither these nor the status
-/// file. When this program is gone it is a child of whoever adopts orphans.
+/// that listener, and what nobody has asked for by the time this one has ended is closed. It has
+/// the environment and the arguments of this one, unless `options` say otherwise. The pid file gets
+/// its number, and systemd hears which process the service is; until then the new one writes
+/// neither these nor the status file. When this program is gone it is a child of whoever adopts
+/// orphans.
 ///
 /// Nothing changes here when the new program cannot be started, ends, is not ready in time or says
-/// something else: it is killed, and the next upgrade finds nothing of it.
+/// something else: it gets SIGTERM, SIGKILL after `drain_deadline`, and the next upgrade finds
+/// nothing of it.
 ///
 /// Connections of whatever policy stay with the workers that have them; those that were accepted
 /// and not taken are taken by the workers here. Where workers have sockets of their own
@@ -37,7 +39,7 @@ namespace cohort {
 /// Completes when the new program counts, or when the last of it is gone.
 ///
 /// Completion signature: `void(std::error_code, upgrade_result)`.
-/// Per-operation cancellation: all types. The wait ends at once, and the new program is killed
+/// Per-operation cancellation: all types. The wait ends at once, and so does the new program
 /// unless it counts already.
 /// Errors: `error::upgrade_failed` (the result says why, and an `error_event` as well),
 /// `error::busy` while one is under way, or while the program before this one may go on,

@@ -6,8 +6,9 @@
 //   COHORT_TEST_POLICY    rr, shared or reuse_port
 //   COHORT_TEST_PID_FILE  its pid file
 //   COHORT_TEST_PROGRAM   what SIGUSR2 starts
+//   COHORT_TEST_DEADLINE  how long that may take, in milliseconds
 //   COHORT_TEST_FATE      file that says what becomes of a new program before it is ready: nothing,
-//                         or exit, crash, hang, babble
+//                         or exit, crash, hang, babble; half: a second group of it is never ready
 //
 // It writes "started PID", "failed TEXT" for each upgrade that does, and at its end "counted
 // WORKERS CONNECTIONS", all that were started and taken, and "over PID".
@@ -67,11 +68,15 @@ std::string first_word(const std::string& path)
   return word;
 }
 
+// Whether this program is to replace another one.
+bool is_new = false;
+
 // What becomes of a new program that is not to be one.
 void meet_fate()
 {
   const char* const channel = std::getenv("COHORT_UPGRADE_FD");
   if (!channel) return;
+  is_new = true;
   const std::string fate = first_word(variable("COHORT_TEST_FATE"));
   if (fate == "exit") ::_exit(3);
   if (fate == "crash") ::raise(SIGKILL);
@@ -101,6 +106,8 @@ awaitable<void> supervise(cohort::supervisor<Policy>& master)
   else if (where.is_path) web.listen(asio::local::stream_protocol::endpoint(where.host));
   else web.listen(tcp::endpoint(asio::ip::make_address(where.host), where.port));
   master.add(web);
+  if (is_new && first_word(variable("COHORT_TEST_FATE")) == "half")
+    master.add(cohort::group("never").workers(1).program("/bin/sleep", {"1000"}));
   asio::co_spawn(master.get_executor(),
       tell_failures(master.template subscribe<cohort::error_event>()), asio::detached);
   // When it runs, and so acts on signals.
@@ -116,7 +123,9 @@ template <class Policy>
 int run_as(int argc, char** argv)
 {
   const auto upgrade =
-      cohort::upgrade_options().program(variable("COHORT_TEST_PROGRAM")).ready_deadline(20s);
+      cohort::upgrade_options()
+          .program(variable("COHORT_TEST_PROGRAM"))
+          .ready_deadline(std::chrono::milliseconds(std::stoi(variable("COHORT_TEST_DEADLINE"))));
   const auto how =
       cohort::supervisor_options().upgrade(upgrade).pid_file(variable("COHORT_TEST_PID_FILE"));
   return cohort::run(argc, argv, supervise<Policy>, serve_load, how);
@@ -142,8 +151,8 @@ int upgrades_in_a_row()
 
 struct fixture : context_fixture {
   explicit fixture(const std::string& policy = "rr", const std::vector<std::string>& more = {},
-      const std::string& listen = "")
-      : program("upgraded", variables(policy, more, listen))
+      const std::string& listen = "", std::chrono::milliseconds deadline = 20s)
+      : program("upgraded", variables(policy, more, listen, deadline))
   {
     serving = started();
   }
@@ -154,11 +163,12 @@ struct fixture : context_fixture {
     while (::waitpid(serving, nullptr, WNOHANG) > 0) continue;
   }
 
-  std::vector<std::string> variables(
-      const std::string& policy, std::vector<std::string> all, const std::string& listen)
+  std::vector<std::string> variables(const std::string& policy, std::vector<std::string> all,
+      const std::string& listen, std::chrono::milliseconds deadline)
   {
     std::filesystem::create_symlink(cohort::detail::posix::executable_path(), next());
     all.push_back("COHORT_TEST_POLICY=" + policy);
+    all.push_back("COHORT_TEST_DEADLINE=" + std::to_string(deadline.count()));
     all.push_back("COHORT_TEST_LISTEN=" + (listen.empty() ? port.text() : listen));
     all.push_back("COHORT_TEST_LOG=" + scratch.file("log"));
     all.push_back("COHORT_TEST_STEPS=200 1000 600000");
@@ -374,6 +384,44 @@ TEST_CASE("what was counted goes on from one program to the next")
   test.end();
   // Two workers in each of three programs.
   CHECK(test.counted == "6 " + std::to_string(requests));
+}
+
+TEST_CASE("a new program that serves in part is let go without a loss, and its path stays")
+{
+  for (const bool is_path : {false, true}) {
+    const scratch_directory folder;
+    const std::string path = folder.file("socket");
+    fixture test("rr", {}, is_path ? "unix:" + path : "", 300ms);
+    const address where = is_path ? address::local(path) : address::tcp4(test.port.number());
+    test.set_fate("half");
+    const auto fail = [&] {
+      for (int each = 0; each != 3; ++each) {
+        ::kill(test.serving, SIGUSR2);
+        // Of the new one: it begins, and ends as others do.
+        test.told("started ");
+        test.told("counted ");
+        test.told("over ");
+        const std::string said = test.told("failed upgrade: ");
+        CHECK_MESSAGE(said.find("was not ready in time") != said.npos, said);
+      }
+    };
+    test.under_load(connections::of_one_request, fail, where);
+    test.end();
+  }
+}
+
+TEST_CASE("a signal for an upgrade that all processes get harms no worker")
+{
+  fixture test;
+  const auto upgrade = [&] {
+    const pid_t before = test.serving;
+    std::ifstream children(
+        "/proc/" + std::to_string(before) + "/task/" + std::to_string(before) + "/children");
+    for (pid_t child = 0; children >> child;) ::kill(child, SIGUSR2);
+    test.upgrade();
+  };
+  test.under_load(connections::kept, upgrade);
+  test.end();
 }
 
 TEST_CASE("a program that is ended while it upgrades takes the new one along")

@@ -49,10 +49,10 @@ public:
     cohort::detail::send_text(ours_.get(), text, error);
     REQUIRE_FALSE(error);
   }
-  void say_bytes(std::string_view bytes)
+  void say_bytes(std::string_view raw)
   {
-    REQUIRE(::send(ours_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(bytes.size()));
+    REQUIRE(::send(ours_.get(), raw.data(), raw.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(raw.size()));
   }
   void greet(std::uint64_t version = cohort::detail::upgrade_protocol)
   {

@@ -65,8 +65,15 @@ struct upgrade_test {
     CHECK_FALSE(ended.done());
     CHECK(master->workers("web").size() == 1);
     result_of again;
-    upgrade(*master, new_program("exit 7"), again.handler());
-    CHECK(finish(again).status == exit_status::exited(7));
+    // The one before may be about to end.
+    const auto limit = std::chrono::steady_clock::now() + 10s * cohort_test::time_factor();
+    do {
+      REQUIRE(std::chrono::steady_clock::now() < limit);
+      again = result_of();
+      upgrade(*master, new_program("exit 7"), again.handler());
+      finish(again);
+    } while (again.error == error::busy);
+    CHECK(again.value.status == exit_status::exited(7));
   }
 
   asio::io_context context{1};
@@ -148,7 +155,7 @@ TEST_CASE("a failed upgrade says why, as a result and as an event, and changes n
   upgrade(*test.master, new_program(live_on).ready_deadline(10ms), late.handler());
   CHECK(test.finish(late).outcome == upgrade_outcome::not_ready);
   CHECK(late.error == error::upgrade_failed);
-  CHECK(late.value.status.signal() == SIGKILL);
+  CHECK(late.value.status.signal() == SIGTERM);
   CHECK(cohort_test::count_descriptors() == before);
   test.serves();
 }

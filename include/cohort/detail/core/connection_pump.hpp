@@ -7,6 +7,7 @@
 #include <cohort/counters.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
 #include <cohort/detail/core/offer_queued.hpp>
+#include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/core/peeked_connections.hpp>
 #include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/io/refusals.hpp>
@@ -25,7 +26,6 @@
 #include <span>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 namespace cohort::detail {
 
@@ -48,10 +48,17 @@ public:
   std::size_t queue_size() const noexcept { return handoff_.queue_size(); }
   /// The members, and what each has, those included that have connections only.
   std::span<const candidate> candidates() const noexcept { return handoff_.members(); }
+  /// The process that made its socket has left it to this one.
+  void own_path() noexcept { sockets_.own_path(); }
   /// Its sockets, for another process that is to go on with them.
-  void copy_to(std::vector<posix::unique_fd>& copies, std::error_code& error)
+  passed_listener copy(
+      const listen_key& asked, const wire::shared_bytes& data, std::error_code& error)
   {
-    sockets_.copy_to(copies, error);
+    passed_listener made;
+    made.asked = asked;
+    made.data = data;
+    sockets_.copy_to(made.sockets, error);
+    return made;
   }
 
 protected:

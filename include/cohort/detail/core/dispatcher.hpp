@@ -105,6 +105,12 @@ public:
 
   /// Adds what is open, for a program that replaces this one.
   void copy_to(std::vector<passed_listener>& copies, std::error_code& error);
+  /// The program that this one replaces has left its sockets to it.
+  void own_paths()
+  {
+    for (const entry& each : entries_)
+      if (each.asked.kind == wire::listen_kind::unix_stream) each.listener->own_path();
+  }
   /// That program listens from now on, and nobody is accepted here.
   void let_go()
   {
@@ -371,14 +377,9 @@ void dispatcher<Policy, Host>::forget_finished()
 template <class Policy, class Host>
 void dispatcher<Policy, Host>::copy_to(std::vector<passed_listener>& copies, std::error_code& error)
 {
-  for (const entry& each : entries_) {
-    if (error || !each.listener->is_open()) continue;
-    passed_listener copy;
-    copy.asked = each.asked;
-    copy.data = each.data;
-    each.listener->copy_to(copy.sockets, error);
-    copies.push_back(std::move(copy));
-  }
+  for (const entry& each : entries_)
+    if (!error && each.listener->is_open())
+      copies.push_back(each.listener->copy(each.asked, each.data, error));
   datagrams_.copy_to(copies, error);
 }
 

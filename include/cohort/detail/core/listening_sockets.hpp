@@ -83,6 +83,8 @@ public:
   void interrupt() noexcept;
   /// @return how many connections were closed that had been accepted and not been given to anybody.
   std::size_t close() noexcept;
+  /// From now on this process sees to their path.
+  void own_path() noexcept { first().own_path(); }
   /// How many connections were accepted and not been given to anybody.
   std::size_t held() const noexcept { return 0; }
   /// Another process goes on with them, and with their path.

@@ -44,8 +44,8 @@ inline opened_listener open_listener(
   opened.place =
       key.path.empty() ? posix::bound_place(passed.bound) : posix::reach_path(key.path, error);
   if (error) return {};
-  if (!key.name.empty() || wire::is_inherited(key.kind))
-    opened.whose = io::listener::owner::elsewhere;
+  // Until that program has given it away, its path is none of this one's business.
+  opened.whose = io::listener::owner::elsewhere;
   opened.socket = std::move(passed.sockets.front());
   passed.sockets.erase(passed.sockets.begin());
   opened.others = std::move(passed.sockets);

@@ -52,9 +52,11 @@ public:
   /// That listener; without sockets if there is none.
   passed_listener take(const listen_key& asked);
 
-  /// Says that this program serves. What nobody has taken is closed.
+  /// Says that this program serves.
   /// @return the channel, on which `leaving` follows, or the end.
   posix::unique_fd say_ready(std::error_code& error);
+  /// Closes what nobody has taken.
+  void close_unclaimed();
 
 private:
   void read(std::error_code& error);
@@ -153,10 +155,15 @@ inline passed_listener predecessor::take(const listen_key& asked)
   return taken;
 }
 
-inline posix::unique_fd predecessor::say_ready(std::error_code& error)
+inline void predecessor::close_unclaimed()
 {
   const std::scoped_lock lock(mutex_);
   listeners_.clear();
+}
+
+inline posix::unique_fd predecessor::say_ready(std::error_code& error)
+{
+  const std::scoped_lock lock(mutex_);
   if (channel_) send_packet(channel_.get(), wire::ready(), {}, error);
   return std::move(channel_);
 }

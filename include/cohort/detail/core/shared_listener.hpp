@@ -169,7 +169,7 @@ private:
   void check_members();
   bool stays_empty() const noexcept
   {
-    return held_ || (hold_when_empty_ && !this->host().ending());
+    return held_ || (hold_when_empty_ && !has_successor_ && !this->host().ending());
   }
 
   bool hold_when_empty_;
@@ -301,7 +301,9 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
   // The kernel is asked anew at once.
   this->socket().interrupt();
   this->update_sockets();
-  last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
+  // Nobody else comes where another process listens: then those who are there are all.
+  if (!has_successor_)
+    last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
   // `pump` ends the call when nothing waits; the caller learns it by the result alone.
   this->accept_more();
   if (this->is_awaited()) return false;

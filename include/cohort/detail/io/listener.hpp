@@ -78,6 +78,8 @@ public:
   void interrupt() noexcept;
 
   void close() noexcept;
+  /// The path is to be removed when this closes, though somebody else has made the socket.
+  void own_path() noexcept { file_ = posix::file_of(place_.address); }
   /// Another process goes on with the socket: it is closed here, and its path stays.
   void let_go() noexcept
   {

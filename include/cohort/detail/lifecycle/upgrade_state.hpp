@@ -14,8 +14,8 @@ enum class upgrade_action : std::uint8_t {
   none,
   /// Give the new process what is its own now, and let it live.
   hand_over,
-  /// Kill the new process; `exited` follows.
-  kill,
+  /// Make the new process end; `exited` follows.
+  end,
   /// It is over: nothing of the new process is left.
   report,
 };
@@ -23,12 +23,12 @@ enum class upgrade_action : std::uint8_t {
 /// The old program's view of an upgrade, from the start of the new process to the moment from which
 /// that one counts.
 ///
-/// Until then nothing of the old program changes. Whatever fails, the new process is killed, and
-/// the end is told when it has been reaped: so that the next upgrade finds nothing of this one.
+/// Until then nothing of the old program changes. Whatever fails, the new process is made to end,
+/// and that is told when it has been reaped: so that the next upgrade finds nothing of this one.
 class upgrade_state {
 public:
   /// The new process could not be started.
-  upgrade_action start_failed() noexcept { return end(upgrade_outcome::start_failed); }
+  upgrade_action start_failed() noexcept { return finish(upgrade_outcome::start_failed); }
   /// It has said that it is ready.
   upgrade_action ready() noexcept
   {
@@ -47,7 +47,7 @@ public:
   /// It has been reaped.
   upgrade_action exited() noexcept
   {
-    return end(phase_ == phase::waiting ? upgrade_outcome::exited : outcome_);
+    return finish(phase_ == phase::waiting ? upgrade_outcome::exited : outcome_);
   }
 
   /// How it went, when it is over.
@@ -62,9 +62,9 @@ private:
     if (phase_ != phase::waiting) return upgrade_action::none;
     phase_ = phase::ending;
     outcome_ = why;
-    return upgrade_action::kill;
+    return upgrade_action::end;
   }
-  upgrade_action end(upgrade_outcome why) noexcept
+  upgrade_action finish(upgrade_outcome why) noexcept
   {
     if (std::exchange(phase_, phase::over) == phase::over) return upgrade_action::none;
     outcome_ = why;

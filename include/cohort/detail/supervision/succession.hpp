@@ -79,6 +79,8 @@ inline void succession::begin()
 
 inline void succession::end()
 {
+  // A worker that is ready may have had more to ask for.
+  if (taken_over_) predecessor::of_this_process().close_unclaimed();
   host_ = nullptr;
   waits_ = false;
   std::error_code ignored;
@@ -103,7 +105,10 @@ inline void succession::update()
   posix::unique_fd channel = predecessor::of_this_process().say_ready(error);
   if (!error) channel_.assign(channel.get(), error);
   // There is nobody any more who could object.
-  if (error) return take_over();
+  if (error) {
+    take_over();
+    return end();
+  }
   channel.release();
   listen();
 }

@@ -73,7 +73,7 @@ public:
 
   /// Starts the program; once.
   void start(const upgrade_options& how, std::span<const passed_listener> listeners);
-  /// This program is to end: the new one is killed, unless it counts already.
+  /// This program is to end: so is the new one, unless it counts already.
   void stop() { act(state_.stop()); }
   /// The host goes away.
   void close();
@@ -86,6 +86,7 @@ private:
   void look();
   void exited(exit_status status);
   void act(upgrade_action action);
+  void end();
   void hand_over();
   void report();
 
@@ -95,6 +96,7 @@ private:
   std::shared_ptr<process> process_;
   asio::posix::stream_descriptor channel_;
   io::alarm deadline_;
+  upgrade_options::duration drain_deadline_{};
   wait_queue<upgrade_result> waiting_;
 };
 
@@ -121,6 +123,7 @@ inline posix::child_options upgrade_command(const upgrade_options& how)
 
 inline void successor::start(const upgrade_options& how, std::span<const passed_listener> listeners)
 {
+  drain_deadline_ = how.drain_deadline();
   result_.error = launch(how, listeners);
   if (result_.error) return act(state_.start_failed());
   result_.pid = process_->pid();
@@ -147,7 +150,10 @@ inline std::error_code successor::launch(
   options.inherit = {theirs.get()};
   process_ = process::start(
       channel_.get_executor(), options,
-      [self = shared_from_this()](exit_status status) { self->exited(status); }, error);
+      [weak = weak_from_this()](exit_status status) {
+        if (const auto self = weak.lock()) self->exited(status);
+      },
+      error);
   return error;
 }
 
@@ -167,8 +173,11 @@ inline void successor::look()
   // Its exit follows, or its time runs out.
   if (error == error::truncated || error == std::errc::connection_reset) return;
   if (!error) wire::decode<wire::ready>(packet.payload, error);
-  const bool is_ready = !error && packet.type == wire::message_type::ready;
-  act(is_ready ? state_.ready() : state_.violated());
+  if (error || packet.type != wire::message_type::ready) return act(state_.violated());
+  // It may have ended since.
+  receive_packet(channel_.native_handle(), error);
+  if (error == error::truncated || error == std::errc::connection_reset) return;
+  act(posix::would_block(error) ? state_.ready() : state_.violated());
 }
 
 inline void successor::exited(exit_status status)
@@ -186,19 +195,33 @@ inline void successor::wait_cancelled()
 inline void successor::close()
 {
   host_ = nullptr;
-  act(state_.stop());
+  state_.stop();
+  std::error_code ignored;
+  if (process_) process_->signal(SIGKILL, ignored);
+  channel_.close(ignored);
+  deadline_.call_off();
   waiting_.complete_all(asio::error::operation_aborted);
 }
 
 inline void successor::act(upgrade_action action)
 {
-  std::error_code ignored; // it has just ended
   switch (action) {
   case upgrade_action::none: return;
-  case upgrade_action::kill: return process_->signal(SIGKILL, ignored);
+  case upgrade_action::end: return end();
   case upgrade_action::hand_over: return hand_over();
   case upgrade_action::report: return report();
   }
+}
+
+// It may serve clients already: these are to be served.
+inline void successor::end()
+{
+  std::error_code ignored; // it has just ended
+  process_->signal(SIGTERM, ignored);
+  deadline_.set_after(drain_deadline_, [self = shared_from_this()] {
+    std::error_code too_late;
+    self->process_->signal(SIGKILL, too_late);
+  });
 }
 
 inline void successor::hand_over()

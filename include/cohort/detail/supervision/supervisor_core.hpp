@@ -359,8 +359,7 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
     if (order == signal_order::reload) tenure_.reload_asked();
     return;
   }
-  if (order == signal_order::upgrade)
-    return tenure_.upgrade(options_.upgrade(), [](std::error_code, const upgrade_result&) {});
+  if (order == signal_order::upgrade) return tenure_.upgrade_by_signal();
   if (order == signal_order::kill) {
     // Should a worker resist even that, this program can still be ended as any other.
     signals_.end();

@@ -7,10 +7,12 @@
 #include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/core/predecessor.hpp>
 #include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/handle/service_sockets.hpp>
+#include <cohort/detail/lifecycle/group_place.hpp>
+#include <cohort/detail/posix/machine.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
 #include <cohort/detail/supervision/presence.hpp>
-#include <cohort/detail/supervision/service_link.hpp>
 #include <cohort/detail/supervision/succession.hpp>
 #include <cohort/detail/supervision/successor.hpp>
 #include <cohort/error.hpp>
@@ -50,12 +52,15 @@ public:
       const group_table& groups, group_host& host)
       : owner_(owner),
         executor_(executor),
+        by_signal_(options.upgrade()),
         groups_(groups),
         presence_(executor, options, groups, host),
         succession_(std::make_shared<succession>(executor, static_cast<succession_host&>(*this)))
   {
     // Before the program asks what it has inherited, and before anything is executed.
     predecessor::of_this_process();
+    // Where a relative path counts from.
+    posix::started_path();
   }
 
   void watch(event_bus& events)
@@ -86,6 +91,8 @@ public:
   /// Starts a program that is to replace this one; `handler(std::error_code, upgrade_result)`.
   template <class Handler>
   void upgrade(const upgrade_options& how, Handler&& handler);
+  /// The same as the options say, where nobody waits for the result.
+  void upgrade_by_signal();
   bool upgrades() const noexcept { return successor_ != nullptr; }
 
 private:
@@ -100,6 +107,7 @@ private:
 
   Owner& owner_;
   asio::any_io_executor executor_;
+  upgrade_options by_signal_;
   const group_table& groups_;
   presence presence_;
   std::shared_ptr<succession> succession_;
@@ -166,9 +174,21 @@ void tenure<Owner>::upgrade(const upgrade_options& how, Handler&& handler)
 }
 
 template <class Owner>
+void tenure<Owner>::upgrade_by_signal()
+{
+  // What fails later is reported where it does.
+  upgrade(by_signal_, [owner = owner_.shared_from_this(), this](
+                          std::error_code error, const upgrade_result& result) {
+    if (error && result.pid == 0 && result.outcome == upgrade_outcome::succeeded)
+      report(error, "upgrade");
+  });
+}
+
+template <class Owner>
 void tenure<Owner>::hand_over(pid_t successor)
 {
   presence_.hand_over(successor);
+  service_sockets::of_this_process().close_all();
   owner_.connections().let_go();
 }
 
@@ -177,17 +197,26 @@ void tenure<Owner>::upgrade_over(const upgrade_result& result)
 {
   successor_.reset();
   if (result.succeeded()) return owner_.stop(drain_deadline_);
-  if (result.outcome == upgrade_outcome::stopped) return owner_.finish_if_over();
-  report(error::upgrade_failed, "upgrade: " + result.to_string());
+  if (result.outcome != upgrade_outcome::stopped)
+    report(error::upgrade_failed, "upgrade: " + result.to_string());
+  // It may have been all that was left.
+  owner_.finish_if_over();
 }
 
 template <class Owner>
 bool tenure<Owner>::all_ready() const
 {
-  return std::ranges::all_of(groups_.all(), [](const auto& each) {
-    const group_brief brief = brief_of(*each);
-    return brief.over || brief.ready >= brief.wanted;
-  });
+  const auto serves = [](const placed_worker& each) { return each.runs() && each.ready; };
+  const auto is_filled = [&](const group_place& place) {
+    return place.finished || serves(place.current) || serves(place.next);
+  };
+  const auto is_ready = [&](const auto& each) {
+    const auto& places = each->state().roster().places();
+    return each->state().over() ||
+           (places.size() >= each->state().count() && std::ranges::all_of(places, is_filled));
+  };
+  // Without any group there is nothing to take over for.
+  return !groups_.all().empty() && std::ranges::all_of(groups_.all(), is_ready);
 }
 
 template <class Owner>
@@ -197,6 +226,7 @@ void tenure<Owner>::take_over()
   std::error_code error;
   presence_.claim_from_predecessor(error);
   if (error) report(error, "pid file");
+  owner_.connections().own_paths();
   presence_.begin(owner_.shared_from_this());
 }
 

@@ -66,7 +66,7 @@ struct expectation {
       last = action::hand_over;
     } else {
       killed_for = reason(what);
-      last = action::kill;
+      last = action::end;
     }
   }
   void finish(upgrade_outcome how)
@@ -90,7 +90,7 @@ std::size_t walk(const std::vector<input>& before, std::size_t more)
   std::size_t kills = 0, ends = 0;
   for (const input each : before) {
     last = give(state, each);
-    kills += last == action::kill;
+    kills += last == action::end;
     ends += last == action::hand_over || last == action::report;
   }
   const expectation expected(before);
@@ -132,7 +132,7 @@ TEST_CASE("a new process that is ready has everything handed over, and nothing c
 TEST_CASE("the first reason to kill is the outcome, when the process has been reaped")
 {
   upgrade_state state;
-  CHECK(state.late() == action::kill);
+  CHECK(state.late() == action::end);
   CHECK_FALSE(state.over());
   CHECK(state.ready() == action::none);
   CHECK(state.stop() == action::none);

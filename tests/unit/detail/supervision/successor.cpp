@@ -149,7 +149,7 @@ TEST_CASE("a program that is not ready in time is killed")
   test.start(new_program(live_on).ready_deadline(20ms));
   const upgrade_result& result = test.end();
   CHECK(result.outcome == upgrade_outcome::not_ready);
-  CHECK(result.status.signal() == SIGKILL);
+  CHECK(result.status.signal() == SIGTERM);
   CHECK(test.told.error == error::upgrade_failed);
 }
 
@@ -166,19 +166,19 @@ TEST_CASE("a program that closes its channel and lives is waited for until its t
   CHECK(handlers < 50);
 }
 
-TEST_CASE("a program that says something else is killed at once")
+TEST_CASE("a program that says something else is ended at once")
 {
   for (const char* const said : {"printf hello >&3; ", "printf '\\377' >&3; "}) {
     fixture test;
     test.start(new_program(std::string(said) + live_on));
     const upgrade_result& result = test.end();
     CHECK(result.outcome == upgrade_outcome::refused);
-    CHECK(result.status.signal() == SIGKILL);
+    CHECK(result.status.signal() == SIGTERM);
     CHECK(test.told.error == error::upgrade_failed);
   }
 }
 
-TEST_CASE("an upgrade for which nobody waits any more kills the new program")
+TEST_CASE("an upgrade for which nobody waits any more ends the new program")
 {
   fixture test;
   test.start(new_program(live_on));
@@ -187,7 +187,7 @@ TEST_CASE("an upgrade for which nobody waits any more kills the new program")
   CHECK(test.told.error == asio::error::operation_aborted);
   const upgrade_result& result = test.end();
   CHECK(result.outcome == upgrade_outcome::aborted);
-  CHECK(result.status.signal() == SIGKILL);
+  CHECK(result.status.signal() == SIGTERM);
 }
 
 TEST_CASE("a program that is to end takes the new one along, and says so")
