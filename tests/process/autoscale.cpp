@@ -98,7 +98,11 @@ TEST_CASE("a rule of the program is asked as long as its group runs, and kept to
     so = co_await test.serving("web", 3);
     CHECK(so);
     // What the program says holds until the rule wants something else.
+    const unsigned before = *asked;
     test.master().resize("web", 0);
+    const auto is_asked = [&] { return *asked > before; };
+    so = co_await test.eventually(is_asked);
+    CHECK(so);
     so = co_await test.serving("web", 3);
     CHECK(so);
     *wanted = 0;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What becomes of sockets, and of the new program, when one program replaces another. Role
-// "replaced", whose environment is:
+// "upgraded_sockets", whose environment is:
 //
 //   COHORT_TEST_LISTEN    "127.0.0.1:PORT"
 //   COHORT_TEST_SPARE     the same, for the first program only
@@ -129,7 +129,7 @@ awaitable<void> serve(cohort::this_worker& self)
   socket.close();
 }
 
-COHORT_TEST_WORKER_ROLE(replaced)
+COHORT_TEST_WORKER_ROLE(upgraded_sockets)
 {
   const auto upgrade = cohort::upgrade_options().env(cohort::environment().set(generation, "1"));
   const auto how =
@@ -227,7 +227,7 @@ struct fixture {
 
   kept_port port, spare;
   scratch_directory scratch;
-  role_program program{"replaced", variables()};
+  role_program program{"upgraded_sockets", variables()};
   pid_t serving = 0;
 };
 

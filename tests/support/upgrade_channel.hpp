@@ -104,6 +104,7 @@ public:
   {
     std::error_code ignored; // it may have been said
     mine().say_ready(ignored);
+    mine().close_unclaimed();
   }
   replaced_program(const replaced_program&) = delete;
   replaced_program& operator=(const replaced_program&) = delete;

@@ -175,6 +175,8 @@ TEST_CASE("a path goes on with its socket, and goes away with it")
     auto sockets = test.make(asked, cohort::round_robin());
     REQUIRE_MESSAGE(sockets, test.error.message());
     CHECK(test.inodes(*sockets) == inodes(passed.front()));
+    // From the moment in which the other program has given it away.
+    sockets->own_path();
     sockets->close();
     CHECK_FALSE(std::filesystem::exists(path));
   }
