@@ -228,13 +228,13 @@ private:
 
   void finish()
   {
-    if (ending_ && cluster_.workers().empty()) return context_.stop();
     // The program ends with the last worker. What else the context may wait for, if only a listener
     // that is held, ends with it: nobody is left to serve what comes.
     cluster_.idle([this](std::error_code error) {
-      if (error || ending_) return;
-      if (cluster_.workers().empty()) end();
-      else finish();
+      if (error) return;
+      if (!cluster_.workers().empty()) finish();
+      else if (ending_) context_.stop();
+      else end();
     });
   }
 

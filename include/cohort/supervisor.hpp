@@ -230,7 +230,8 @@ public:
     return core_->cluster().template subscribe<Events...>();
   }
 
-  /// Drains the workers of all groups, and completes as `cluster::disconnect`; then `run` ends.
+  /// Drains the workers of all groups, and completes as `cluster::disconnect`; then `run` ends. An
+  /// upgrade that is under way is given up, and its end awaited.
   template <class Token = default_token_t<>>
   auto disconnect(duration deadline, Token&& token = Token());
 

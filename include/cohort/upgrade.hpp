@@ -26,12 +26,13 @@ namespace cohort {
 /// neither these nor the status file. When this program is gone it is a child of whoever adopts
 /// orphans.
 ///
-/// Nothing changes here when the new program cannot be started, ends, is not ready in time or says
-/// something else: it gets SIGTERM, SIGKILL after `drain_deadline`, and the next upgrade finds
-/// nothing of it.
+/// Nothing changes here when the new program cannot be started, ends, is not ready in time, says
+/// something else, or cannot be announced to systemd: it gets SIGTERM, SIGKILL after
+/// `drain_deadline`, and the next upgrade finds nothing of it.
 ///
 /// Connections of whatever policy stay with the workers that have them; those that were accepted
-/// and not taken are taken by the workers here. Where workers have sockets of their own
+/// and not taken are taken by the workers here, or, when none is left, by those of the new program.
+/// Where workers have sockets of their own
 /// (`reuse_port`) all of them are passed on, but those for datagrams, of which one is. A new
 /// program with another distribution of connections may be unable to listen, and then this one goes
 /// on.

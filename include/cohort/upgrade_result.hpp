@@ -23,6 +23,9 @@ enum class upgrade_outcome : std::uint8_t {
   not_ready,
   /// It did not say what a new program says.
   refused,
+  /// It was ready, and the service manager could not be told so: it would have taken the end of
+  /// this program for the end of the service.
+  not_announced,
   /// This program gave it up.
   aborted,
   /// This program is to end.
@@ -37,7 +40,7 @@ struct upgrade_result {
   pid_t pid = 0;
   /// How it ended, if it failed.
   exit_status status;
-  /// Why it could not be started.
+  /// Why it could not be started, or not be announced.
   std::error_code error;
 
   bool succeeded() const noexcept { return outcome == upgrade_outcome::succeeded; }
@@ -58,6 +61,8 @@ inline std::string upgrade_result::to_string() const
   case upgrade_outcome::exited: return who + " ended before it was ready: " + status.to_string();
   case upgrade_outcome::not_ready: return who + " was not ready in time";
   case upgrade_outcome::refused: return who + " did not speak as a new program does";
+  case upgrade_outcome::not_announced:
+    return "the service manager could not be told of " + who + ": " + error.message();
   case upgrade_outcome::aborted: return "aborted";
   case upgrade_outcome::stopped: return "this program is to end";
   }

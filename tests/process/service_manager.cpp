@@ -75,6 +75,14 @@ TEST_CASE("a service whose workers do not come up is not ready, and ends all the
   CHECK(test.service.wait() == 0);
 }
 
+TEST_CASE("a service is ready without those that have done what they had to do")
+{
+  fixture test("one= done");
+  CHECK(test.listener.next_with("READY=1") == "READY=1\nSTATUS=one 1/1\n");
+  test.service.signal(SIGTERM);
+  CHECK(test.service.wait() == 0);
+}
+
 TEST_CASE("a worker that dies is a line of the status, and the service stays ready")
 {
   fixture test("one=");

@@ -15,6 +15,7 @@
 //   GROUP=           one that listens nowhere
 //   at=PORT, at=PATH where the workers of groups with a socket listen; by its name unless said
 //   hang             workers are never ready
+//   done             the first worker of a group has nothing to do, which is no reason for another
 //   keep=NUMBER      descriptors that are the program's own
 //
 // It writes "ready PID" of its workers and "over" when the supervisor has ended. Workers answer
@@ -138,9 +139,10 @@ awaitable<void> supervise(cohort::supervisor<>& master)
       master.get_executor(), tell_ready(master.subscribe<cohort::ready_event>()), asio::detached);
   for (const auto& [name, socket] : words_of(variable("COHORT_TEST_SERVICE"))) {
     if (name == "keep") master.cluster().allow_inherited(std::stoi(socket));
-    if (name == "at" || name == "hang" || name == "keep") continue;
+    if (name == "at" || name == "hang" || name == "done" || name == "keep") continue;
     cohort::group group(name);
     group.workers(2);
+    group.restarts(cohort::restart_policy().kind(cohort::restart::transient));
     if (!socket.empty()) group.listen(cohort::inherited_socket(socket));
     master.add(group);
   }
@@ -153,6 +155,7 @@ awaitable<void> serve(cohort::this_worker& self)
   const auto words = words_of(variable("COHORT_TEST_SERVICE"));
   const std::string socket = words.at(self.group());
   const std::string at = words.contains("at") ? words.at("at") : std::string();
+  if (words.contains("done") && self.id() == 1) co_return co_await self.disconnect();
   if (words.contains("hang")) {
     co_await self.drain_requested();
   } else if (socket.empty()) {

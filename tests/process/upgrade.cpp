@@ -8,10 +8,11 @@
 //   COHORT_TEST_PROGRAM   what SIGUSR2 starts
 //   COHORT_TEST_DEADLINE  how long that may take, in milliseconds
 //   COHORT_TEST_FATE      file that says what becomes of a new program before it is ready: nothing,
-//                         or exit, crash, hang, babble; half: a second group of it is never ready
+//                         or exit, crash, hang, babble; deaf: it hangs, and does not end on
+//                         SIGTERM, but on SIGUSR1; half: a second group of it is never ready
 //
-// It writes "started PID", "failed TEXT" for each upgrade that does, and at its end "counted
-// WORKERS CONNECTIONS", all that were started and taken, and "over PID".
+// It writes "started PID" ("deaf PID" where it is that), "failed TEXT" for each upgrade that does,
+// and at its end "counted WORKERS CONNECTIONS", all that were started and taken, and "over PID".
 
 #include <cohort/upgrade.hpp>
 
@@ -23,6 +24,7 @@
 #include <cohort/scheduling/shared.hpp>
 #include <cohort/supervisor.hpp>
 
+#include "support/client.hpp"
 #include "support/context_fixture.hpp"
 #include "support/deep_directory.hpp"
 #include "support/foster_parent.hpp"
@@ -68,6 +70,21 @@ std::string first_word(const std::string& path)
   return word;
 }
 
+// Ends when it is told in another way than usual.
+[[noreturn]] void be_deaf()
+{
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, SIGTERM);
+  sigaddset(&both, SIGUSR1);
+  ::sigprocmask(SIG_BLOCK, &both, nullptr);
+  std::cout << "deaf " << ::getpid() << std::endl;
+  for (int heard = 0; heard != SIGUSR1; ::sigwait(&both, &heard))
+    if (heard == SIGTERM) std::cout << "heard SIGTERM" << std::endl;
+  std::cout << "ends" << std::endl;
+  ::_exit(0);
+}
+
 // Whether this program is to replace another one.
 bool is_new = false;
 
@@ -80,6 +97,7 @@ void meet_fate()
   const std::string fate = first_word(variable("COHORT_TEST_FATE"));
   if (fate == "exit") ::_exit(3);
   if (fate == "crash") ::raise(SIGKILL);
+  if (fate == "deaf") be_deaf();
   if (fate == "babble") ::send(std::atoi(channel), "hello", 5, MSG_NOSIGNAL);
   // Until it is killed.
   if (fate == "hang" || fate == "babble")
@@ -200,7 +218,11 @@ struct fixture : context_fixture {
     told("counted ");
     CHECK(told("over ") == std::to_string(before));
     CHECK(wait(before) == 0);
-    // It does not let itself be replaced before it has heard that it counts.
+    until_known();
+  }
+  /// It does not let itself be replaced before it has heard that it counts.
+  void until_known() const
+  {
     const auto deadline = std::chrono::steady_clock::now() + 10s * time_factor();
     const std::string number = std::to_string(serving);
     while (first_word(scratch.file("pid")) != number)
@@ -386,6 +408,39 @@ TEST_CASE("what was counted goes on from one program to the next")
   CHECK(test.counted == "6 " + std::to_string(requests));
 }
 
+TEST_CASE("nothing that was counted is lost when a program ends later than the one after it")
+{
+  fixture test;
+  const address where = address::tcp4(test.port.number());
+  client slow(where);
+  CHECK(slow.ask("keep").result == outcome::ok);
+  // A request that has begun is waited for.
+  CHECK(slow.send("1 ke") == outcome::ok);
+  const pid_t first = test.serving;
+  const auto replace = [&] {
+    ::kill(test.serving, SIGUSR2);
+    test.serving = test.started();
+    test.until_known();
+  };
+  replace();
+  CHECK(ask(where).result == outcome::ok);
+  const pid_t second = test.serving;
+  replace();
+  CHECK(test.told("counted ") == "2 1");
+  CHECK(test.told("over ") == std::to_string(second));
+  CHECK(test.wait(second) == 0);
+  CHECK(slow.send("ep\n") == outcome::ok);
+  std::string line;
+  CHECK(slow.receive(line) == outcome::ok);
+  CHECK_MESSAGE(line.ends_with("close"), line);
+  CHECK(test.told("counted ") == "2 1");
+  CHECK(test.told("over ") == std::to_string(first));
+  CHECK(test.wait(first) == 0);
+  CHECK(ask(where).result == outcome::ok);
+  test.end();
+  CHECK(test.counted == "6 3");
+}
+
 TEST_CASE("a new program that serves in part is let go without a loss, and its path stays")
 {
   for (const bool is_path : {false, true}) {
@@ -437,6 +492,28 @@ TEST_CASE("a program that is ended while it upgrades takes the new one along")
   test.serving = 0;
   // The new one has this end of the pipe as well.
   CHECK(test.program.line() == "");
+}
+
+TEST_CASE("a program that is ended waits for the new one, which may serve, or ends it at once")
+{
+  for (const bool at_once : {false, true}) {
+    fixture test;
+    test.set_fate("deaf");
+    ::kill(test.serving, SIGUSR2);
+    const pid_t other = std::stoi(test.told("deaf "));
+    ::kill(test.serving, SIGTERM);
+    test.told("heard SIGTERM");
+    ::kill(at_once ? test.serving : other, at_once ? SIGTERM : SIGUSR1);
+    if (!at_once) {
+      test.told("ends");
+      test.told("counted ");
+      test.told("over ");
+    }
+    CHECK(test.program.wait() == (at_once ? 128 + SIGTERM : 0));
+    test.serving = 0;
+    // The new one has this end of the pipe as well.
+    CHECK(test.program.line() == "");
+  }
 }
 
 TEST_CASE("the service manager hears which process the service is, and that it is ready")

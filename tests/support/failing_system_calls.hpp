@@ -39,6 +39,7 @@ enum class call {
   connect,
   accept4,
   shutdown,
+  getpeername,
   getsockname,
   getsockopt,
   setsockopt,
@@ -217,6 +218,7 @@ struct failing_system_calls : cohort::detail::posix::system_calls {
   COHORT_TEST_CALL(connect)
   COHORT_TEST_CALL(accept4)
   COHORT_TEST_CALL(shutdown)
+  COHORT_TEST_CALL(getpeername)
   COHORT_TEST_CALL(getsockname)
   COHORT_TEST_CALL(getsockopt)
   COHORT_TEST_CALL(epoll_create1)

@@ -66,6 +66,19 @@ public:
     cohort::detail::send_listener(ours_.get(), listener, error);
     REQUIRE_FALSE(error);
   }
+  /// Connections that it cannot serve.
+  void strand(const cohort::detail::passed_listener& connections)
+  {
+    std::error_code error;
+    cohort::detail::send_stranded(ours_.get(), connections, error);
+    REQUIRE_FALSE(error);
+  }
+  /// What programs before it may leave.
+  template <class Legacies>
+  void pass_legacies(Legacies& from, std::error_code& error)
+  {
+    from.pass_to(ours_.get(), error);
+  }
   /// All it listens on, from the greeting to the end.
   void pass_all(const std::vector<cohort::detail::passed_listener>& listeners)
   {

@@ -112,10 +112,16 @@ public:
   void kill(int signal) noexcept;
 
   /// Whether no process of this cluster runs.
-  bool idle() const noexcept { return workers_.empty(); }
+  bool idle() const noexcept { return workers_.empty() && !other_runs_; }
   /// `handler(std::error_code)` when no process of this cluster runs.
   template <class Handler>
   void wait_idle(Handler&& handler);
+
+  /// Whether a process that is no worker has to end before the cluster is idle.
+  void set_other_runs(bool runs)
+  {
+    if (!(other_runs_ = runs)) report_if_idle();
+  }
 
   /// The handle goes away.
   void close();
@@ -173,6 +179,7 @@ private:
   std::map<worker_id, std::shared_ptr<worker_type>> workers_;
   worker_id last_id_ = 0;
   bool ending_ = false;
+  bool other_runs_ = false;
   // Nothing is forked after this end.
   bool last_end_ = false;
   // The handle is gone. An operation that was made before may still be started.

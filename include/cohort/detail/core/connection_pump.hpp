@@ -60,6 +60,11 @@ public:
     sockets_.copy_to(made.sockets, error);
     return made;
   }
+  /// Takes out who waits here when there is no member: another process serves them, and counts
+  /// them.
+  std::vector<posix::unique_fd> take_stranded();
+  /// Serves who was accepted by another process.
+  void adopt(posix::unique_fd accepted);
 
 protected:
   using sockets = sockets_for<Policy>;
@@ -184,10 +189,10 @@ void connection_pump<Policy, Host>::pause() noexcept
 template <class Policy, class Host>
 void connection_pump<Policy, Host>::close() noexcept
 {
-  handoff_.close_queue([](connection) noexcept {});
   patience_.call_off();
   send_again_.call_off();
-  handoff_.count_closed(sockets_.close());
+  const std::size_t queued = handoff_.take_queue([](connection) noexcept {});
+  handoff_.count_closed(queued + sockets_.close());
   if (refusals_) refusals_->clear();
 }
 
@@ -201,6 +206,27 @@ void connection_pump<Policy, Host>::let_go()
     });
   sockets_.let_go();
   pump();
+}
+
+template <class Policy, class Host>
+std::vector<posix::unique_fd> connection_pump<Policy, Host>::take_stranded()
+{
+  std::vector<posix::unique_fd> stranded;
+  if (handoff_.is_served()) return stranded;
+  stranded.reserve(handoff_.queue_size());
+  handoff_.take_queue([&](connection each) { stranded.push_back(std::move(each)); });
+  return stranded;
+}
+
+template <class Policy, class Host>
+void connection_pump<Policy, Host>::adopt(posix::unique_fd accepted)
+{
+  std::error_code ignored; // it may have ended
+  const posix::socket_address peer = posix::peer_address(accepted.get(), ignored);
+  connection adopted(std::move(accepted));
+  if constexpr (peek_of<Policy> != 0) adopted.look(peek_of<Policy>);
+  take_in(std::move(adopted), peer);
+  pump_soon();
 }
 
 template <class Policy, class Host>

@@ -90,7 +90,8 @@ public:
   void gone(worker_id worker);
   void writable(worker_id worker);
 
-  // For the primary's own listening, see `primary_listens`.
+  // For the primary's own listening, see `primary_listens`, and for another program that takes this
+  // one's place, see `pass_listeners`.
 
   /// The listener that is meant, if there is one that is open.
   std::shared_ptr<listener> find(const listen_key& asked) const;
@@ -99,23 +100,16 @@ public:
       posix::unique_fd inherited, std::error_code& error);
   /// Those at which nothing is left to be done.
   void forget_finished();
+  /// `visit(listener&, const listen_key&, const wire::shared_bytes& data)` with each, which may be
+  /// its end.
+  template <class Visitor>
+  void for_each_asked(Visitor visit);
+  shared_datagrams& datagrams() noexcept { return datagrams_; }
+  /// Whether sockets stay without a worker where that was asked for.
+  bool holds() const noexcept { return !host_.ending(); }
 
   /// Which sockets that were made elsewhere anybody may listen on.
   inheritable_sockets& inheritable() noexcept { return inheritable_; }
-
-  /// Adds what is open, for a program that replaces this one.
-  void copy_to(std::vector<passed_listener>& copies, std::error_code& error);
-  /// The program that this one replaces has left its sockets to it.
-  void own_paths()
-  {
-    for (const entry& each : entries_)
-      if (each.asked.kind == wire::listen_kind::unix_stream) each.listener->own_path();
-  }
-  /// That program listens from now on, and nobody is accepted here.
-  void let_go()
-  {
-    for_each([](listener& each) { each.let_go(); });
-  }
 
   /// Closes what no worker uses.
   void close_unused();
@@ -145,12 +139,10 @@ private:
   bool pass(std::uint32_t id, Call call);
   template <class Call>
   void for_each(Call call);
-
   void join(const candidate& worker, const wire::listen& message, const listen_key& asked,
       posix::unique_fd inherited, listen_answer& answer, std::error_code& error);
   bool has_room(worker_id worker) const noexcept;
   void share_credit(worker_id worker);
-  bool holds() const noexcept { return !host_.ending(); }
 
   struct entry {
     listen_key asked;
@@ -284,6 +276,14 @@ void dispatcher<Policy, Host>::for_each(Call call)
 }
 
 template <class Policy, class Host>
+template <class Visitor>
+void dispatcher<Policy, Host>::for_each_asked(Visitor visit)
+{
+  for (const entry& each : std::vector(entries_)) visit(*each.listener, each.asked, each.data);
+  forget_finished();
+}
+
+template <class Policy, class Host>
 bool dispatcher<Policy, Host>::received(worker_id worker, const wire::close& message)
 {
   const bool fits = pass(message.listener, [&](listener& from) {
@@ -372,15 +372,6 @@ void dispatcher<Policy, Host>::forget_finished()
     ledger_.add(listener_name(*each.listener, each.asked), each.listener->counters());
     return true;
   });
-}
-
-template <class Policy, class Host>
-void dispatcher<Policy, Host>::copy_to(std::vector<passed_listener>& copies, std::error_code& error)
-{
-  for (const entry& each : entries_)
-    if (!error && each.listener->is_open())
-      copies.push_back(each.listener->copy(each.asked, each.data, error));
-  datagrams_.copy_to(copies, error);
 }
 
 template <class Policy, class Host>

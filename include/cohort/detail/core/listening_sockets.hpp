@@ -51,6 +51,8 @@ public:
   }
   wire::sharing how() const noexcept { return how_; }
 
+  /// While there are to be no more, workers for whom there is none share those that are there.
+  void set_complete(bool value) noexcept { complete_ = value; }
   /// One more, as long as no worker has joined. Unless workers have sockets of their own, the
   /// primary accepts from it.
   void add(posix::unique_fd socket, std::error_code& error);
@@ -97,6 +99,8 @@ private:
   struct entry {
     std::unique_ptr<io::listener> socket;
     worker_id worker = 0;
+    // Who have it as well, for want of others.
+    std::vector<worker_id> others;
     std::uint32_t slot = 0;
     bool served = false;
   };
@@ -108,6 +112,7 @@ private:
 
   posix::listen_settings settings_;
   wire::sharing how_;
+  bool complete_ = false;
   // Never empty. In the order of their `listen`, which is the kernel's.
   std::vector<entry> sockets_;
   // What the kernel was told last.
@@ -151,10 +156,10 @@ inline posix::unique_fd listening_sockets::share(const candidate& worker, std::e
   entry* const own = own_socket(worker, error);
   if (!own) return posix::unique_fd();
   auto copy = posix::duplicate(own->socket->native_handle(), error);
-  if (copy) {
-    own->worker = worker.id;
-    own->slot = worker.slot;
-  }
+  if (!copy) return copy;
+  if (own->worker != 0 && own->worker != worker.id) own->others.push_back(worker.id);
+  else own->worker = worker.id;
+  own->slot = worker.slot;
   return copy;
 }
 
@@ -171,6 +176,7 @@ inline auto listening_sockets::own_socket(const candidate& worker, std::error_co
           find([&](const entry& each) { return is_free(each) && each.slot == worker.slot; }))
     return same;
   if (entry* any = find(is_free)) return any;
+  if (complete_) return &sockets_[worker.slot % sockets_.size()];
   auto socket = posix::listen_stream(bound(), settings_, error);
   if (error) return nullptr;
   entry added;
@@ -186,7 +192,11 @@ inline void listening_sockets::update(
   if (how_ == wire::sharing::offers) return;
   for (entry& each : sockets_) {
     if (how_ == wire::sharing::own_socket) {
-      const auto owner = std::ranges::find(members, each.worker, &candidate::id);
+      auto owner = std::ranges::find(members, each.worker, &candidate::id);
+      for (; owner == members.end() && !each.others.empty(); each.others.pop_back()) {
+        each.worker = each.others.back();
+        owner = std::ranges::find(members, each.worker, &candidate::id);
+      }
       if (owner == members.end()) each.worker = 0;
       each.served = owner != members.end() && owner->window != 0 && !owner->leaving;
     } else {

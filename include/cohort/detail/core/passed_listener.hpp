@@ -11,6 +11,7 @@
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/error.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -63,6 +64,8 @@ void send_text(int channel, std::string_view text, std::error_code& error);
 
 /// Sends a listener; it stays open here.
 void send_listener(int channel, const passed_listener& listener, std::error_code& error);
+/// The same of connections that were accepted at such a one, of any number.
+void send_stranded(int channel, const passed_listener& connections, std::error_code& error);
 /// What is in such a packet; `error::protocol_violation` when it is none.
 passed_listener read_listener(upgrade_packet packet, std::error_code& error);
 
@@ -119,6 +122,19 @@ inline void send_listener(int channel, const passed_listener& listener, std::err
   std::vector<int> descriptors;
   for (const posix::unique_fd& each : listener.sockets) descriptors.push_back(each.get());
   send_packet(channel, message, descriptors, error);
+}
+
+inline void send_stranded(int channel, const passed_listener& connections, std::error_code& error)
+{
+  wire::listen message;
+  connections.asked.describe_to(message);
+  std::vector<int> descriptors;
+  for (const posix::unique_fd& each : connections.sockets) descriptors.push_back(each.get());
+  for (std::span<const int> rest = descriptors; !rest.empty() && !error;) {
+    const std::size_t count = std::min(rest.size(), posix::max_passed_fds);
+    send_packet(channel, message, rest.first(count), error);
+    rest = rest.subspan(count);
+  }
 }
 
 inline passed_listener read_listener(upgrade_packet packet, std::error_code& error)

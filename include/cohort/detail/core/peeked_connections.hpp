@@ -50,6 +50,7 @@ public:
   using listening_sockets::is_open;
   using listening_sockets::let_go;
   using listening_sockets::own_path;
+  using listening_sockets::set_complete;
   using listening_sockets::share;
   using listening_sockets::update;
 

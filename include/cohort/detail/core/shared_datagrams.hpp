@@ -47,8 +47,11 @@ public:
   /// @param hold whether sockets stay for the next worker where that was asked for.
   void gone(worker_id worker, bool hold);
 
-  /// Adds what is bound, for a program that replaces this one.
-  void copy_to(std::vector<passed_listener>& copies, std::error_code& error) const;
+  /// Adds copies of what is bound, for a program that may replace this one: until it is known
+  /// whether it does, one socket of each stays open here.
+  void pass_to(std::vector<passed_listener>& copies, std::error_code& error);
+  /// That is known; `hold` as with `gone`.
+  void take_back(bool hold);
 
   /// Closes what no worker uses.
   void close_unused();
@@ -70,6 +73,7 @@ private:
     posix::socket_address bound;
     posix::listen_settings settings;
     bool hold;
+    bool passed;
     bool own_sockets;
     wire::shared_bytes data;
     // Of all, or, with sockets of their own, of the one who comes next.
@@ -81,6 +85,8 @@ private:
       return std::ranges::find(members, worker, &member::worker);
     }
     bool has(worker_id worker) const noexcept { return find(worker) != members.end(); }
+    // Whether it stays without members.
+    bool stays(bool may_hold) const noexcept { return passed || (hold && may_hold); }
   };
 
   entry* find(worker_id worker, const listen_key& asked, bool reuse_address) noexcept;
@@ -182,7 +188,7 @@ inline void shared_datagrams::remove(entry& from, worker_id worker, bool hold)
   const auto found = from.find(worker);
   if (found == from.members.end()) return;
   const auto index = static_cast<std::size_t>(found - from.members.begin());
-  if (from.own_sockets && from.hold && hold && from.members.size() == 1)
+  if (from.own_sockets && from.stays(hold) && from.members.size() == 1)
     from.socket = std::move(from.members[index].socket);
   from.members.erase(found);
 }
@@ -190,7 +196,7 @@ inline void shared_datagrams::remove(entry& from, worker_id worker, bool hold)
 inline void shared_datagrams::forget_unused(bool hold)
 {
   std::erase_if(
-      entries_, [hold](const entry& each) { return each.members.empty() && !(each.hold && hold); });
+      entries_, [hold](const entry& each) { return each.members.empty() && !each.stays(hold); });
 }
 
 inline void shared_datagrams::left(worker_id worker, std::uint32_t number, bool hold)
@@ -206,10 +212,10 @@ inline void shared_datagrams::gone(worker_id worker, bool hold)
   forget_unused(hold);
 }
 
-inline void shared_datagrams::copy_to(
-    std::vector<passed_listener>& copies, std::error_code& error) const
+inline void shared_datagrams::pass_to(std::vector<passed_listener>& copies, std::error_code& error)
 {
-  for (const entry& each : entries_) {
+  for (entry& each : entries_) {
+    each.passed = true;
     passed_listener copy;
     copy.asked = each.asked;
     copy.data = each.data;
@@ -220,6 +226,12 @@ inline void shared_datagrams::copy_to(
     for (const member& one : each.members) add(one.socket);
     if (!copy.sockets.empty()) copies.push_back(std::move(copy));
   }
+}
+
+inline void shared_datagrams::take_back(bool hold)
+{
+  for (entry& each : entries_) each.passed = false;
+  forget_unused(hold);
 }
 
 inline void shared_datagrams::close_unused() { forget_unused(false); }

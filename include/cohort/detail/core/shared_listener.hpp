@@ -3,14 +3,13 @@
 #pragma once
 
 #include <cohort/candidate.hpp>
-#include <cohort/detail/core/connection_pump.hpp>
+#include <cohort/detail/core/kept_listener.hpp>
 #include <cohort/detail/core/listening_sockets.hpp>
 #include <cohort/detail/io/alarm.hpp>
 #include <cohort/detail/lifecycle/accept_turns.hpp>
 #include <cohort/detail/lifecycle/credit_accounts.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
-#include <cohort/overflow.hpp>
 #include <cohort/worker_id.hpp>
 
 #include <algorithm>
@@ -34,8 +33,8 @@ namespace cohort::detail {
 ///   void accept_failed(std::error_code)  reported at most once a second
 ///   bool ending()                        the cluster ends: no listener is held for workers
 template <class Policy, class Host>
-class shared_listener final : public connection_pump<Policy, Host> {
-  using base = connection_pump<Policy, Host>;
+class shared_listener final : public kept_listener<Policy, Host> {
+  using base = kept_listener<Policy, Host>;
   using connection = typename base::connection;
 
 public:
@@ -44,8 +43,7 @@ public:
   /// @param error with one it must not be used.
   shared_listener(Host& host, std::uint32_t id, listening_sockets bare, bool hold_when_empty,
       const Policy& policy, std::error_code& error)
-      : base(host, id, std::move(bare), policy, error),
-        hold_when_empty_(hold_when_empty),
+      : base(host, id, std::move(bare), hold_when_empty, policy, error),
         last_call_end_(this->socket().get_executor())
   {
   }
@@ -66,7 +64,7 @@ public:
   {
     posix::unique_fd shared = this->socket().share(worker, error);
     // Whom the kernel sends to a socket that was opened in vain, the primary accepts.
-    if (error) members_changed();
+    if (error) this->members_changed();
     return shared;
   }
   /// @param paced whether its credit is to be adapted to how fast it takes its offers.
@@ -82,7 +80,7 @@ public:
 
   void set_weight(worker_id worker, std::uint32_t weight)
   {
-    if (this->members().set_weight(worker, weight)) members_changed();
+    if (this->members().set_weight(worker, weight)) this->members_changed();
   }
   void set_load(worker_id worker, std::uint32_t load)
   {
@@ -105,29 +103,6 @@ public:
   /// The worker is certainly dead, or has left; what it had not answered goes to others.
   void gone(worker_id worker);
 
-  // What the primary itself says.
-
-  /// It listens here itself: the socket stays open without members.
-  void hold();
-  bool is_held() const noexcept { return held_; }
-  /// No more. Without members it is closed, and who is in the primary already gets the answer.
-  void release();
-  /// Another process listens in its place from now on; who was accepted here is served here.
-  void let_go()
-  {
-    has_successor_ = true;
-    held_ = false;
-    base::let_go();
-  }
-  /// What becomes of connections while there is no member, from now on. With an error it is as
-  /// before.
-  void set_unserved(overflow how, std::error_code& error);
-
-  /// Closes the socket when no member is left, unless the primary listens itself.
-  void close_if_empty() noexcept
-  {
-    if (!this->members().is_served() && !held_) this->close();
-  }
   /// Closes the socket and everything that is queued. Nothing is asked of the host any more.
   void shut() noexcept
   {
@@ -154,11 +129,6 @@ private:
     tell_turns();
   }
   void tell_turns();
-  void members_changed()
-  {
-    this->update_sockets();
-    this->pump();
-  }
   void starved() noexcept override { credit_.starved(); }
   void pumped() override
   {
@@ -166,15 +136,12 @@ private:
   }
   void finish_last_call();
   void end_last_call(worker_id worker);
-  void check_members();
-  bool stays_empty() const noexcept
+  void kept() override
   {
-    return held_ || (hold_when_empty_ && !has_successor_ && !this->host().ending());
+    // The member that leaves need not empty it any more.
+    if (leaving_) finish_last_call();
   }
 
-  bool hold_when_empty_;
-  bool held_ = false;
-  bool has_successor_ = false;
   credit_accounts credit_;
   // Of those who accept from one socket, if they do.
   accept_turns turns_;
@@ -258,7 +225,7 @@ bool shared_listener<Policy, Host>::refused(worker_id worker, const wire::refuse
   const bool fits = this->members().refused(
       worker, message.first, message.count, message.reason, [](connection) noexcept {});
   if (!fits) return false;
-  check_members();
+  this->check_members();
   this->pump();
   return true;
 }
@@ -276,7 +243,7 @@ bool shared_listener<Policy, Host>::credit(worker_id worker, std::uint32_t windo
 {
   // A grant may cross the news that the worker is to leave.
   const auto in_force = ask_credit(worker, window);
-  if (in_force && this->members().grant(worker, *in_force)) members_changed();
+  if (in_force && this->members().grant(worker, *in_force)) this->members_changed();
   return true;
 }
 
@@ -284,15 +251,15 @@ template <class Policy, class Host>
 void shared_listener<Policy, Host>::limit_credit(worker_id worker, std::uint32_t limit)
 {
   const auto in_force = credit_.limit(worker, limit);
-  if (in_force && this->members().grant(worker, *in_force)) members_changed();
+  if (in_force && this->members().grant(worker, *in_force)) this->members_changed();
 }
 
 template <class Policy, class Host>
 bool shared_listener<Policy, Host>::leave(worker_id worker)
 {
   if (!is_member(worker)) return true;
-  const bool is_last = this->members().active() == 1 && !stays_empty();
-  if (!is_last || (!is_open() && !has_successor_)) {
+  const bool is_last = this->members().active() == 1 && !this->stays_empty();
+  if (!is_last || (!is_open() && !this->has_successor())) {
     retire(worker);
     return true;
   }
@@ -302,7 +269,7 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
   this->socket().interrupt();
   this->update_sockets();
   // Nobody else comes where another process listens: then those who are there are all.
-  if (!has_successor_)
+  if (!this->has_successor())
     last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
   // `pump` ends the call when nothing waits; the caller learns it by the result alone.
   this->accept_more();
@@ -317,8 +284,8 @@ void shared_listener<Policy, Host>::retire(worker_id worker)
   close_account(worker);
   end_last_call(worker);
   if (!this->members().retire(worker)) return;
-  check_members();
-  members_changed();
+  this->check_members();
+  this->members_changed();
 }
 
 template <class Policy, class Host>
@@ -337,44 +304,8 @@ void shared_listener<Policy, Host>::gone(worker_id worker)
   closed_.erase(worker);
   end_last_call(worker);
   this->members().gone(worker);
-  check_members();
-  members_changed();
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::check_members()
-{
-  if (this->members().is_served()) return;
-  // Nobody can be served before the next one joins.
-  if (stays_empty()) this->pause();
-  else this->close();
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::hold()
-{
-  held_ = true;
-  // The member that leaves need not empty it any more.
-  if (leaving_) finish_last_call();
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::release()
-{
-  held_ = false;
-  std::error_code none; // nothing is made for it
-  if (this->members().is_served()) return base::set_unserved(overflow::queue(), none);
-  this->answer_unserved_now();
-  this->close();
-}
-
-template <class Policy, class Host>
-void shared_listener<Policy, Host>::set_unserved(overflow how, std::error_code& error)
-{
-  base::set_unserved(std::move(how), error);
-  if (this->members().is_served()) return;
-  this->pause();
-  members_changed();
+  this->check_members();
+  this->members_changed();
 }
 
 template <class Policy, class Host>

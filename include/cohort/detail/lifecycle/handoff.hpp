@@ -133,11 +133,11 @@ public:
   /// `leases` of what the member owns have ended.
   bool released(worker_id worker, std::uint32_t leases) noexcept;
 
-  /// Passes everything queued to `close(Connection)`: no worker is left for it.
-  template <class Close>
-  std::size_t close_queue(Close&& close) noexcept;
+  /// Passes everything queued to `take(Connection)`, as if it never had been here.
+  template <class Take>
+  std::size_t take_queue(Take&& take) noexcept;
 
-  /// So many were accepted and closed that never were here.
+  /// So many were accepted and closed that are not here.
   void count_closed(std::size_t count) noexcept
   {
     counters_.accepted += count;
@@ -332,11 +332,11 @@ bool handoff<Connection, Policy>::released(worker_id worker, std::uint32_t lease
 }
 
 template <class Connection, class Policy>
-template <class Close>
-std::size_t handoff<Connection, Policy>::close_queue(Close&& close) noexcept
+template <class Take>
+std::size_t handoff<Connection, Policy>::take_queue(Take&& take) noexcept
 {
-  const std::size_t count = queue_.take_front([](const offer_type&) { return true; }, close);
-  counters_.closed += count;
+  const std::size_t count = queue_.take_front([](const offer_type&) { return true; }, take);
+  counters_.accepted -= count;
   return count;
 }
 

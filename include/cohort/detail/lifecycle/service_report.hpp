@@ -17,13 +17,16 @@ namespace cohort::detail {
 /// How a group is, as far as its service manager cares.
 struct group_brief {
   std::string name;
-  /// How many of its places have a worker that serves, and how many there are to be.
+  /// How many of its places have a worker that serves, and how many are to have one.
   std::size_t ready = 0;
   std::size_t wanted = 0;
   bool reloads = false;
   bool gave_up = false;
   /// It has no worker any more, and will have none.
   bool over = false;
+
+  /// Whether it has all that it is to have. One that has given up has not.
+  bool all_ready() const noexcept { return over || ready >= wanted; }
 };
 
 /// How a service is.
@@ -33,8 +36,7 @@ struct service_facts {
   /// Of all groups, those on their way out included.
   std::size_t workers = 0;
 
-  /// Whether each group has all that it is to have. One that has given up has not.
-  bool all_ready() const;
+  bool all_ready() const { return std::ranges::all_of(groups, &group_brief::all_ready); }
   bool reloads() const { return std::ranges::any_of(groups, &group_brief::reloads); }
   /// For people: "web 4/4, mailer 0/1 given up".
   std::string status() const;
@@ -90,12 +92,6 @@ private:
 };
 
 // Implementation
-
-inline bool service_facts::all_ready() const
-{
-  return std::ranges::all_of(
-      groups, [](const group_brief& each) { return each.over || each.ready >= each.wanted; });
-}
 
 inline std::string service_facts::status() const
 {

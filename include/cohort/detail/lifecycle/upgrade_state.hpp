@@ -12,7 +12,8 @@ namespace cohort::detail {
 /// What an upgrade demands next.
 enum class upgrade_action : std::uint8_t {
   none,
-  /// Give the new process what is its own now, and let it live.
+  /// Give the new process what is its own now, and let it live: `handed_over` follows, or
+  /// `not_announced`.
   hand_over,
   /// Make the new process end; `exited` follows.
   end,
@@ -30,12 +31,13 @@ public:
   /// The new process could not be started.
   upgrade_action start_failed() noexcept { return finish(upgrade_outcome::start_failed); }
   /// It has said that it is ready.
-  upgrade_action ready() noexcept
+  upgrade_action ready() const noexcept
   {
-    if (phase_ != phase::waiting) return upgrade_action::none;
-    phase_ = phase::over;
-    return upgrade_action::hand_over;
+    return phase_ == phase::waiting ? upgrade_action::hand_over : upgrade_action::none;
   }
+  void handed_over() noexcept { phase_ = phase::over; }
+  /// Who has to know which process counts could not be told.
+  upgrade_action not_announced() noexcept { return give_up(upgrade_outcome::not_announced); }
   /// It has said something else.
   upgrade_action violated() noexcept { return give_up(upgrade_outcome::refused); }
   /// Its time is over.

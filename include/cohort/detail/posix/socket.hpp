@@ -28,6 +28,8 @@ bool connection_failed(const std::error_code& ec) noexcept;
 
 /// The address a socket is bound to.
 socket_address local_address(int fd, std::error_code& ec) noexcept;
+/// The address of the other end of a connection.
+socket_address peer_address(int fd, std::error_code& ec) noexcept;
 
 /// What kind of socket `fd` is; `not_a_socket` if it is none.
 socket_kind kind_of(int fd, std::error_code& ec) noexcept;
@@ -124,15 +126,33 @@ inline bool connection_failed(const std::error_code& ec) noexcept
   }
 }
 
-inline socket_address local_address(int fd, std::error_code& ec) noexcept
+namespace socket_detail {
+
+/// What `get(sockaddr*, socklen_t*)` says.
+template <class Get>
+socket_address get_address(Get get, std::error_code& ec) noexcept
 {
   alignas(sockaddr_storage) std::byte buffer[sizeof(sockaddr_storage)];
   socklen_t size = sizeof buffer;
-  if (sys::getsockname(fd, reinterpret_cast<sockaddr*>(buffer), &size) != 0) {
+  if (get(reinterpret_cast<sockaddr*>(buffer), &size) != 0) {
     ec = last_error();
     return {};
   }
   return socket_address::from_bytes({buffer, std::min<std::size_t>(size, sizeof buffer)}, ec);
+}
+
+} // namespace socket_detail
+
+inline socket_address local_address(int fd, std::error_code& ec) noexcept
+{
+  return socket_detail::get_address(
+      [fd](sockaddr* to, socklen_t* size) { return sys::getsockname(fd, to, size); }, ec);
+}
+
+inline socket_address peer_address(int fd, std::error_code& ec) noexcept
+{
+  return socket_detail::get_address(
+      [fd](sockaddr* to, socklen_t* size) { return sys::getpeername(fd, to, size); }, ec);
 }
 
 inline socket_kind kind_of(int fd, std::error_code& ec) noexcept

@@ -77,6 +77,10 @@ struct system_calls {
     return ::accept4(fd, address, size, flags);
   }
   static int shutdown(int fd, int how) { return ::shutdown(fd, how); }
+  static int getpeername(int fd, sockaddr* address, socklen_t* size)
+  {
+    return ::getpeername(fd, address, size);
+  }
   static int getsockname(int fd, sockaddr* address, socklen_t* size)
   {
     return ::getsockname(fd, address, size);

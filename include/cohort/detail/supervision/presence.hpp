@@ -60,12 +60,13 @@ public:
   void reload_asked() { service_->reload_asked(); }
   void stopping() { service_->stopping(); }
 
-  /// All of it is another process's from now on.
-  void hand_over(pid_t successor)
+  /// All of it is another process's from now on; with an error all is as before.
+  void hand_over(pid_t successor, std::error_code& error)
   {
+    service_->hand_over(successor, error);
+    if (error) return;
     begun_ = false;
     status_file_.call_off();
-    service_->hand_over(successor);
     pid_file_.let_go();
   }
 

@@ -43,8 +43,9 @@ public:
   void reload_asked();
   /// All groups were told to end.
   void stopping();
-  /// Another process is the service from now on: tells which, and then nothing more.
-  void hand_over(pid_t successor);
+  /// Another process is the service from now on: tells which, and then nothing more. With an error
+  /// all is as before.
+  void hand_over(pid_t successor, std::error_code& error);
   /// Says that it ends, if that was not said, and then nothing more.
   void end();
 
@@ -78,7 +79,9 @@ inline group_brief brief_of(const supervised_group& group)
   brief.wanted = state.count();
   for (const group_place& place : state.roster().places()) {
     const auto serves = [](const placed_worker& each) { return each.runs() && each.ready; };
-    brief.ready += serves(place.current) || serves(place.next) ? 1 : 0;
+    if (serves(place.current) || serves(place.next)) ++brief.ready;
+    // Its last worker may be on its way out.
+    else if (place.finished) --brief.wanted;
   }
   brief.reloads = state.reload_state().runs();
   brief.gave_up = state.gave_up();
@@ -106,9 +109,10 @@ inline void service_link::stopping()
   update();
 }
 
-inline void service_link::hand_over(pid_t successor)
+inline void service_link::hand_over(pid_t successor, std::error_code& error)
 {
-  if (manager_) report(manager_->main_pid(successor));
+  if (manager_) error = manager_->main_pid(successor);
+  if (error) return;
   manager_.reset();
   alarm_.call_off();
 }

@@ -13,8 +13,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -27,15 +25,17 @@ public:
   virtual bool all_ready() const = 0;
   /// The other one has given away what is of one process at a time, or is gone.
   virtual void take_over() = 0;
-  /// What the other one has left when it ended, if it has.
-  virtual void inherit(std::string_view legacy) = 0;
+  /// Connections that it had accepted and could not serve.
+  virtual void adopt(passed_listener connections) = 0;
+  /// On this channel it leaves what it has to leave in the end.
+  virtual void await_end(posix::unique_fd channel) = 0;
 
 protected:
   ~succession_host() = default;
 };
 
 /// Tells the program that this one replaces when this one is ready, and listens to it until it has
-/// ended. Whatever happens in the cluster is a reason to look. The host outlives it, or calls
+/// given way. Whatever happens in the cluster is a reason to look. The host outlives it, or calls
 /// `end`.
 class succession final : public subscriber, public std::enable_shared_from_this<succession> {
 public:
@@ -57,15 +57,12 @@ private:
   void update();
   void listen();
   void look();
-  void take_over();
 
   asio::any_io_executor executor_;
   succession_host* host_;
   asio::posix::stream_descriptor channel_;
   // Until it is said that this program is ready.
   bool waits_ = false;
-  bool taken_over_ = false;
-  std::string legacy_;
   bool update_posted_ = false;
 };
 
@@ -79,8 +76,6 @@ inline void succession::begin()
 
 inline void succession::end()
 {
-  // A worker that is ready may have had more to ask for.
-  if (taken_over_) predecessor::of_this_process().close_unclaimed();
   host_ = nullptr;
   waits_ = false;
   std::error_code ignored;
@@ -106,7 +101,7 @@ inline void succession::update()
   if (!error) channel_.assign(channel.get(), error);
   // There is nobody any more who could object.
   if (error) {
-    take_over();
+    host_->take_over();
     return end();
   }
   channel.release();
@@ -123,22 +118,18 @@ inline void succession::listen()
 inline void succession::look()
 {
   std::error_code error;
-  const upgrade_packet packet = receive_packet(channel_.native_handle(), error);
+  upgrade_packet packet = receive_packet(channel_.native_handle(), error);
   if (posix::would_block(error)) return listen();
-  if (!error && packet.type == upgrade_text) {
-    for (const std::byte each : packet.payload) legacy_ += static_cast<char>(each);
+  if (!error && packet.type == wire::message_type::listen) {
+    passed_listener stranded = read_listener(std::move(packet), error);
+    if (!error) host_->adopt(std::move(stranded));
     return listen();
   }
   // Whatever it has said, or its end: it objects no more.
-  take_over();
-  if (!error) return listen();
-  if (!legacy_.empty()) host_->inherit(legacy_);
-  end();
-}
-
-inline void succession::take_over()
-{
-  if (!std::exchange(taken_over_, true)) host_->take_over();
+  const auto alive = shared_from_this();
+  posix::unique_fd channel(channel_.release());
+  host_->take_over();
+  if (host_) host_->await_end(std::move(channel));
 }
 
 } // namespace cohort::detail

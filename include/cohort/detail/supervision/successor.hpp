@@ -38,8 +38,9 @@ namespace cohort::detail {
 /// What a program that is being replaced does.
 class upgrade_host {
 public:
-  /// The new process is ready, and counts from now on.
-  virtual void hand_over(pid_t successor) = 0;
+  /// The new process is ready, and counts from now on; with an error this one does.
+  /// @param channel on which it listens to what this process has to say.
+  virtual void hand_over(pid_t successor, int channel, std::error_code& error) = 0;
   /// It has been told so. On this channel it listens to what this process has to leave in the end.
   virtual void keep(posix::unique_fd channel) = 0;
   /// The upgrade has ended, well or not.
@@ -75,6 +76,8 @@ public:
   void start(const upgrade_options& how, std::span<const passed_listener> listeners);
   /// This program is to end: so is the new one, unless it counts already.
   void stop() { act(state_.stop()); }
+  /// The same at once.
+  void kill();
   /// The host goes away.
   void close();
 
@@ -192,6 +195,13 @@ inline void successor::wait_cancelled()
   if (waiting_.empty()) act(state_.abort());
 }
 
+inline void successor::kill()
+{
+  stop();
+  std::error_code ignored; // it has just ended
+  process_->signal(SIGKILL, ignored);
+}
+
 inline void successor::close()
 {
   host_ = nullptr;
@@ -227,7 +237,9 @@ inline void successor::end()
 inline void successor::hand_over()
 {
   const auto alive = shared_from_this();
-  if (host_) host_->hand_over(result_.pid);
+  if (host_) host_->hand_over(result_.pid, channel_.native_handle(), result_.error);
+  if (result_.error) return act(state_.not_announced());
+  state_.handed_over();
   process_->let_go();
   // What is of one process at a time is free.
   std::error_code ignored; // it sees the end of the channel as well

@@ -149,6 +149,7 @@ private:
   // For the tenure.
   friend detail::tenure<supervisor_core>;
   auto& connections() noexcept { return core().connections(); }
+  void set_upgrades(bool value) { core().set_other_runs(value); }
   bool serves() const noexcept { return runs_ && !stopping_; }
 
   void see(const fact& what);
@@ -363,6 +364,7 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
   if (order == signal_order::kill) {
     // Should a worker resist even that, this program can still be ended as any other.
     signals_.end();
+    tenure_.kill();
     return core().kill(SIGKILL);
   }
   // The program may have begun already: `cohort::run` sees the same signal.

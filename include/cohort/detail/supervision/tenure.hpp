@@ -4,6 +4,7 @@
 
 #include <cohort/detail/async/complete_later.hpp>
 #include <cohort/detail/core/event_bus.hpp>
+#include <cohort/detail/core/pass_listeners.hpp>
 #include <cohort/detail/core/passed_listener.hpp>
 #include <cohort/detail/core/predecessor.hpp>
 #include <cohort/detail/core/supervised_group.hpp>
@@ -12,6 +13,7 @@
 #include <cohort/detail/posix/machine.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/supervision/group_table.hpp>
+#include <cohort/detail/supervision/legacies.hpp>
 #include <cohort/detail/supervision/presence.hpp>
 #include <cohort/detail/supervision/succession.hpp>
 #include <cohort/detail/supervision/successor.hpp>
@@ -41,10 +43,11 @@ namespace cohort::detail {
 /// it, what it has as the only one meanwhile, and how another one takes its place.
 ///
 /// `Owner` has, beside what a `presence` needs: `serves()`, whether it runs and is not to end;
-/// `connections()`, a `dispatcher`; `stop(duration)` and `finish_if_over()`, after which its end
-/// may follow; `publish(any_event)`; `cluster()` and `groups()`.
+/// `connections()`, a `dispatcher`; `set_upgrades(bool)`, which hears whether there is a process
+/// besides; `stop(duration)` and `finish_if_over()`, after which its end may follow;
+/// `publish(any_event)`; `cluster()` and `groups()`.
 template <class Owner>
-class tenure final : private upgrade_host, private succession_host {
+class tenure final : private upgrade_host, private succession_host, private heir {
 public:
   using duration = std::chrono::steady_clock::duration;
 
@@ -55,7 +58,8 @@ public:
         by_signal_(options.upgrade()),
         groups_(groups),
         presence_(executor, options, groups, host),
-        succession_(std::make_shared<succession>(executor, static_cast<succession_host&>(*this)))
+        succession_(std::make_shared<succession>(executor, static_cast<succession_host&>(*this))),
+        legacies_(std::make_shared<legacies>(executor, static_cast<heir&>(*this)))
   {
     // Before the program asks what it has inherited, and before anything is executed.
     predecessor::of_this_process();
@@ -85,6 +89,11 @@ public:
 
   void reload_asked() { presence_.reload_asked(); }
   void stopping();
+  /// A new program ends at once.
+  void kill()
+  {
+    if (successor_) successor_->kill();
+  }
   void end();
   void abandon();
 
@@ -96,13 +105,18 @@ public:
   bool upgrades() const noexcept { return successor_ != nullptr; }
 
 private:
-  void hand_over(pid_t successor) override;
+  std::vector<passed_listener> begin_upgrade(std::error_code& error);
+  std::shared_ptr<successor> add_successor(const upgrade_options& how);
+  void hand_over(pid_t successor, int channel, std::error_code& error) override;
   void upgrade_over(const upgrade_result& result) override;
   bool all_ready() const override;
   void take_over() override;
   void keep(posix::unique_fd channel) override { legacy_ = std::move(channel); }
-  void inherit(std::string_view legacy) override;
-  void leave_totals();
+  void await_end(posix::unique_fd channel) override { legacies_->await(std::move(channel)); }
+  void adopt(passed_listener connections) override;
+  void inherit(std::string_view counted) override;
+  void give_stranded(int channel);
+  void leave_all(int channel);
   void report(std::error_code error, std::string what);
 
   Owner& owner_;
@@ -111,6 +125,8 @@ private:
   const group_table& groups_;
   presence presence_;
   std::shared_ptr<succession> succession_;
+  // Of the processes before this one.
+  std::shared_ptr<legacies> legacies_;
   // The upgrade that is under way.
   std::shared_ptr<successor> successor_;
   duration drain_deadline_{};
@@ -134,15 +150,21 @@ template <class Owner>
 void tenure<Owner>::stopping()
 {
   presence_.stopping();
-  if (successor_) successor_->stop();
+  if (!successor_) return;
+  // Nobody is to come any more.
+  take_back_listeners(owner_.connections());
+  successor_->stop();
 }
 
 template <class Owner>
 void tenure<Owner>::end()
 {
-  if (legacy_) leave_totals();
+  if (const posix::unique_fd channel = std::move(legacy_)) leave_all(channel.get());
   presence_.end(owner_);
   succession_->end();
+  legacies_->close();
+  // A worker that is ready may have had more to ask for.
+  if (!replaces_) predecessor::of_this_process().close_unclaimed();
 }
 
 template <class Owner>
@@ -150,6 +172,7 @@ void tenure<Owner>::abandon()
 {
   presence_.abandon();
   succession_->end();
+  legacies_->close();
   if (const auto upgrading = std::exchange(successor_, nullptr)) upgrading->close();
 }
 
@@ -158,45 +181,60 @@ template <class Handler>
 void tenure<Owner>::upgrade(const upgrade_options& how, Handler&& handler)
 {
   std::error_code error;
-  if (!owner_.serves()) error = error::shutting_down;
-  else if (successor_ || replaces_) error = error::busy;
-  std::vector<passed_listener> listeners;
-  if (!error) owner_.connections().copy_to(listeners, error);
+  const std::vector<passed_listener> listeners = begin_upgrade(error);
   if (error)
     return complete_later<upgrade_result>(
         executor_, std::forward<Handler>(handler), error, upgrade_result());
-  drain_deadline_ = how.drain_deadline();
-  upgrade_host& host = *this;
-  const auto started = std::make_shared<successor>(executor_, host);
-  successor_ = started;
-  started->wait(std::forward<Handler>(handler));
-  started->start(how, listeners);
+  const auto added = add_successor(how);
+  added->wait(std::forward<Handler>(handler));
+  added->start(how, listeners);
 }
 
 template <class Owner>
 void tenure<Owner>::upgrade_by_signal()
 {
-  // What fails later is reported where it does.
-  upgrade(by_signal_, [owner = owner_.shared_from_this(), this](
-                          std::error_code error, const upgrade_result& result) {
-    if (error && result.pid == 0 && result.outcome == upgrade_outcome::succeeded)
-      report(error, "upgrade");
-  });
+  std::error_code error;
+  const std::vector<passed_listener> listeners = begin_upgrade(error);
+  if (error) return report(error, "upgrade");
+  add_successor(by_signal_)->start(by_signal_, listeners);
+}
+
+// All that is listened on; an error if there can be no upgrade now.
+template <class Owner>
+std::vector<passed_listener> tenure<Owner>::begin_upgrade(std::error_code& error)
+{
+  if (!owner_.serves()) error = error::shutting_down;
+  else if (successor_ || replaces_) error = error::busy;
+  return error ? std::vector<passed_listener>() : pass_listeners(owner_.connections(), error);
 }
 
 template <class Owner>
-void tenure<Owner>::hand_over(pid_t successor)
+std::shared_ptr<successor> tenure<Owner>::add_successor(const upgrade_options& how)
 {
-  presence_.hand_over(successor);
+  drain_deadline_ = how.drain_deadline();
+  upgrade_host& host = *this;
+  successor_ = std::make_shared<successor>(executor_, host);
+  owner_.set_upgrades(true);
+  return successor_;
+}
+
+template <class Owner>
+void tenure<Owner>::hand_over(pid_t successor, int channel, std::error_code& error)
+{
+  presence_.hand_over(successor, error);
+  if (error) return;
   service_sockets::of_this_process().close_all();
-  owner_.connections().let_go();
+  let_go_listeners(owner_.connections());
+  give_stranded(channel);
 }
 
 template <class Owner>
 void tenure<Owner>::upgrade_over(const upgrade_result& result)
 {
   successor_.reset();
+  owner_.set_upgrades(false);
   if (result.succeeded()) return owner_.stop(drain_deadline_);
+  take_back_listeners(owner_.connections());
   if (result.outcome != upgrade_outcome::stopped)
     report(error::upgrade_failed, "upgrade: " + result.to_string());
   // It may have been all that was left.
@@ -206,15 +244,7 @@ void tenure<Owner>::upgrade_over(const upgrade_result& result)
 template <class Owner>
 bool tenure<Owner>::all_ready() const
 {
-  const auto serves = [](const placed_worker& each) { return each.runs() && each.ready; };
-  const auto is_filled = [&](const group_place& place) {
-    return place.finished || serves(place.current) || serves(place.next);
-  };
-  const auto is_ready = [&](const auto& each) {
-    const auto& places = each->state().roster().places();
-    return each->state().over() ||
-           (places.size() >= each->state().count() && std::ranges::all_of(places, is_filled));
-  };
+  const auto is_ready = [](const auto& each) { return brief_of(*each).all_ready(); };
   // Without any group there is nothing to take over for.
   return !groups_.all().empty() && std::ranges::all_of(groups_.all(), is_ready);
 }
@@ -226,26 +256,48 @@ void tenure<Owner>::take_over()
   std::error_code error;
   presence_.claim_from_predecessor(error);
   if (error) report(error, "pid file");
-  owner_.connections().own_paths();
+  own_paths(owner_.connections());
   presence_.begin(owner_.shared_from_this());
 }
 
+// Who came back when nobody was left is served there.
 template <class Owner>
-void tenure<Owner>::leave_totals()
+void tenure<Owner>::give_stranded(int channel)
 {
-  totals all = owner_.cluster().totals();
-  all.groups = groups_.totals();
-  std::error_code error;
-  send_text(legacy_.get(), to_text(all), error);
-  if (error) report(error, "totals");
-  legacy_.reset();
+  for (const passed_listener& each : take_stranded(owner_.connections())) {
+    std::error_code error;
+    send_stranded(channel, each, error);
+    if (error) report(error, "connections for the new program");
+  }
 }
 
 template <class Owner>
-void tenure<Owner>::inherit(std::string_view legacy)
+void tenure<Owner>::adopt(passed_listener connections)
 {
   std::error_code error;
-  const totals earlier = totals_from_text(legacy, error);
+  adopt_stranded(owner_.connections(), std::move(connections), error);
+  if (error) report(error, "connections of the old program");
+}
+
+template <class Owner>
+void tenure<Owner>::leave_all(int channel)
+{
+  give_stranded(channel);
+  totals all = owner_.cluster().totals();
+  all.groups = groups_.totals();
+  std::error_code error;
+  send_text(channel, to_text(all), error);
+  legacies_->pass_to(channel, error);
+  if (error) report(error, "totals");
+}
+
+template <class Owner>
+void tenure<Owner>::inherit(std::string_view counted)
+{
+  // A worker that is ready may have had more to ask for until now.
+  predecessor::of_this_process().close_unclaimed();
+  std::error_code error;
+  const totals earlier = totals_from_text(counted, error);
   if (error) report(error, "totals");
   owner_.cluster().restore(earlier);
   owner_.groups().restore(earlier.groups);

@@ -9,7 +9,6 @@
 
 #include "support/deep_directory.hpp"
 #include "support/noted_host.hpp"
-#include "support/upgrade_channel.hpp"
 
 #include <filesystem>
 #include <string>
@@ -478,34 +477,6 @@ TEST_CASE("held listeners that nobody uses close when they are told")
   std::error_code error;
   const auto other = posix::listen_stream(address, posix::listen_settings(), error);
   CHECK(!error);
-}
-
-TEST_CASE("all that is open is passed on, and another dispatcher goes on with it by the same keys")
-{
-  dispatcher_test old, test;
-  old.joined(1, old.loopback());
-  const auto first = old.bound;
-  old.joined(1, old.loopback(), 1);
-  const auto second = old.bound;
-  std::vector<passed_listener> passed;
-  std::error_code error;
-  old.connections.copy_to(passed, error);
-  CHECK_FALSE(error);
-  REQUIRE(passed.size() == 2);
-  const cohort_test::replaced_program before(passed);
-  passed.clear();
-  old.connections.let_go();
-  std::vector<passed_listener> nothing;
-  old.connections.copy_to(nothing, error);
-  CHECK(nothing.empty());
-  test.joined(1, test.loopback(), 1);
-  CHECK(test.bound == second);
-  test.joined(1, test.loopback(first.port()));
-  CHECK(test.bound == first);
-  // Who comes is accepted there.
-  test.clients.connect(first);
-  CHECK(test.grant(1, 2, 1));
-  CHECK(cohort_test::run_bounded(test.context, [&] { return test.host.offered(1) == 1; }));
 }
 
 } // namespace dispatcher_test

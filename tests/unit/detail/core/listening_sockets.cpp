@@ -250,6 +250,32 @@ TEST_CASE("sockets that are more than the workers have the primary accept from t
   CHECK(by_primary + test.waiting_at(own) == 60);
 }
 
+TEST_CASE("when there are to be no more sockets, who comes later shares one, and has it in the end")
+{
+  fixture test(wire::sharing::own_socket);
+  const auto first = test.sockets->share(test.member(1, 0), test.error);
+  const auto second = test.sockets->share(test.member(2, 1), test.error);
+  test.sockets->set_complete(true);
+  const auto third = test.sockets->share(test.member(3, 2), test.error);
+  CHECK_FALSE(test.error);
+  CHECK(inode_of(third.get()) == inode_of(first.get()));
+  test.update({test.member(1, 0), test.member(2, 1), test.member(3, 2)});
+  test.clients.connect(test.sockets->bound(), 20);
+  CHECK(test.accept() == 0);
+  CHECK(test.waiting_at(third) + test.waiting_at(second) == 20);
+  // Its first owner is gone: it is the third one's alone, and nobody else accepts from it.
+  test.update({test.member(2, 1), test.member(3, 2)});
+  test.clients.connect(test.sockets->bound(), 60);
+  CHECK(test.accept() == 0);
+  const std::size_t at_third = test.waiting_at(third);
+  CHECK(at_third > 0);
+  CHECK(at_third + test.waiting_at(second) == 60);
+  test.sockets->set_complete(false);
+  const auto fourth = test.sockets->share(test.member(4, 0), test.error);
+  CHECK(inode_of(fourth.get()) != inode_of(first.get()));
+  CHECK(inode_of(fourth.get()) != inode_of(second.get()));
+}
+
 TEST_CASE("sockets that are let go are closed here, and live on elsewhere")
 {
   fixture test(wire::sharing::own_socket);

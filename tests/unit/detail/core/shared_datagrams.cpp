@@ -261,7 +261,7 @@ TEST_CASE("a socket of the process before this one is gone on with, one of sever
     const auto first = old.join(1), second = old.join(2);
     const auto port = datagrams_test::port_of(first);
     std::vector<passed_listener> passed;
-    old.shared.copy_to(passed, old.error);
+    old.shared.pass_to(passed, old.error);
     REQUIRE_FALSE(old.error);
     REQUIRE(passed.size() == 1);
     CHECK(passed[0].sockets.size() == (own_sockets ? 2 : 1));
@@ -275,6 +275,26 @@ TEST_CASE("a socket of the process before this one is gone on with, one of sever
   }
 }
 
+TEST_CASE("what another process may go on with stays open without members until that is known")
+{
+  for (const bool own_sockets : {false, true}) {
+    datagrams_test test(own_sockets);
+    const auto port = datagrams_test::port_of(test.join(1));
+    std::vector<passed_listener> passed;
+    test.shared.pass_to(passed, test.error);
+    passed.clear();
+    test.shared.gone(1, true);
+    CHECK(test.shared.size() == 1);
+    CHECK(datagrams_test::is_bound(port));
+    CHECK(datagrams_test::port_of(test.join(2)) == port);
+    test.shared.take_back(true);
+    CHECK(test.shared.size() == 1);
+    test.shared.gone(2, true);
+    CHECK(test.shared.size() == 0);
+    CHECK_FALSE(datagrams_test::is_bound(port));
+  }
+}
+
 TEST_CASE("an inherited socket stays one for all workers in the process that goes on")
 {
   std::error_code error;
@@ -283,7 +303,7 @@ TEST_CASE("an inherited socket stays one for all workers in the process that goe
   const auto first =
       old.join(1, 0, 0, 0, posix::bind_datagram(where.address, posix::listen_settings(), error));
   std::vector<passed_listener> passed;
-  old.shared.copy_to(passed, error);
+  old.shared.pass_to(passed, error);
   REQUIRE_FALSE(error);
   REQUIRE(passed.size() == 1);
   const cohort_test::replaced_program before(passed);

@@ -875,6 +875,31 @@ TEST_CASE("when another process goes on, who was offered and who waits here is s
   CHECK(test.run_until([&] { return test.context.stopped(); }));
 }
 
+TEST_CASE("who came back when nobody was left is served by the other process, which counts him")
+{
+  listener_test test, next;
+  test.member(1, 3);
+  test.connect(3);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 3; }));
+  CHECK(test.take(1, test.host.offers[0].first, 1));
+  std::error_code error;
+  test.listener->pass({}, {}, error);
+  CHECK(test.listener->take_stranded().empty());
+  test.listener->gone(1);
+  CHECK(test.listener->is_open());
+  test.listener->let_go();
+  CHECK_FALSE(test.listener->is_finished());
+  auto stranded = test.listener->take_stranded();
+  REQUIRE(stranded.size() == 2);
+  CHECK(test.listener->is_finished());
+  CHECK(test.listener->counters().accepted == 1);
+  CHECK(test.listener->counters().closed == 0);
+  next.member(1, 8);
+  for (auto& each : stranded) next.listener->adopt(std::move(each));
+  CHECK(next.run_until([&] { return next.host.offered(1) == 2; }));
+  CHECK(next.listener->counters().accepted == 2);
+}
+
 TEST_CASE("who waits in the kernel is the other process's")
 {
   listener_test test;

@@ -350,12 +350,15 @@ TEST_CASE("a retired worker answers what it has and gets nothing more")
     CHECK(b.dispatch() == runs{{1, 3, {2}}});
     CHECK(b.machine.members()[0].connections == 1);
   }
-  SUBCASE("when nobody is left the queue is closed")
+  SUBCASE("when nobody is left the queue is taken away, and forgotten")
   {
-    CHECK(b.machine.close_queue([&](counted c) { b.out.push_back(c.id()); }) == 2);
+    CHECK(b.machine.take_queue([&](counted c) { b.out.push_back(c.id()); }) == 2);
     CHECK(b.out == ids{1, 2, 3});
-    CHECK(b.machine.counters().closed == 2);
     CHECK(b.machine.queue_size() == 0);
+    CHECK(b.machine.counters().accepted == 1);
+    b.machine.count_closed(2);
+    CHECK(b.machine.counters().accepted == 3);
+    CHECK(b.machine.counters().closed == 2);
   }
 }
 

@@ -338,12 +338,13 @@ void world<Machine>::close_queue()
 {
   const std::size_t size = count(place::queued);
   int last = 0;
-  const auto closed = machine_.close_queue([&](token t) {
+  const auto closed = machine_.take_queue([&](token t) {
     known_connection* c = find(t);
     const bool queued = c && c->where == place::queued;
     if (note(queued && t.id() > last, "closing the queue")) c->where = place::closed;
     last = t.id();
   });
+  machine_.count_closed(closed);
   require_nothing_noted();
   require(closed == size, "closing the queue");
 }

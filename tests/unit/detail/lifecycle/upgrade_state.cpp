@@ -18,28 +18,35 @@ namespace {
 
 using action = upgrade_action;
 
-enum class input { start_failed, ready, violated, late, abort, stop, exited };
-constexpr std::array all_inputs = {input::start_failed, input::ready, input::violated, input::late,
-    input::abort, input::stop, input::exited};
+// `ready` with what follows it.
+enum class input { start_failed, ready, not_announced, violated, late, abort, stop, exited };
+constexpr std::array all_inputs = {input::start_failed, input::ready, input::not_announced,
+    input::violated, input::late, input::abort, input::stop, input::exited};
 
 action give(upgrade_state& state, input what)
 {
   switch (what) {
   case input::start_failed: return state.start_failed();
-  case input::ready: return state.ready();
+  case input::ready:
+  case input::not_announced: break;
   case input::violated: return state.violated();
   case input::late: return state.late();
   case input::abort: return state.abort();
   case input::stop: return state.stop();
   case input::exited: return state.exited();
   }
-  return action::none;
+  const action next = state.ready();
+  if (next != action::hand_over) return next;
+  if (what == input::not_announced) return state.not_announced();
+  state.handed_over();
+  return next;
 }
 
 // What follows when the new process is killed for this.
 std::optional<upgrade_outcome> reason(input what)
 {
   switch (what) {
+  case input::not_announced: return upgrade_outcome::not_announced;
   case input::violated: return upgrade_outcome::refused;
   case input::late: return upgrade_outcome::not_ready;
   case input::abort: return upgrade_outcome::aborted;
@@ -113,7 +120,7 @@ std::size_t walk(const std::vector<input>& before, std::size_t more)
 
 TEST_CASE("in whatever order things happen, an upgrade ends once, and kills once at most")
 {
-  CHECK(walk({}, 5) == 1 + 7 + 49 + 343 + 2401 + 16807);
+  CHECK(walk({}, 5) == 1 + 8 + 64 + 512 + 4096 + 32768);
 }
 
 TEST_CASE("a new process that is ready has everything handed over, and nothing changes that")
@@ -121,6 +128,8 @@ TEST_CASE("a new process that is ready has everything handed over, and nothing c
   upgrade_state state;
   CHECK_FALSE(state.over());
   CHECK(state.ready() == action::hand_over);
+  CHECK_FALSE(state.over());
+  state.handed_over();
   CHECK(state.over());
   CHECK(state.outcome() == upgrade_outcome::succeeded);
   CHECK(state.late() == action::none);

@@ -86,6 +86,11 @@ TEST_CASE("a TCP listener takes connections and tells who came")
   REQUIRE(!ec);
   CHECK(is_hygienic(connection.get()));
   CHECK(peer == local_address(client.get(), ec));
+  CHECK(peer == peer_address(connection.get(), ec));
+  CHECK_FALSE(ec);
+  peer_address(listener.get(), ec);
+  CHECK(ec == std::errc::not_connected);
+  ec.clear();
 
   const auto again = listen_stream(address, listen_settings(), ec);
   CHECK(!again);

@@ -95,7 +95,8 @@ TEST_CASE("what was handed over is the other process's: nothing is written or sa
   test.presence.claim(test.error);
   test.presence.begin(test.owner);
   test.listener.poll_all();
-  test.presence.hand_over(4711);
+  test.presence.hand_over(4711, test.error);
+  CHECK_FALSE(test.error);
   CHECK(test.listener.poll_all() == strings{"MAINPID=4711\n"});
   std::ofstream(test.scratch.file("pid")) << "4711\n";
   std::ofstream(test.scratch.file("status")) << "its own\n";
@@ -107,6 +108,20 @@ TEST_CASE("what was handed over is the other process's: nothing is written or sa
   CHECK(test.owner->texts == 1);
 }
 
+TEST_CASE("what cannot be announced is not handed over")
+{
+  fixture test;
+  ::setenv("NOTIFY_SOCKET", "relative", 1);
+  test.presence.claim(test.error);
+  test.presence.begin(test.owner);
+  test.presence.hand_over(4711, test.error);
+  CHECK(test.error == std::errc::address_family_not_supported);
+  CHECK(test.pid() == own_number);
+  test.presence.end(*test.owner);
+  CHECK(test.status() == "status 2");
+  CHECK(test.pid().empty());
+}
+
 TEST_CASE("a process that replaces another one gets its pid file, which others cannot")
 {
   fixture old, other;
@@ -115,8 +130,8 @@ TEST_CASE("a process that replaces another one gets its pid file, which others c
       supervisor_options().pid_file(old.scratch.file("pid")), old.groups, old.host);
   next.claim(other.error);
   CHECK(other.error == std::errc::file_exists);
-  old.presence.hand_over(::getpid());
   std::error_code error;
+  old.presence.hand_over(::getpid(), error);
   next.claim_from_predecessor(error);
   CHECK_FALSE(error);
   CHECK(old.pid() == own_number);

@@ -182,7 +182,9 @@ TEST_CASE("when another process is the service the manager hears which, and then
   test.add("web", 1);
   test.begin(test.listener.address());
   test.listener.poll_all();
-  test.link->hand_over(4711);
+  std::error_code error;
+  test.link->hand_over(4711, error);
+  CHECK_FALSE(error);
   CHECK(test.listener.poll_all() == strings{"MAINPID=4711\n"});
   test.happens();
   test.link->reload_asked();
@@ -192,8 +194,26 @@ TEST_CASE("when another process is the service the manager hears which, and then
   // Nothing is awaited.
   CHECK(test.context.run() == 0);
   link_test other;
-  other.link->hand_over(4711);
+  other.link->hand_over(4711, error);
+  CHECK_FALSE(error);
   CHECK(other.listener.poll_all().empty());
+}
+
+TEST_CASE("when that cannot be told this process is the service still")
+{
+  link_test test;
+  const std::string path = test.listener.address() + ".link";
+  REQUIRE(::symlink(test.listener.address().c_str(), path.c_str()) == 0);
+  test.begin(path);
+  REQUIRE(::unlink(path.c_str()) == 0);
+  std::error_code error;
+  test.link->hand_over(4711, error);
+  CHECK(error == std::errc::no_such_file_or_directory);
+  REQUIRE(::symlink(test.listener.address().c_str(), path.c_str()) == 0);
+  test.listener.poll_all();
+  test.link->end();
+  CHECK(test.listener.poll_all() == strings{"STOPPING=1\nSTATUS=stopping, workers left: 0\n"});
+  ::unlink(path.c_str());
 }
 
 } // namespace service_link_test

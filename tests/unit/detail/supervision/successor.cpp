@@ -36,7 +36,11 @@ using cohort_test::say_ready;
 namespace {
 
 struct noting_host final : upgrade_host {
-  void hand_over(pid_t successor) override { handed_to = successor; }
+  void hand_over(pid_t successor, int, std::error_code& error) override
+  {
+    error = cannot;
+    if (!error) handed_to = successor;
+  }
   void keep(posix::unique_fd channel) override { kept = std::move(channel); }
   void upgrade_over(const upgrade_result& what) override
   {
@@ -44,6 +48,7 @@ struct noting_host final : upgrade_host {
     result = what;
   }
 
+  std::error_code cannot;
   pid_t handed_to = 0;
   posix::unique_fd kept;
   int times = 0;
@@ -100,10 +105,11 @@ TEST_CASE("a new program that is ready counts, hears that all is its own, and is
   const cohort_test::scratch_directory scratch;
   const std::string heard = scratch.file("heard");
   fixture test;
-  // Only one packet can come: the rest was said before it began.
+  // Only one packet can come, which may take a while: the rest was said before it began.
   const std::string skip = "dd bs=70000 count=1 <&3 >/dev/null 2>&1; ";
-  test.start(new_program(skip + skip + say_ready() + "dd bs=70000 count=1 <&3 2>/dev/null >" +
-                         heard + ".new; mv " + heard + ".new " + heard + "; " + live_on));
+  const std::string hear = "dd bs=70000 count=1 <&3 2>/dev/null >" + heard + ".new";
+  test.start(new_program(skip + skip + say_ready() + "until [ -s " + heard + ".new ]; do " + hear +
+                         "; done; mv " + heard + ".new " + heard + "; " + live_on));
   const upgrade_result& result = test.end();
   CHECK(result.succeeded());
   CHECK(result.pid == test.host.handed_to);
@@ -176,6 +182,34 @@ TEST_CASE("a program that says something else is ended at once")
     CHECK(result.status.signal() == SIGTERM);
     CHECK(test.told.error == error::upgrade_failed);
   }
+}
+
+TEST_CASE("a program that cannot be announced is ended, and why is told")
+{
+  fixture test;
+  test.host.cannot = std::make_error_code(std::errc::connection_refused);
+  test.start(new_program(say_ready() + live_on));
+  const upgrade_result& result = test.end();
+  CHECK(result.outcome == upgrade_outcome::not_announced);
+  CHECK(result.error == std::errc::connection_refused);
+  CHECK(result.status.signal() == SIGTERM);
+  CHECK(result.to_string() == "the service manager could not be told of process " +
+                                  std::to_string(result.pid) + ": Connection refused");
+  CHECK(test.told.error == error::upgrade_failed);
+  CHECK_FALSE(test.host.kept);
+}
+
+TEST_CASE("a program that does not end when it is asked to is killed when that is to be at once")
+{
+  const cohort_test::scratch_directory scratch;
+  const std::string deaf = scratch.file("deaf");
+  fixture test;
+  test.start(new_program("trap '' TERM; : >" + deaf + "; " + live_on));
+  const auto limit = std::chrono::steady_clock::now() + 10s * cohort_test::time_factor();
+  while (!std::filesystem::exists(deaf)) REQUIRE(std::chrono::steady_clock::now() < limit);
+  test.made->kill();
+  CHECK(test.end().outcome == upgrade_outcome::stopped);
+  CHECK(test.host.result.status.signal() == SIGKILL);
 }
 
 TEST_CASE("an upgrade for which nobody waits any more ends the new program")

@@ -16,6 +16,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -45,8 +46,9 @@ struct noted_totals {
 // What a supervisor is for its tenure.
 struct owner_type : std::enable_shared_from_this<owner_type> {
   explicit owner_type(const std::string& pid_path)
-      : made(std::in_place, *this, context.get_executor(), supervisor_options().pid_file(pid_path),
-            group_list, groups_host)
+      : made(std::in_place, *this, context.get_executor(),
+            supervisor_options().pid_file(pid_path).upgrade(new_program("exit 3")), group_list,
+            groups_host)
   {
   }
 
@@ -56,6 +58,7 @@ struct owner_type : std::enable_shared_from_this<owner_type> {
   bool serves() const { return is_serving; }
   auto& connections() { return listeners; }
   void stop(std::chrono::steady_clock::duration deadline) { stopped = deadline; }
+  void set_upgrades(bool value) { upgrading = value; }
   void finish_if_over() { ++looked; }
   void publish(const any_event& event)
   {
@@ -74,6 +77,7 @@ struct owner_type : std::enable_shared_from_this<owner_type> {
   bool is_serving = true;
   std::optional<std::chrono::steady_clock::duration> stopped;
   int looked = 0;
+  bool upgrading = false;
   std::vector<error_event> failures;
   std::optional<tenure<owner_type>> made;
 };
@@ -117,6 +121,13 @@ struct fixture {
   {
     CHECK(cohort_test::run_until(owner->context, [&] { return told.done(); }));
   }
+  std::size_t open_listeners() const
+  {
+    std::size_t count = 0;
+    owner->listeners.visit_listeners(
+        [&](const auto& each, const listen_key&) { count += each.is_open(); });
+    return count;
+  }
   bool is_known() const { return std::filesystem::exists(scratch.file("pid")); }
 
   cohort_test::scratch_directory scratch;
@@ -134,16 +145,15 @@ TEST_CASE("when the new process counts, nobody is accepted here, and the owner i
   CHECK(test.is_known());
   test.upgrade(new_program(cohort_test::say_ready() + live_on).drain_deadline(7s), test.result);
   CHECK(test.made().upgrades());
+  CHECK(test.owner->upgrading);
   CHECK_FALSE(test.owner->stopped);
   test.finish(test.result);
+  CHECK_FALSE(test.owner->upgrading);
   CHECK(test.result.good());
   CHECK(test.owner->stopped == 7s);
   CHECK_FALSE(test.made().upgrades());
   CHECK(test.owner->failures.empty());
-  std::vector<passed_listener> left;
-  std::error_code error;
-  test.owner->listeners.copy_to(left, error);
-  CHECK(left.empty());
+  CHECK(test.open_listeners() == 0);
   // It is the other one's.
   test.made().end();
   CHECK(test.is_known());
@@ -168,6 +178,52 @@ TEST_CASE("what was counted is left to the new process at the end, and goes on f
   CHECK(test.owner->failures.empty());
 }
 
+TEST_CASE("who is in this process without anybody to serve him goes to the new one")
+{
+  fixture test;
+  test.begin();
+  const auto where = test.listen();
+  wire::credit room;
+  room.listener = 1;
+  room.window = 2;
+  CHECK(test.owner->listeners.received(1, room));
+  cohort_test::test_clients clients(test.owner->context);
+  clients.connect(where, 2);
+  const auto is_offered = [&] { return test.owner->host.offered(1) == 2; };
+  CHECK(cohort_test::run_until(test.owner->context, is_offered));
+  test.upgrade(new_program(cohort_test::say_ready() + live_on), test.result);
+  // It ends without having taken them.
+  test.owner->listeners.gone(1);
+  CHECK(test.open_listeners() == 1);
+  test.finish(test.result);
+  CHECK(test.result.good());
+  CHECK(test.owner->listeners.counters().accepted == 0);
+  CHECK(test.owner->listeners.size() == 0);
+  CHECK(test.owner->failures.empty());
+  CHECK(cohort_test::end_new_program(test.result.value.pid));
+}
+
+TEST_CASE("who was in the process before this one is served here, where somebody listens")
+{
+  cohort_test::replaced_program before{std::vector<passed_listener>()};
+  fixture test;
+  test.begin();
+  CHECK(before.heard_ready());
+  test.listen();
+  // Whatever is accepted there.
+  auto connections = cohort_test::listener_at(cohort_test::loopback_key());
+  before.strand(connections);
+  const auto is_adopted = [&] { return test.owner->listeners.counters().accepted == 1; };
+  CHECK(cohort_test::run_until(test.owner->context, is_adopted));
+  CHECK(test.owner->failures.empty());
+  connections.asked.index = 1;
+  before.strand(connections);
+  const auto is_reported = [&] { return test.owner->failures.size() == 1; };
+  CHECK(cohort_test::run_until(test.owner->context, is_reported));
+  CHECK(test.owner->failures[0].what == "connections of the old program");
+  CHECK(test.owner->failures[0].code == std::errc::address_not_available);
+}
+
 TEST_CASE("a failed upgrade is reported, and leaves the owner and its listeners as they were")
 {
   fixture test;
@@ -181,12 +237,50 @@ TEST_CASE("a failed upgrade is reported, and leaves the owner and its listeners 
   CHECK(test.owner->failures[0].what == "upgrade: " + test.result.value.to_string());
   CHECK_FALSE(test.owner->stopped);
   CHECK_FALSE(test.made().upgrades());
-  std::vector<passed_listener> left;
-  std::error_code error;
-  test.owner->listeners.copy_to(left, error);
-  CHECK(left.size() == 1);
+  CHECK(test.open_listeners() == 1);
+  // It has no worker any more, and nobody else has it.
+  test.owner->listeners.gone(1);
+  CHECK(test.open_listeners() == 0);
   test.made().end();
   CHECK_FALSE(test.is_known());
+}
+
+TEST_CASE("an upgrade that a signal asks for is as any other, and why there is none is reported")
+{
+  fixture test;
+  test.begin();
+  const auto report = [&](std::size_t number) {
+    CHECK(cohort_test::run_until(
+        test.owner->context, [&] { return test.owner->failures.size() == number; }));
+    return test.owner->failures.back();
+  };
+  test.made().upgrade_by_signal();
+  CHECK(test.owner->upgrading);
+  test.made().upgrade_by_signal();
+  CHECK(report(1).code == error::busy);
+  CHECK(report(1).what == "upgrade");
+  CHECK(report(2).code == error::upgrade_failed);
+  CHECK(report(2).what.find("exited with code 3") != std::string::npos);
+  CHECK_FALSE(test.owner->upgrading);
+  test.owner->is_serving = false;
+  test.made().upgrade_by_signal();
+  CHECK(report(3).code == error::shutting_down);
+}
+
+TEST_CASE("an owner that is to end at once kills the new program")
+{
+  const cohort_test::scratch_directory scratch;
+  const std::string deaf = scratch.file("deaf");
+  fixture test;
+  test.begin();
+  test.made().kill();
+  test.upgrade(new_program("trap '' TERM; : >" + deaf + "; " + live_on), test.result);
+  const auto limit = std::chrono::steady_clock::now() + 10s * cohort_test::time_factor();
+  while (!std::filesystem::exists(deaf)) REQUIRE(std::chrono::steady_clock::now() < limit);
+  test.made().kill();
+  test.finish(test.result);
+  CHECK(test.result.error == error::shutting_down);
+  CHECK(test.result.value.status.signal() == SIGKILL);
 }
 
 TEST_CASE("an owner that is to end gives the upgrade up, and looks again when it is over")
