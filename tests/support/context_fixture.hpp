@@ -42,7 +42,8 @@ public:
     run_to_end(body(), limit);
   }
 
-  /// Runs `work()` on a thread of its own, for what blocks; the primary goes on meanwhile.
+  /// Runs `work()` on a thread of its own, for what blocks; the primary goes on meanwhile. What it
+  /// throws comes out here.
   template <class Work>
   awaitable<void> in_thread(Work& work)
   {
@@ -104,12 +105,19 @@ inline awaitable<void> context_fixture::run_in_thread(std::function<void()> work
     auto guard = asio::make_work_guard(context);
     auto run = [this, work = std::move(work), handler = std::move(handler),
                    guard = std::move(guard)]() mutable {
-      work();
-      asio::post(context, [handler = std::move(handler)]() mutable { std::move(handler)(); });
+      // Such as that of a check without which nothing can go on.
+      std::exception_ptr failure;
+      try {
+        work();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      asio::post(context,
+          [handler = std::move(handler), failure]() mutable { std::move(handler)(failure); });
     };
     threads_.emplace_back(std::move(run));
   };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
       std::move(start), asio::use_awaitable);
 }
 
