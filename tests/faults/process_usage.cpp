@@ -3,7 +3,9 @@
 //
 // What a process uses, on kernels that do not count its descriptors, and where it cannot be seen.
 
+#include "support/event_loop.hpp"
 #include "support/failing_system_calls.hpp"
+#include "support/sleeping_process.hpp"
 
 #include <cohort/detail/io/usage_probe.hpp>
 #include <cohort/detail/posix/process_usage.hpp>
@@ -17,7 +19,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <memory>
 #include <system_error>
 #include <unistd.h>
 #include <vector>
@@ -72,13 +73,8 @@ TEST_CASE("that a process cannot be seen is told once, until it can be seen agai
 {
   asio::io_context context(1);
   bool ended = false;
-  posix::child_options options;
-  options.path = "/bin/sleep";
-  options.argv = {"sleep", "1000"};
-  std::error_code error;
-  const auto sleeper = process::start(
-      context.get_executor(), options, [&](cohort::exit_status) { ended = true; }, error);
-  REQUIRE_MESSAGE(!error, error.message());
+  const auto sleeper = cohort_test::start_sleeping(
+      context.get_executor(), [&](cohort::exit_status) { ended = true; });
   const auto now = std::chrono::steady_clock::now();
   io::usage_probe probe(1s);
   faults faults;
@@ -100,10 +96,9 @@ TEST_CASE("that a process cannot be seen is told once, until it can be seen agai
   faults.fail(call::open, 1, EMFILE);
   CHECK(look() == std::errc::too_many_files_open);
   faults.reset();
+  std::error_code error;
   sleeper->signal(SIGKILL, error);
-  while (!ended && context.run_one_for(10s) != 0) {
-  }
-  CHECK(ended);
+  CHECK(cohort_test::run_until(context, [&] { return ended; }));
 }
 
 } // namespace process_usage_faults

@@ -3,6 +3,8 @@
 
 #include <cohort/worker.hpp>
 
+#include "support/sleeping_process.hpp"
+
 #include <cohort/message/json.hpp>
 
 #include <asio/awaitable.hpp>
@@ -41,18 +43,10 @@ public:
   explicit fated_worker(const asio::any_io_executor& executor)
       : worker_core(executor, cohort::candidate(3), nullptr)
   {
-    cohort::detail::posix::child_options options;
-    options.path = "/bin/sleep";
-    options.argv = {"sleep", "100"};
-    std::error_code error;
-    process_ = cohort::detail::process::start(
-        executor, options,
-        [this](exit_status status) {
-          state_.exited(status);
-          exited_.set(std::error_code(), status);
-        },
-        error);
-    REQUIRE_MESSAGE(!error, error.message());
+    process_ = cohort_test::start_sleeping(executor, [this](exit_status status) {
+      state_.exited(status);
+      exited_.set(std::error_code(), status);
+    });
   }
 
   void disconnect(duration deadline) override { asked = deadline; }

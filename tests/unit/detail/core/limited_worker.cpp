@@ -3,21 +3,16 @@
 #include <cohort/detail/core/limited_worker.hpp>
 
 #include "support/event_loop.hpp"
-#include "support/no_messages.hpp"
-
-#include <cohort/detail/posix/socket.hpp>
-
-#include <asio/io_context.hpp>
+#include "support/sleeping_worker.hpp"
 
 #include <doctest/doctest.h>
 
 #include <chrono>
 #include <csignal>
-#include <memory>
+#include <cstdint>
 #include <optional>
-#include <string>
 #include <system_error>
-#include <utility>
+#include <variant>
 #include <vector>
 
 namespace limited_worker_test {
@@ -43,79 +38,22 @@ struct noted_cluster {
   std::vector<retire_reason> reasons;
 };
 
-struct sleeping_worker final : limited_worker<noted_cluster> {
-  using base = limited_worker<noted_cluster>;
+struct idle_worker final : cohort_test::sleeping_worker<limited_worker<noted_cluster>> {
+  using sleeping_worker::sleeping_worker;
 
-  sleeping_worker(asio::io_context& context, noted_cluster& owner, posix::unique_fd messages,
-      const settings& how)
-      : base(context.get_executor(), cohort::candidate(5), owner,
-            cohort_test::no_messages().open(
-                context.get_executor(), std::move(messages), cohort::channel_options(), 5),
-            how)
-  {
-    posix::child_options options;
-    options.path = "/bin/sleep";
-    options.argv = {"sleep", "1000"};
-    std::error_code error;
-    process_ = process::start(
-        executor_, options,
-        [this](cohort::exit_status status) {
-          state_.exited(status);
-          set_gone();
-        },
-        error);
-    REQUIRE_MESSAGE(!error, error.message());
-  }
-  ~sleeping_worker() { messages_->close(); }
-
-  void disconnect(duration) override {}
-  void close_channel() override {}
   void set_weight(std::uint32_t) override {}
-
-  void come_ready()
-  {
-    state_.hello();
-    state_.ready();
-    publish_ready();
-  }
-  void drain() { state_.drain_requested(); }
-  template <class Message>
-  void hear(const Message& message)
-  {
-    note(message);
-  }
 };
 
-struct limited_test {
-  explicit limited_test(const settings& how)
-  {
-    std::error_code error;
-    auto sockets = posix::stream_pair(error);
-    REQUIRE(!error);
-    peer = std::move(sockets.second);
-    worker = std::make_shared<sleeping_worker>(context, cluster, std::move(sockets.first), how);
-  }
-  ~limited_test()
-  {
-    std::error_code ignored;
-    worker->kill(SIGKILL, ignored);
-    CHECK(cohort_test::run_until(context, [this] { return worker->state().is_dead(); }));
-    cohort_test::run_ready(context);
-    CHECK(worker.use_count() == 1);
-  }
+struct limited_test : cohort_test::cluster_of_one<idle_worker, noted_cluster> {
+  using cluster_of_one::cluster_of_one;
 
   const std::vector<retire_reason>& reasons() const { return cluster.reasons; }
   // Waits for the first one.
   std::optional<retire_reason> reason()
   {
-    cohort_test::run_until(context, [this] { return !reasons().empty(); });
+    until([this] { return !reasons().empty(); });
     return reasons().empty() ? std::nullopt : std::optional(reasons().front());
   }
-
-  asio::io_context context{1};
-  noted_cluster cluster;
-  posix::unique_fd peer;
-  std::shared_ptr<sleeping_worker> worker;
 };
 
 } // namespace
@@ -215,6 +153,18 @@ TEST_CASE("a worker that drains is not to be replaced, and one without limits is
   }
 }
 
+TEST_CASE("nothing is waited for once a worker has ended")
+{
+  limited_test test(settings().max_age(1h));
+  test.worker->come_ready();
+  CHECK(test.worker.use_count() == 2);
+  std::error_code error;
+  test.worker->kill(SIGKILL, error);
+  CHECK(test.until([&] { return test.worker->state().is_dead(); }));
+  cohort_test::run_ready(test.context);
+  CHECK(test.worker.use_count() == 1);
+}
+
 TEST_CASE("what is known of a worker's use is as old as it may be, and stays after its end")
 {
   const settings how = settings().usage_interval(1h);
@@ -223,7 +173,7 @@ TEST_CASE("what is known of a worker's use is as old as it may be, and stays aft
   CHECK(first.memory);
   std::error_code error;
   test.worker->kill(SIGKILL, error);
-  CHECK(cohort_test::run_until(test.context, [&] { return test.worker->state().is_dead(); }));
+  CHECK(test.until([&] { return test.worker->state().is_dead(); }));
   CHECK(test.worker->usage().memory == first.memory);
   CHECK(test.worker->usage().descriptors == first.descriptors);
 }

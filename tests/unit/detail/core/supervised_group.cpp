@@ -4,6 +4,7 @@
 
 #include "support/event_loop.hpp"
 #include "support/no_messages.hpp"
+#include "support/sleeping_process.hpp"
 
 #include <cohort/detail/posix/socket.hpp>
 
@@ -41,13 +42,8 @@ struct idle_worker final : worker_core {
             cohort_test::no_messages().open(
                 context.get_executor(), std::move(messages), cohort::channel_options(), id))
   {
-    posix::child_options options;
-    options.path = "/bin/sleep";
-    options.argv = {"sleep", "1000"};
-    std::error_code error;
-    process_ = process::start(
-        executor_, options, [this](cohort::exit_status status) { ended = status; }, error);
-    REQUIRE_MESSAGE(!error, error.message());
+    process_ = cohort_test::start_sleeping(
+        executor_, [this](cohort::exit_status status) { ended = status; });
     if (is_online) state_.hello();
   }
   ~idle_worker() { messages_->close(); }

@@ -3,6 +3,7 @@
 #include <cohort/detail/io/usage_probe.hpp>
 
 #include "support/event_loop.hpp"
+#include "support/sleeping_process.hpp"
 
 #include <asio/io_context.hpp>
 
@@ -10,7 +11,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <memory>
 #include <system_error>
 
 namespace usage_probe_test {
@@ -22,13 +22,8 @@ TEST_CASE("what a process uses is known when it was looked at, and stays known a
 {
   asio::io_context context(1);
   bool ended = false;
-  posix::child_options options;
-  options.path = "/bin/sleep";
-  options.argv = {"sleep", "1000"};
-  std::error_code error;
-  const auto sleeper = process::start(
-      context.get_executor(), options, [&](cohort::exit_status) { ended = true; }, error);
-  REQUIRE_MESSAGE(!error, error.message());
+  const auto sleeper = cohort_test::start_sleeping(
+      context.get_executor(), [&](cohort::exit_status) { ended = true; });
 
   io::usage_probe probe(5s);
   const auto now = std::chrono::steady_clock::now();
@@ -46,6 +41,7 @@ TEST_CASE("what a process uses is known when it was looked at, and stays known a
   while (!is_up() && std::chrono::steady_clock::now() < limit) probe.look(*sleeper, now);
   CHECK(is_up());
 
+  std::error_code error;
   sleeper->signal(SIGKILL, error);
   siginfo_t info;
   ::waitid(P_PID, static_cast<id_t>(sleeper->pid()), &info, WEXITED | WNOWAIT);
