@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cohort/detail/core/supervised_group.hpp>
+#include <cohort/detail/core/group_host.hpp>
 
 #include <memory>
 #include <system_error>
@@ -10,7 +10,7 @@
 namespace cohort_test {
 
 /// A host of groups where whatever is started fails, and nobody runs.
-struct empty_group_host final : cohort::detail::group_host {
+struct empty_group_host : cohort::detail::group_host {
   worker_pointer fork(const cohort::settings&, std::error_code& error) override
   {
     error = std::make_error_code(std::errc::permission_denied);

@@ -2,71 +2,22 @@
 // SPDX-License-Identifier: MIT
 #include <cohort/detail/core/listener_figures.hpp>
 
-#include <cohort/detail/lifecycle/listener_ledger.hpp>
+#include "support/said_connections.hpp"
 
 #include <doctest/doctest.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <system_error>
-#include <vector>
 
 namespace listener_figures_test {
 
 using namespace cohort::detail;
-using cohort::candidate;
-
-namespace {
-
-struct said_listener {
-  const posix::socket_address& bound() const { return where; }
-  const cohort::connection_counters& counters() const { return counted; }
-  std::size_t queue_size() const { return queue; }
-  const std::vector<candidate>& candidates() const { return members; }
-
-  posix::socket_address where;
-  cohort::connection_counters counted;
-  std::size_t queue = 0;
-  std::vector<candidate> members;
-};
-
-struct said_connections {
-  template <class Visitor>
-  void visit_listeners(Visitor visit) const
-  {
-    for (const said_listener& each : listeners) visit(each, listen_key());
-  }
-  const listener_ledger& ledger() const { return past; }
-
-  said_listener& add(const std::string& path)
-  {
-    std::error_code error;
-    said_listener& added = listeners.emplace_back();
-    added.where = posix::socket_address::from_path(path, error);
-    CHECK_FALSE(error);
-    return added;
-  }
-
-  std::vector<said_listener> listeners;
-  listener_ledger past;
-};
-
-candidate member(cohort::worker_id id, std::uint32_t connections, std::uint32_t offers)
-{
-  candidate one(id);
-  one.connections = connections;
-  one.offers = offers;
-  return one;
-}
-
-} // namespace
+using cohort_test::member_with;
+using cohort_test::said_connections;
+using cohort_test::said_listener;
 
 TEST_CASE("what a worker has is summed up over all listeners")
 {
   said_connections all;
-  all.add("/a").members = {member(1, 3, 1), member(2, 5, 0)};
-  all.add("/b").members = {member(2, 7, 2)};
+  all.add("/a").members = {member_with(1, 3, 1), member_with(2, 5, 0)};
+  all.add("/b").members = {member_with(2, 7, 2)};
   auto figures = figures_of_workers(all);
   CHECK((figures.size() == 2 && figures[1].connections == 3 && figures[1].offers == 1));
   CHECK((figures[2].connections == 12 && figures[2].offers == 2));
@@ -79,13 +30,13 @@ TEST_CASE("listeners at one address are one, and what was counted there before i
   said_connections all;
   said_listener& closed = all.add("/a");
   closed.counted.accepted = 10;
-  closed.members = {member(1, 3, 0)};
+  closed.members = {member_with(1, 3, 0)};
   closed.members[0].leaving = true;
   all.add("/b").counted.accepted = 1;
   said_listener& open = all.add("/a");
   open.counted.accepted = 100;
   open.queue = 2;
-  open.members = {member(2, 4, 1)};
+  open.members = {member_with(2, 4, 1)};
   cohort::connection_counters earlier;
   earlier.accepted = 1000;
   all.past.add("/a", earlier);
