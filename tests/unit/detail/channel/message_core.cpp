@@ -28,7 +28,6 @@ using cohort::channel_options;
 using cohort::send_status;
 using received = core_type::received;
 using numbers = std::vector<std::uint32_t>;
-namespace wire = cohort::detail::wire;
 
 namespace {
 
