@@ -58,17 +58,19 @@ totals totals_from_text(std::string_view text, std::error_code& error);
 
 namespace detail::totals_text {
 
-// A name as one word: what would end the word, and a percent sign, by their codes; a dash is none.
+// A name as one word: what would end the word, and a percent sign, by their codes. A dash stands
+// for an empty name, so a name that is a dash is told by its code as well.
 inline std::string word_of(std::string_view name)
 {
   static constexpr char digits[] = "0123456789abcdef";
+  if (name.empty()) return "-";
   std::string word;
   for (const char each : name) {
     const auto code = static_cast<unsigned char>(each);
-    if (code > ' ' && code != 0x7f && each != '%') word += each;
+    if (code > ' ' && code != 0x7f && each != '%' && name != "-") word += each;
     else word += {'%', digits[code / 16], digits[code % 16]};
   }
-  return word.empty() ? "-" : word;
+  return word;
 }
 
 inline std::optional<std::string> name_of(std::string_view word)

@@ -65,17 +65,22 @@ TEST_CASE("what is told comes back, each counter and each name")
     fill(all.listeners.emplace_back().counters, 1);
     all.listeners.back().address = name;
   }
-  all.groups.push_back({"web", {}});
-  fill(all.groups.back().counters, std::numeric_limits<std::uint64_t>::max() - 100);
+  // The second one is named as what stands for no name.
+  for (const char* name : {"web", "-"}) {
+    fill(all.groups.emplace_back().counters, std::numeric_limits<std::uint64_t>::max() - 100);
+    all.groups.back().name = name;
+  }
   const totals back = read(to_text(all));
   REQUIRE(back.listeners.size() == 3);
   for (std::size_t i = 0; i != 3; ++i) {
     CHECK(back.listeners[i].address == all.listeners[i].address);
     check_equal(back.listeners[i].counters, all.listeners[i].counters);
   }
-  REQUIRE(back.groups.size() == 1);
-  CHECK(back.groups[0].name == "web");
-  check_equal(back.groups[0].counters, all.groups[0].counters);
+  REQUIRE(back.groups.size() == 2);
+  for (std::size_t i = 0; i != 2; ++i) {
+    CHECK(back.groups[i].name == all.groups[i].name);
+    check_equal(back.groups[i].counters, all.groups[i].counters);
+  }
 }
 
 TEST_CASE("what another version tells besides is skipped")
