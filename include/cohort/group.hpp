@@ -51,8 +51,7 @@ public:
   };
 
   /// @throws std::invalid_argument when the name is empty, has more than 64 bytes, or white space
-  /// or control
-  ///   characters.
+  ///   or control characters.
   explicit group(std::string name);
 
   /// How many workers there are to be; 0: one for each processor, the default.

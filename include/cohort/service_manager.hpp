@@ -44,8 +44,7 @@ public:
   /// which stay as they are.
   service_manager();
   /// The one at `address`, in the form of NOTIFY_SOCKET: an absolute path, or an abstract name
-  /// after
-  /// '@'; empty for none.
+  /// after '@'; empty for none.
   explicit service_manager(std::string address) noexcept : address_(std::move(address)) {}
 
   /// Whether there is one.
