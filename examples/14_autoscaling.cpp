@@ -10,8 +10,8 @@
 //
 // PORT is 8000 unless said; then, more than once: nc 127.0.0.1 8000. Workers that were not needed
 // for COOLDOWN milliseconds, 5000 unless said, leave, and the connections that they have still end
-// where nothing is under way. What was counted is read from FILE and written to it at the end.
-// Ctrl-C or SIGTERM lets all end.
+// where nothing is under way. What was counted is read from FILE and written to it at the end; by
+// an upgrade it goes to the next program without that. Ctrl-C or SIGTERM lets all end.
 
 #include <asio.hpp>
 #include <cohort.hpp>
@@ -78,7 +78,7 @@ asio::awaitable<void> supervise(cohort::supervisor<>& master)
                         .interval(std::chrono::milliseconds(50))
                         .cooldown(cooldown);
   master.add(cohort::group("echo").workers(1).listen(address).autoscale(rule));
-  if (!totals_file.empty()) master.restore(read_totals());
+  if (!totals_file.empty() && !master.started_by_upgrade()) master.restore(read_totals());
   asio::co_spawn(master.get_executor(), tell_changes(master.subscribe<cohort::ready_count_event>()),
       asio::detached);
   co_await master.run();

@@ -34,8 +34,8 @@ private:
 ///
 /// When the rule wants more workers they are started at once. When it wants fewer, those leave that
 /// were not wanted at any time for the `cooldown`: a short lull costs no workers, and the group
-/// shrinks to the most that was wanted meanwhile. Who leaves, drains first; see
-/// `supervisor::resize`.
+/// shrinks to the most that was wanted meanwhile. Who leaves, drains first; who that is says
+/// docs/scaling.md. A group that rests (SIGWINCH) is not asked for.
 /// Source: uWSGI's cheaper, php-fpm's dynamic process manager.
 class autoscale {
 public:

@@ -156,8 +156,9 @@ public:
   /// The worker of this id, if it is one of `workers()`.
   std::optional<worker_type> find(worker_id id) const;
 
-  /// From now on, events of these kinds; all of `fork_event`, `online_event`, `listening_event`,
-  /// `disconnect_event`, `exit_event`, `setup_event`, `error_event` are there.
+  /// From now on, events of these kinds: `fork_event`, `online_event`, `listening_event`,
+  /// `ready_event`, `stalled_event`, `recovered_event`, `retire_event`, `disconnect_event`,
+  /// `exit_event`, `setup_event`, `error_event`.
   template <class... Events>
   subscription<Events...> subscribe();
 

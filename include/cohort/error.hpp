@@ -46,7 +46,7 @@ enum class error {
   request_failed,
   /// More would wait to be written than the channel allows.
   queue_full,
-  /// A reload is under way already.
+  /// What was asked for is under way already: a reload, an upgrade, `supervisor::run`.
   busy,
   /// A reload failed, and was rolled back.
   reload_failed,
@@ -114,7 +114,7 @@ public:
     case error::wrong_handle: return "the descriptor is of the wrong kind";
     case error::request_failed: return "the request was not served";
     case error::queue_full: return "too much waits to be written";
-    case error::busy: return "a reload is under way";
+    case error::busy: return "it is under way already";
     case error::reload_failed: return "the reload failed and was rolled back";
     case error::gave_up: return "a group of workers has given up";
     case error::not_inherited: return "no socket of that name was inherited";

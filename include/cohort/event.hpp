@@ -146,12 +146,14 @@ struct reload_event {
   reload_result result;
 };
 
-/// Something failed while the cluster goes on. `worker` and `pid` are 0 for "accept", "offer" and
-/// "messages", which concern the primary itself.
+/// Something failed while the cluster goes on. `worker` and `pid` are 0 for what concerns the
+/// primary itself.
 struct error_event : worker_event {
   std::error_code code;
-  /// What was being done ("accept", "offer", "protocol", "listen", or "usage": what the worker uses
-  /// cannot be seen, see `worker::memory`), or which message was skipped;
+  /// What was being done: by a worker "protocol", "listen" or "usage" (what it uses cannot be seen,
+  /// see `worker::memory`), or which message was skipped or could not be passed on; by the primary
+  /// "accept" or "offer"; by a supervisor "pid file", "status file", "service manager", "totals",
+  /// "upgrade" and how it failed, "connections for the new program" or "of the old program".
   /// "messages" of workers that had ended were received by nobody, and there were too many.
   std::string what;
 };

@@ -150,10 +150,11 @@ public:
   }
   group retire_jitter(double share) && { return std::move(retire_jitter(share)); }
 
-  /// When workers that ended are replaced.
+  /// When workers that ended are replaced. Default: see `restart_policy`.
   group& restarts(const restart_policy& value) & { return set(restarts_, value); }
   group restarts(const restart_policy& value) && { return std::move(restarts(value)); }
 
+  /// What makes a worker ready, so that it counts. Default: `readiness::said`.
   group& ready_when(readiness value) & { return set(ready_when_, value); }
   group ready_when(readiness value) && { return std::move(ready_when(value)); }
 
@@ -169,7 +170,7 @@ public:
   group reload_on_request(bool value) && { return std::move(reload_on_request(value)); }
 
   /// Between which numbers of workers the signals SIGTTIN and SIGTTOU change how many there are,
-  /// one more or one fewer each; the same number twice: not at all. Unless said, a group with
+  /// one more or one fewer each; the same number twice: only towards it. Unless said, a group with
   /// listeners has from 1 to four times `workers`, and one without listeners is left alone. It
   /// bounds neither `workers` nor `supervisor::resize`.
   /// @throws std::invalid_argument unless 0 < min <= max.
@@ -179,12 +180,14 @@ public:
 
   /// Has a rule say how many workers there are: see `cohort::autoscale`. It begins with `workers`,
   /// and is asked while the group runs; SIGTTIN and SIGTTOU change nothing then, and what
-  /// `supervisor::resize` says holds until the rule wants something else. Default: none.
+  /// `supervisor::resize` says holds, within the bounds, until the rule wants something else.
+  /// Default: none.
   group& autoscale(cohort::autoscale value) & { return set(autoscale_, std::optional(value)); }
   group autoscale(cohort::autoscale value) && { return std::move(autoscale(std::move(value))); }
 
   /// How long a worker may take to drain when it is replaced or not wanted any more, before it is
-  /// ended by force. Default: 30 seconds.
+  /// ended by force. Reloads, upgrades and the end of all have deadlines of their own. Default: 30
+  /// seconds.
   group& drain_deadline(duration value) & { return set(drain_deadline_, value); }
   group drain_deadline(duration value) && { return std::move(drain_deadline(value)); }
 

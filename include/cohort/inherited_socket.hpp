@@ -15,8 +15,8 @@ namespace cohort {
 /// socket unit, or what its `FileDescriptorName=` says. Source: systemd's
 /// `sd_listen_fds_with_names`.
 ///
-/// The sockets of one unit have one name: `index` tells which of them, in the order of the unit's
-/// `ListenStream=` lines.
+/// The sockets of one unit have one name: `index` tells which of them, from 0 on, in the order of
+/// the unit's `ListenStream=` lines.
 class inherited_socket {
 public:
   /// @throws std::invalid_argument when the name is empty, has more than 255 bytes, or others than

@@ -22,8 +22,9 @@ struct named_handle {
 // LISTEN_FDNAMES) by the first of these functions, or the first use of an `inherited_socket`. From
 // then on the variables are gone and the descriptors have CLOEXEC, so that no child takes either.
 // As it changes the environment, that has to happen while no other thread reads it; after that they
-// may be called from any thread. In a process that was started otherwise there is nothing. Source:
-// systemd's `sd_listen_fds_with_names`.
+// may be called from any thread. In a process that was started otherwise there is nothing, but in
+// one that an upgrade has started: there is what its predecessor listened on, as soon as the
+// supervisor is made. Source: systemd's `sd_listen_fds_with_names`.
 
 /// The names of those that nobody has claimed: neither a `listen` on an `inherited_socket` of that
 /// name nor `take_inherited_sockets`. `unknown` where the service manager said none.
@@ -49,7 +50,7 @@ std::vector<named_handle> take_inherited_sockets(std::error_code& error);
 ///
 /// A `supervisor` closes by itself what nobody has claimed when it begins to run, but for the
 /// descriptors that `cluster::allow_inherited` has named. What was claimed stays open until the
-/// process ends, so that it can be listened on again.
+/// process ends, or has been upgraded, so that it can be listened on again.
 inline void close_inherited_sockets() { detail::service_sockets::of_this_process().close_all(); }
 
 // Implementation

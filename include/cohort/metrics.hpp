@@ -67,8 +67,8 @@ struct group_metrics {
   group_counters counters;
   /// How many workers there are to be.
   unsigned workers = 0;
-  /// How many of its workers are ready, how many are on the way to that, and how many are on their
-  /// way out.
+  /// How many of its workers are ready, how many are on the way to that, and how many the group has
+  /// told to leave. One that leaves by itself counts as what it was until it has ended.
   unsigned ready = 0;
   unsigned starting = 0;
   unsigned leaving = 0;
@@ -86,14 +86,15 @@ struct group_metrics {
   std::chrono::microseconds loop_lag{};
   /// Connections that wait in the primary where they listen.
   std::size_t queue = 0;
-  /// What all its workers use, as far as that can be seen.
+  /// What all its workers use, in bytes and descriptors, as far as that can be seen; pages that
+  /// they share count for each.
   std::uint64_t memory = 0;
   std::uint64_t descriptors = 0;
 };
 
 /// A cluster.
 struct cluster_metrics {
-  /// Of all listeners.
+  /// Of all listeners, those included that are gone, and of earlier processes what was restored.
   connection_counters counters;
   /// In the order in which they came.
   std::vector<listener_metrics> listeners;

@@ -54,12 +54,12 @@ public:
   send_status send_to(std::string_view group, Message&& message);
 
   /// The same to one worker, such as the one that has sent what is answered. To this one itself:
-  /// `not_connected`.
+  /// `not_connected`, as to 0.
   template <class Message>
   send_status send_to(worker_id receiver, Message&& message);
 
-  /// The same to all workers of the cluster but this one, whatever their group; also when there is
-  /// none.
+  /// The same to all workers of the cluster but this one, whatever their group. When there is none
+  /// nothing tells it.
   /// Source: node-cluster's `broadcast`.
   template <class Message>
   send_status broadcast(Message&& message);

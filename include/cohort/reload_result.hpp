@@ -14,6 +14,8 @@ namespace cohort {
 /// How a reload went.
 enum class reload_outcome : std::uint8_t {
   succeeded,
+  /// Nothing is known: none was begun, or nobody waited for it any more. The error says why.
+  unknown,
   /// A new worker could not be started.
   start_failed,
   /// A new worker was not ready in time.
@@ -26,10 +28,10 @@ enum class reload_outcome : std::uint8_t {
   stopped,
 };
 
-/// What a reload came to. In all cases but `succeeded` the old workers go on, or others as they
-/// were where old ones have left or died meanwhile.
+/// What a reload came to. When it has failed the old workers go on, or others as they were where
+/// old ones have left or died meanwhile.
 struct reload_result {
-  reload_outcome outcome = reload_outcome::succeeded;
+  reload_outcome outcome = reload_outcome::unknown;
   /// The generation that runs now.
   std::uint32_t generation = 0;
   /// The worker because of which it failed, 0 for none.
@@ -53,6 +55,7 @@ inline std::string reload_result::to_string() const
   switch (outcome) {
   case reload_outcome::succeeded: return "generation " + std::to_string(generation) + " runs";
   case reload_outcome::start_failed: return "a worker could not be started: " + error.message();
+  case reload_outcome::unknown: return "unknown";
   case reload_outcome::not_ready: return who + " was not ready in time";
   case reload_outcome::died:
     // Of others than the new ones, if it has no number.

@@ -26,8 +26,8 @@ namespace cohort {
 ///     const cohort::service_manager manager;
 ///     if (const auto error = manager.ready()) std::cerr << error.message() << '\n';
 ///
-/// A `supervisor` says all of this by itself, but `main_pid`; see `supervisor_options`. Workers do
-/// not have the variables by which it is found.
+/// A `supervisor` says all of this by itself; see `supervisor_options`. Workers do not have the
+/// variables by which it is found.
 ///
 /// Each message is one datagram that is sent at once; no descriptor is kept. The result is the
 /// error, if there is one: `address_family_not_supported` for an address that is neither an

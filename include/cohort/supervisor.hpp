@@ -75,6 +75,8 @@ public:
   using worker_type = typename cluster_type::worker_type;
   using duration = std::chrono::steady_clock::duration;
 
+  /// In a program that an upgrade has started it takes what the other one listens on, and the
+  /// variable by which it knows of it: no other thread may read the environment meanwhile.
   explicit supervisor(const executor_type& executor,
       const supervisor_options& options = supervisor_options(), Policy policy = Policy());
   template <class Context>
@@ -133,12 +135,15 @@ public:
 
   /// Opens the listeners of all groups, starts the workers, and keeps them up.
   ///
-  /// Completes when all groups are over: at the end that a signal or `disconnect` has made, or when
-  /// their policies replace none of their workers any more; not because a group was taken away.
+  /// Completes when all groups are over: at the end that a signal, `disconnect` or an upgrade has
+  /// made, or when their policies replace none of their workers any more; not because a group was
+  /// taken away. Without any group that is at once.
   ///
   /// Completion signature: `void(std::error_code)`.
   /// Per-operation cancellation: all types; the wait ends at once, and all workers drain.
-  /// Errors: what opening a listener or the pid file gives, nothing is started then; `error::busy`
+  /// Errors: what opening a listener or the pid file gives, or `error::version_mismatch`,
+  /// `error::protocol_violation` and `error::truncated` where the program that this one was started
+  /// to replace is not understood: nothing is started then; `error::busy`
   /// while it runs already, `error::shutting_down` after it has ended; `error::gave_up` as
   /// `supervisor_options::end_when_given_up` says; `operation_aborted`.
   /// Source: node-cluster's `dispatch`.
@@ -154,19 +159,23 @@ public:
   /// Per-operation cancellation: all types. The wait ends at once, and if nobody else waits for it
   /// the reload is rolled back, unless all the new workers had taken over.
   /// Errors: `error::reload_failed` (the result says why), `error::busy` while one is under way,
-  /// unless `options` say to join it, `error::shutting_down`, `operation_aborted`.
+  /// unless `options` say to join it, or while workers of two generations leave still,
+  /// `error::shutting_down`, `operation_aborted`.
   /// @throws std::out_of_range when there is no such group.
   template <class Token = default_token_t<>>
   auto reload(std::string_view group, const reload_options& options, Token&& token = Token());
 
-  /// Reloads all groups, beside one another.
+  /// Reloads all groups, beside one another; completes when that is over in all. Cancellation and
+  /// errors are as those of one group.
   ///
   /// Completion signature: `void(std::error_code, std::vector<reload_event>)`, with how it went for
   /// each group and the first error there was.
   template <class Token = default_token_t<>>
   auto reload(const reload_options& options, Token&& token = Token());
 
-  /// Changes how many workers a group has; 0 is none, and leaves its listeners open.
+  /// Changes how many workers a group has; 0 is none, and leaves its listeners open. Who is not
+  /// wanted any more drains first; see docs/scaling.md for who that is. A group that rests does so
+  /// no more.
   /// @throws std::out_of_range when there is no such group.
   void resize(std::string_view group, unsigned workers)
   {
@@ -205,12 +214,17 @@ public:
   /// All that was counted, for `restore` in another process.
   cohort::totals totals() const;
   /// Counts on from there: `earlier` is added to what was counted here. Once, at any time; what was
-  /// counted of a group counts when a group of that name is there.
+  /// counted of a group counts when a group of that name is there. After an upgrade that happens by
+  /// itself: see `started_by_upgrade`.
   void restore(const cohort::totals& earlier)
   {
     core_->cluster().restore(earlier);
     core_->groups().restore(earlier.groups);
   }
+
+  /// Whether this program was started by an `upgrade` of the one before it, which leaves what it
+  /// has counted when it ends.
+  bool started_by_upgrade() const noexcept { return core_->tenure().started_by_upgrade(); }
 
   /// Sends `message` to each worker of a group; how many of them took it.
   /// @throws std::out_of_range when there is no such group.

@@ -20,7 +20,8 @@ public:
 
   supervisor_options() = default;
 
-  /// How the workers of all groups are started; what a group says counts more.
+  /// How the workers of all groups are started; what a group says counts more, as each does of
+  /// `heartbeat` and `retire_jitter`.
   supervisor_options& settings(cohort::settings value) &
   {
     return set(settings_, std::move(value));
@@ -39,11 +40,12 @@ public:
   supervisor_options& handle_signals(bool value) & { return set(handle_signals_, value); }
   supervisor_options handle_signals(bool value) && { return std::move(handle_signals(value)); }
 
-  /// How long the workers may take to drain at the end. Default: 30 seconds.
+  /// How long the workers may take to drain at the end, before they are ended by force. Default: 30
+  /// seconds.
   supervisor_options& drain_deadline(duration value) & { return set(drain_deadline_, value); }
   supervisor_options drain_deadline(duration value) && { return std::move(drain_deadline(value)); }
 
-  /// How the groups reload that a signal makes reload.
+  /// How the groups reload that a signal or a worker makes reload.
   supervisor_options& reload(reload_options value) & { return set(reload_, std::move(value)); }
   supervisor_options reload(reload_options value) && { return std::move(reload(std::move(value))); }
 
@@ -62,8 +64,9 @@ public:
     return std::move(end_when_given_up(value));
   }
 
-  /// A file that has this process's number while the supervisor runs. One of a process that has
-  /// ended is replaced, that of a live one is an error of `run`. Default: none.
+  /// A file that has this process's number while the supervisor runs, in a directory that is there.
+  /// One of a process that has ended is replaced, that of a live one is an error of `run`
+  /// (`file_exists`). Default: none.
   supervisor_options& pid_file(std::string path) & { return set(pid_file_, std::move(path)); }
   supervisor_options pid_file(std::string path) && { return std::move(pid_file(std::move(path))); }
 
@@ -86,9 +89,10 @@ public:
   /// one that wants to hear of it (NOTIFY_SOCKET is set): that all workers of all groups are ready
   /// for the first time, that all groups reload and when that is over, that all ends, in a line how
   /// many workers of each group are ready, and that this process's event loop is alive
-  /// (WATCHDOG_USEC). What cannot be sent is an `error_event`, and said again after a second. A
-  /// group that has given up is not ready; one that is over is. To be switched off where a process
-  /// has several supervisors, or speaks for itself by `service_manager`. Default: true.
+  /// (WATCHDOG_USEC); and after an upgrade which process the service is. What cannot be sent is an
+  /// `error_event`, and said again after a second, but for the latter, without which the upgrade
+  /// fails. A group that has given up is not ready; one that is over is. To be switched off where a
+  /// process has several supervisors, or speaks for itself by `service_manager`. Default: true.
   supervisor_options& notify_service_manager(bool value) &
   {
     return set(notify_service_manager_, value);

@@ -35,7 +35,7 @@ struct group_totals {
 ///
 ///     std::ofstream("totals") << to_text(master.totals());
 ///     ...
-///     master.restore(cohort::totals_from_text(text, error));
+///     if (!master.started_by_upgrade()) master.restore(cohort::totals_from_text(text, error));
 struct totals {
   std::vector<listener_totals> listeners;
   /// None of a cluster.
@@ -43,7 +43,8 @@ struct totals {
 };
 
 /// A line for each listener and each group: words with a space between them, a name and its value;
-/// values that are 0 are left out.
+/// values that are 0 are left out. Blanks, control characters and percent signs in names are their
+/// codes (`%20`), an empty name is a dash.
 ///
 ///     listener 127.0.0.1:8080 accepted 2210 offered 2212 taken 2210 refused 2 redispatched 2
 ///     group web started 5 died 1 requests 2208
@@ -51,7 +52,8 @@ std::string to_text(const totals& all);
 
 /// What `to_text` made, maybe in another version: names and lines that are not known here are
 /// skipped, and what is not said is 0.
-/// Errors: `invalid_argument` when it is no such text; then the result is empty.
+/// Errors: `invalid_argument` when a line about a listener or a group makes no sense; then the
+/// result is empty.
 totals totals_from_text(std::string_view text, std::error_code& error);
 
 // Implementation

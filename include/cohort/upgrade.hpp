@@ -43,9 +43,11 @@ namespace cohort {
 /// Per-operation cancellation: all types. The wait ends at once, and so does the new program
 /// unless it counts already.
 /// Errors: `error::upgrade_failed` (the result says why, and an `error_event` as well),
-/// `error::busy` while one is under way, or while the program before this one may go on,
-/// `error::shutting_down` when the supervisor does not run or is to end, what copying the
-/// descriptors gives, `operation_aborted`.
+/// `error::busy` while one is under way, its end included, or while the program before this one may
+/// go on, `error::shutting_down` when the supervisor does not run or is to end, what copying the
+/// descriptors gives, `operation_aborted`. Where none was begun the result is `unknown`.
+/// Thread safety: as the supervisor's other functions. Destroying the supervisor kills a new
+/// program that does not count yet.
 /// Source: nginx; tableflip.
 template <class Policy, class Protocol, class Token = default_token_t<>>
 auto upgrade(supervisor<Policy, Protocol>& supervisor,

@@ -20,8 +20,9 @@ public:
 
   upgrade_options() = default;
 
-  /// The new program, by its path. Default: the path by which this one was executed, whatever is
-  /// there by now; symbolic links in it are followed anew.
+  /// The new program, by its path: PATH is not searched, and a relative one counts from the current
+  /// directory. Default: the path by which this one was executed, whatever is there by now;
+  /// symbolic links in it are followed anew.
   upgrade_options& program(std::string path) &
   {
     program_ = std::move(path);
@@ -48,7 +49,7 @@ public:
   }
   upgrade_options env(environment value) && { return std::move(env(std::move(value))); }
 
-  /// How long it may take until all its groups are ready; then it is killed, and this program goes
+  /// How long it may take until all its groups are ready; then it is ended, and this program goes
   /// on. Default: 60 seconds.
   /// @throws std::invalid_argument when it is not above 0.
   upgrade_options& ready_deadline(duration value) &
@@ -60,8 +61,8 @@ public:
   }
   upgrade_options ready_deadline(duration value) && { return std::move(ready_deadline(value)); }
 
-  /// How long the workers of this program may take to drain when the new one has taken over.
-  /// Default: 30 seconds.
+  /// How long the workers of this program may take to drain when the new one has taken over, and
+  /// those of a new one that has failed between SIGTERM and SIGKILL. Default: 30 seconds.
   upgrade_options& drain_deadline(duration value) &
   {
     drain_deadline_ = value;

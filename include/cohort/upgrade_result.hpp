@@ -15,6 +15,8 @@ namespace cohort {
 /// How an upgrade went.
 enum class upgrade_outcome : std::uint8_t {
   succeeded,
+  /// Nothing is known: none was begun, or nobody waited for it any more. The error says why.
+  unknown,
   /// The new program could not be started.
   start_failed,
   /// It ended before it was ready.
@@ -32,10 +34,10 @@ enum class upgrade_outcome : std::uint8_t {
   stopped,
 };
 
-/// What an upgrade came to. In all cases but `succeeded` this program goes on as before, and
-/// nothing of the new one is left.
+/// What an upgrade came to. When it has failed this program goes on as before, unless it is to end,
+/// and nothing of the new one is left.
 struct upgrade_result {
-  upgrade_outcome outcome = upgrade_outcome::succeeded;
+  upgrade_outcome outcome = upgrade_outcome::unknown;
   /// The new process; 0 when there was none.
   pid_t pid = 0;
   /// How it ended, if it failed.
@@ -56,6 +58,7 @@ inline std::string upgrade_result::to_string() const
   const std::string who = "process " + std::to_string(pid);
   switch (outcome) {
   case upgrade_outcome::succeeded: return who + " has taken over";
+  case upgrade_outcome::unknown: return "unknown";
   case upgrade_outcome::start_failed:
     return "the new program could not be started: " + error.message();
   case upgrade_outcome::exited: return who + " ended before it was ready: " + status.to_string();

@@ -13,7 +13,10 @@ using cohort::reload_result;
 TEST_CASE("a result says in words how the reload went")
 {
   reload_result result;
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.to_string() == "unknown");
   result.generation = 3;
+  result.outcome = reload_outcome::succeeded;
   CHECK(result.succeeded());
   CHECK(result.to_string() == "generation 3 runs");
   result.outcome = reload_outcome::died;

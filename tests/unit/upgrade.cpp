@@ -113,6 +113,7 @@ TEST_CASE("there is one upgrade at a time")
   upgrade(*test.master, new_program(live_on), second.handler());
   test.finish(second);
   CHECK(second.error == error::busy);
+  CHECK(second.value.outcome == upgrade_outcome::unknown);
   CHECK_FALSE(first.done());
   cancel.emit(asio::cancellation_type::terminal);
   test.finish(first);
@@ -179,13 +180,17 @@ TEST_CASE("a supervisor that ends while it is replaced waits until the new progr
   upgrade_test test;
   test.run();
   result_of result;
-  completion<std::vector<exit_event>> left;
+  std::optional<bool> is_alone;
   upgrade(*test.master, new_program(live_on), result.handler());
-  test.master->disconnect(5s, left.handler());
+  test.master->disconnect(5s, [&](std::error_code, const std::vector<exit_event>&) {
+    is_alone = cohort_test::has_no_child();
+  });
   CHECK(test.finish(result).outcome == upgrade_outcome::stopped);
   CHECK(result.error == error::shutting_down);
   CHECK(cohort_test::run_until(test.context, [&] { return test.ended.done(); }));
   CHECK(cohort_test::has_no_child());
+  CHECK(cohort_test::run_until(test.context, [&] { return is_alone.has_value(); }));
+  CHECK(is_alone == true);
 }
 
 TEST_CASE("a supervisor that goes away takes the new program along")

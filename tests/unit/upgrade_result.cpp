@@ -16,7 +16,10 @@ using cohort::upgrade_result;
 TEST_CASE("a result says in words how the upgrade went")
 {
   upgrade_result result;
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.to_string() == "unknown");
   result.pid = 4711;
+  result.outcome = upgrade_outcome::succeeded;
   CHECK(result.succeeded());
   CHECK(result.to_string() == "process 4711 has taken over");
   result.outcome = upgrade_outcome::exited;

@@ -62,7 +62,7 @@ public:
         legacies_(std::make_shared<legacies>(executor, static_cast<heir&>(*this)))
   {
     // Before the program asks what it has inherited, and before anything is executed.
-    predecessor::of_this_process();
+    started_by_upgrade_ = predecessor::of_this_process().waits();
     // Where a relative path counts from.
     posix::started_path();
   }
@@ -96,6 +96,8 @@ public:
   }
   void end();
   void abandon();
+
+  bool started_by_upgrade() const noexcept { return started_by_upgrade_; }
 
   /// Starts a program that is to replace this one; `handler(std::error_code, upgrade_result)`.
   template <class Handler>
@@ -134,6 +136,7 @@ private:
   posix::unique_fd legacy_;
   // Whether the process before this one may still go on in its place.
   bool replaces_ = false;
+  bool started_by_upgrade_ = false;
 };
 
 // Implementation

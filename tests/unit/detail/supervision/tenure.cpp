@@ -141,6 +141,7 @@ TEST_CASE("when the new process counts, nobody is accepted here, and the owner i
 {
   fixture test;
   test.begin();
+  CHECK_FALSE(test.made().started_by_upgrade());
   test.listen();
   CHECK(test.is_known());
   test.upgrade(new_program(cohort_test::say_ready() + live_on).drain_deadline(7s), test.result);
@@ -319,6 +320,7 @@ TEST_CASE("who replaces another process is nobody for others until that one has 
   cohort_test::replaced_program before{std::vector<passed_listener>()};
   fixture test;
   test.begin();
+  CHECK(test.made().started_by_upgrade());
   CHECK(before.heard_ready());
   CHECK_FALSE(test.is_known());
   test.upgrade(new_program(live_on), test.result);
