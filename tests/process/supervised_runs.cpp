@@ -1,22 +1,36 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 //
-// A group to which anything is done at any time, in an order that a seed decides; behind it the
-// group is what a model says that knows only numbers.
+// Groups to which anything is done at any time, in an order that a seed decides; behind it they are
+// what a model says that knows only numbers. With programs that are replaced indeed:
+// tests/process/upgrade_runs.cpp.
 
+#include "support/event_watcher.hpp"
+#include "support/failing_upgrades.hpp"
+#include "support/group_model.hpp"
+#include "support/seeds.hpp"
 #include "support/supervisor_fixture.hpp"
+
+#include <cohort/autoscale.hpp>
+#include <cohort/detail/posix/terminal.hpp>
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
-#include <asio/redirect_error.hpp>
+#include <asio/signal_set.hpp>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstddef>
-#include <cstdlib>
+#include <cstdint>
 #include <deque>
+#include <iterator>
+#include <memory>
 #include <random>
 #include <string>
+#include <unistd.h>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace supervised_runs_test {
@@ -30,23 +44,43 @@ using cohort::restart_policy;
 
 namespace {
 
+constexpr std::array signals{SIGTTIN, SIGTTOU, SIGWINCH, SIGHUP, SIGUSR1, SIGUSR2};
+
+// While it lives no signal ends or stops this process, whether a supervisor acts on them or not.
+class harmless_signals {
+public:
+  explicit harmless_signals(asio::io_context& context) : set_(context)
+  {
+    for (const int each : signals) set_.add(each);
+  }
+
+private:
+  // Nobody waits for it.
+  asio::signal_set set_;
+};
+
 class random_run : public supervisor_fixture {
 public:
-  explicit random_run(unsigned seed) : random_(seed)
+  explicit random_run(unsigned seed)
+      : supervisor_fixture(cohort::supervisor_options().upgrade(failing_upgrades::by_signal().how)),
+        random_(seed)
   {
     // Everything may happen soon, and nothing is given up.
     const auto policy =
         restart_policy().backoff(1ms, 5ms).intensity(1'000, 60s).boot_failures(1'000);
-    master().add(group("one", count_).restarts(policy));
+    const auto rule = [wanted = wanted_](const cohort::group_metrics&) { return *wanted; };
+    const auto scale = cohort::autoscale(1, 3, rule).interval(2ms).cooldown(0s);
+    master().add(group("plain", 1).restarts(policy));
+    master().add(group("scaled", 2).restarts(policy).scalable(1, 3));
+    master().add(group("ruled", 1).restarts(policy).autoscale(scale));
   }
 
   awaitable<void> body()
   {
-    watch_reloads();
     begin();
-    co_await serving("one", count_);
-    const std::size_t before = count_descriptors();
-    for (int step = 0; step != 30; ++step) {
+    for (const modelled& each : groups_) co_await serving(each.name, each.model.count());
+    const std::size_t before = count_descriptors() - 3 * all_workers();
+    for (int step = 0; step != 40; ++step) {
       one_step();
       const bool waits = below(3) != 0;
       if (!waits) continue;
@@ -57,65 +91,120 @@ public:
     }
     // From now on everybody behaves, and all that was begun comes to its end.
     behave("serve");
-    const auto none_runs = [this] { return open_reloads_ == 0; };
-    const bool over = co_await eventually(none_runs, 20s);
+    const auto all_is_over = [this] {
+      return open_reloads_ == 0 && open_signals_ == 0 && !upgrades_.under_way();
+    };
+    const bool over = co_await eventually(all_is_over, 20s);
     CHECK(over);
-    const bool all_serve = co_await serving("one", count_);
-    CHECK(all_serve);
-    for (const cohort::worker& each : master().workers("one")) CHECK(each.group() == "one");
-    const std::string line = "group one workers " + std::to_string(count_) + " ready " +
-                             std::to_string(count_) + " starting 0 leaving 0 generation " +
-                             std::to_string(generation_) + " state up\n";
-    // The group hears of the last end a moment after that process is gone.
-    const auto is_said = [&] { return master().status_text().starts_with(line); };
+    for (const modelled& each : groups_) {
+      const bool all_serve = co_await serving(each.name, each.model.count());
+      CHECK_MESSAGE(all_serve, each.name);
+    }
+    for (const modelled& each : groups_)
+      for (const cohort::worker& one : master().workers(each.name)) CHECK(one.group() == each.name);
+    // Groups hear of the last end a moment after that process is gone.
+    const auto is_said = [this] { return is_as_modelled(master().status_text()); };
     const bool said = co_await eventually(is_said);
     CHECK_MESSAGE(said, master().status_text());
     // Each worker has two channels and a pidfd here.
     const auto none_is_left_open = [&] {
-      return count_descriptors() - 3 * count_ == before - 3 * first_count_;
+      return count_descriptors() == before + 3 * all_workers();
     };
     const bool closed = co_await eventually(none_is_left_open);
     CHECK(closed);
+    if (below(2) == 0) upgrades_.begin(master(), endless_);
+    upgrades_.ends();
     co_await end();
     CHECK(master().workers().empty());
     CHECK(reloads_ == told_);
+    upgrades_.check();
+    CHECK(has_no_child());
     destroy();
   }
 
 private:
-  // Also those for which nobody waits any more may succeed.
-  void watch_reloads()
+  struct modelled {
+    std::string name;
+    group_model model;
+    std::uint32_t generation = 0;
+  };
+
+  unsigned below(std::size_t bound) { return static_cast<unsigned>(random_() % bound); }
+
+  std::size_t all_workers() const
   {
-    reload_events_.next([this](std::error_code error, const cohort::reload_event& event) {
-      if (error) return;
-      generation_ = event.result.generation;
-      watch_reloads();
+    std::size_t all = 0;
+    for (const modelled& each : groups_) all += each.model.count();
+    return all;
+  }
+  bool is_as_modelled(const std::string& status) const
+  {
+    return std::ranges::all_of(groups_, [&](const modelled& each) {
+      const std::string count = std::to_string(each.model.count());
+      const std::string line = "group " + each.name + " workers " + count + " ready " + count +
+                               " starting 0 leaving 0 generation " +
+                               std::to_string(each.generation) + " state up\n";
+      return status.find(line) != status.npos;
     });
   }
 
-  unsigned below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
+  void hear(const cohort::detail::any_event& event)
+  {
+    if (const auto* const failure = std::get_if<cohort::error_event>(&event))
+      upgrades_.hear(*failure);
+    // Also those for which nobody waits, or nobody any more.
+    if (const auto* const reload = std::get_if<cohort::reload_event>(&event))
+      std::ranges::find(groups_, reload->group, &modelled::name)->generation =
+          reload->result.generation;
+    if (const auto* const signal = std::get_if<cohort::signal_event>(&event))
+      act_on(signal->number);
+  }
+  void act_on(int signal)
+  {
+    --open_signals_;
+    if (signal == SIGUSR2) return upgrades_.begun_by_signal();
+    // A terminal may have sent it for reasons of its own.
+    if (signal == SIGWINCH && has_terminal_) return;
+    for (modelled& each : groups_) each.model.signalled(signal);
+    // It is asked again as soon as it has workers.
+    follow_rule();
+  }
+  void follow_rule()
+  {
+    if (!groups_.back().model.rests()) groups_.back().model.resized(std::clamp(*wanted_, 1U, 3U));
+  }
 
   void one_step()
   {
-    auto workers = master().workers("one");
-    switch (below(8)) {
+    modelled& any = groups_[below(groups_.size())];
+    const auto workers = master().workers(any.name);
+    const auto some_worker = [&] { return workers[below(workers.size())]; };
+    switch (below(17)) {
     case 0: return behave("serve");
     case 1: {
       static const char* const bad[] = {"exit=1", "abort", "ready exit=0", "ready abort", "leave"};
       return behave(bad[below(std::size(bad))]);
     }
-    case 2: count_ = below(4); return master().resize("one", count_);
-    case 3:
-      if (!workers.empty()) kill(workers[below(static_cast<unsigned>(workers.size()))]);
-      return;
+    case 2:
+      any.model.resized(below(4));
+      master().resize(any.name, any.model.count());
+      return follow_rule();
+    case 3: *wanted_ = below(6); return follow_rule();
     case 4:
-      if (!workers.empty()) workers[below(static_cast<unsigned>(workers.size()))].close_channel();
+      if (!workers.empty()) kill(some_worker());
       return;
     case 5:
-    case 6: return reload();
-    case 7:
+      if (!workers.empty()) some_worker().close_channel();
+      return;
+    case 6:
+    case 7: return reload(any);
+    case 8:
       if (!signals_.empty()) signals_.back().emit(asio::cancellation_type::total);
       return;
+    case 9: return upgrades_.cancel();
+    case 10:
+    case 11: return upgrades_.begin(master(), failing_ways()[below(failing_ways().size())]);
+    default: ++open_signals_; ::kill(::getpid(), signals[below(signals.size())]);
     }
   }
 
@@ -126,7 +215,7 @@ private:
     worker.kill(SIGKILL, ignored);
   }
 
-  void reload()
+  void reload(const modelled& which)
   {
     reload_options how;
     how.at_once(1 + below(3)).probation(std::chrono::milliseconds(below(3)));
@@ -139,33 +228,36 @@ private:
       --open_reloads_;
       if (error == cohort::error::reload_failed) CHECK_FALSE(result.succeeded());
     };
-    master().reload("one", how, asio::bind_cancellation_slot(signals_.back().slot(), ended));
+    master().reload(which.name, how, asio::bind_cancellation_slot(signals_.back().slot(), ended));
   }
 
   std::mt19937 random_;
-  unsigned first_count_ = 2;
-  unsigned count_ = first_count_;
-  std::uint32_t generation_ = 0;
+  const std::shared_ptr<unsigned> wanted_ = std::make_shared<unsigned>(1);
+  std::vector<modelled> groups_{
+      {"plain", group_model(1)}, {"scaled", group_model(2, 1, 3)}, {"ruled", group_model(1)}};
   unsigned reloads_ = 0, told_ = 0, open_reloads_ = 0;
   std::deque<asio::cancellation_signal> signals_;
-  cohort::subscription<cohort::reload_event> reload_events_ =
-      master().subscribe<cohort::reload_event>();
+  failing_upgrades upgrades_;
+  // As the end of all does, not this upgrade.
+  const failing_way endless_{new_program(live_on), "was not ready in time"};
+  harmless_signals harmless_{context};
+  int open_signals_ = 0;
+  const bool has_terminal_ = cohort::detail::posix::has_terminal();
+  const std::shared_ptr<event_watcher> watcher_ = event_watcher::watch(
+      master().cluster(), [this](const cohort::detail::any_event& event) { hear(event); });
 };
 
 } // namespace
 
-TEST_CASE("whatever is done to a group, it becomes what it should be")
+TEST_CASE("whatever is done to groups, they become what they should be, and no upgrade is left")
 {
   const std::size_t before = count_descriptors();
-  const char* const chosen = std::getenv("COHORT_TEST_SEED");
-  const unsigned runs = chosen ? 1 : std::max(1U, 50 / time_factor());
-  for (unsigned run = 0; run != runs; ++run) {
-    const unsigned seed = chosen ? static_cast<unsigned>(std::stoul(chosen)) : run;
-    CAPTURE(seed);
+  const auto run = [](unsigned seed) {
     random_run test(seed);
     auto body = [&] { return test.body(); };
     test.run(body, 60s);
-  }
+  };
+  for_each_seed(50, run);
   CHECK(count_descriptors() == before);
 }
 

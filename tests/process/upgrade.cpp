@@ -16,7 +16,6 @@
 
 #include <cohort/upgrade.hpp>
 
-#include <cohort/detail/posix/process_usage.hpp>
 #include <cohort/message/json.hpp>
 #include <cohort/run.hpp>
 #include <cohort/scheduling/reuse_port.hpp>
@@ -27,6 +26,8 @@
 #include "support/client.hpp"
 #include "support/context_fixture.hpp"
 #include "support/deep_directory.hpp"
+#include "support/fated_program.hpp"
+#include "support/footprint.hpp"
 #include "support/foster_parent.hpp"
 #include "support/kept_port.hpp"
 #include "support/load_client.hpp"
@@ -34,21 +35,20 @@
 #include "support/notify_listener.hpp"
 #include "support/role_program.hpp"
 #include "support/scratch.hpp"
+#include "support/soon.hpp"
 
 #include <asio/detached.hpp>
 #include <asio/post.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <string>
-#include <sys/socket.h>
-#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -61,14 +61,6 @@ using asio::ip::tcp;
 namespace {
 
 // The program.
-
-std::string first_word(const std::string& path)
-{
-  std::ifstream file(path);
-  std::string word;
-  file >> word;
-  return word;
-}
 
 // Ends when it is told in another way than usual.
 [[noreturn]] void be_deaf()
@@ -87,22 +79,6 @@ std::string first_word(const std::string& path)
 
 // Whether this program is to replace another one.
 bool is_new = false;
-
-// What becomes of a new program that is not to be one.
-void meet_fate()
-{
-  const char* const channel = std::getenv("COHORT_UPGRADE_FD");
-  if (!channel) return;
-  is_new = true;
-  const std::string fate = first_word(variable("COHORT_TEST_FATE"));
-  if (fate == "exit") ::_exit(3);
-  if (fate == "crash") ::raise(SIGKILL);
-  if (fate == "deaf") be_deaf();
-  if (fate == "babble") ::send(std::atoi(channel), "hello", 5, MSG_NOSIGNAL);
-  // Until it is killed.
-  if (fate == "hang" || fate == "babble")
-    for (;;) ::pause();
-}
 
 awaitable<void> tell_failures(cohort::subscription<cohort::error_event> errors)
 {
@@ -151,7 +127,10 @@ int run_as(int argc, char** argv)
 
 COHORT_TEST_WORKER_ROLE(upgraded)
 {
-  if (cohort::is_primary()) meet_fate();
+  is_new = cohort::is_primary() && is_new_program();
+  const std::string fate = is_new ? first_word(variable("COHORT_TEST_FATE")) : "";
+  if (fate == "deaf") be_deaf();
+  meet_fate(fate);
   const std::string policy = variable("COHORT_TEST_POLICY");
   if (policy == "shared") return run_as<cohort::shared>(argc, argv);
   if (policy == "reuse_port") return run_as<cohort::reuse_port>(argc, argv);
@@ -223,10 +202,8 @@ struct fixture : context_fixture {
   /// It does not let itself be replaced before it has heard that it counts.
   void until_known() const
   {
-    const auto deadline = std::chrono::steady_clock::now() + 10s * time_factor();
-    const std::string number = std::to_string(serving);
-    while (first_word(scratch.file("pid")) != number)
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
+    const auto knows = [&] { return first_word(scratch.file("pid")) == std::to_string(serving); };
+    REQUIRE(soon(knows));
   }
   void fail_to_upgrade(const std::string& why)
   {
@@ -263,7 +240,7 @@ struct fixture : context_fixture {
           co_await load.stop();
           report = load.report();
         },
-        120s * (upgrades_in_a_row() / 20));
+        120s * std::max(1, upgrades_in_a_row() / 20));
     report.compare(served_requests(scratch.file("log")));
     CHECK_MESSAGE(report.not_ok() == 0, report.text());
   }
@@ -282,45 +259,21 @@ struct fixture : context_fixture {
   std::string counted;
 };
 
-// What a program and its workers take.
-struct footprint {
-  explicit footprint(pid_t program) : descriptors(count_descriptors(program))
-  {
-    const std::string number = std::to_string(program);
-    std::ifstream children("/proc/" + number + "/task/" + number + "/children");
-    for (std::string child; children >> child;) ++processes;
-    std::error_code error;
-    memory = cohort::detail::posix::resident_memory(program, error);
-  }
-
-  // Memory comes in pages, and not always the same ones.
-  bool is_like(const footprint& other) const
-  {
-    return descriptors == other.descriptors && processes == other.processes &&
-           memory < other.memory + other.memory / 4;
-  }
-
-  std::size_t descriptors;
-  std::size_t processes = 0;
-  std::uint64_t memory = 0;
-};
-
 TEST_CASE("20 upgrades in a row under load lose no request, and nothing grows")
 {
   for (const connections kind : {connections::of_one_request, connections::kept}) {
     fixture test;
-    // After one, so that all workers are there.
+    // After one, so that all workers are there, and when that is over for the new program as well.
     test.upgrade();
+    const auto is_alone = [&] { return !has_packet_socket(test.serving); };
+    REQUIRE(soon(is_alone));
     const footprint before(test.serving);
     const auto upgrade = [&] {
       for (int each = 0; each != upgrades_in_a_row(); ++each) test.upgrade();
     };
     test.under_load(kind, upgrade);
-    test.run([&]() -> awaitable<void> {
-      const auto is_as_before = [&] { return footprint(test.serving).is_like(before); };
-      const bool as_before = co_await test.eventually(is_as_before);
-      CHECK(as_before);
-    });
+    const auto is_as_before = [&] { return footprint(test.serving).is_like(before); };
+    CHECK_MESSAGE(soon(is_as_before), before.text(), ", now ", footprint(test.serving).text());
     test.end();
   }
 }
@@ -469,10 +422,7 @@ TEST_CASE("a signal for an upgrade that all processes get harms no worker")
 {
   fixture test;
   const auto upgrade = [&] {
-    const pid_t before = test.serving;
-    std::ifstream children(
-        "/proc/" + std::to_string(before) + "/task/" + std::to_string(before) + "/children");
-    for (pid_t child = 0; children >> child;) ::kill(child, SIGUSR2);
+    for (const pid_t each : children_of(test.serving)) ::kill(each, SIGUSR2);
     test.upgrade();
   };
   test.under_load(connections::kept, upgrade);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cohort/detail/posix/child.hpp>
+#include <cohort/detail/wire/control.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 #include <cohort/upgrade_options.hpp>
 
