@@ -90,7 +90,8 @@ need_build_tools()
   need library boost_json libboost-json1.81-dev
 }
 
-# configure FOLDER [MESON OPTION...]: sets a build folder up, anew when files came or went.
+# configure FOLDER [MESON OPTION...]: sets a build folder up, anew when files came or went, or
+# headers begin with others.
 # COHORT_MESON_OPTIONS adds to the options.
 configure()
 {
@@ -101,6 +102,7 @@ configure()
   state=$(
     echo "$root" "${CXX:-}" "$@"
     cd "$root" && find include tests examples benchmarks -name '*.[ch]pp' | sort
+    python3 tests/headers/chains.py
   )
   mkdir -p "$folder"
   if [ -f "$folder/build.ninja" ] && [ "$state" = "$(cat "$folder/configured" 2>/dev/null)" ]; then

@@ -196,19 +196,31 @@ def check(folder, name, command, totals):
 
 
 def headers(folder, jobs, target, totals):
-    """Each header is a test: included alone and twice."""
+    """Each header is a test: with nothing before it, and twice. A source file has several where one
+    begins with the next."""
     started = time.monotonic()
     log = os.path.join(folder, "headers.log")
-    count = sum(name.endswith(".cpp") for name in os.listdir(os.path.join(folder, "tests/headers")))
+    listed = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "headers", "chains.py")],
+                            capture_output=True, text=True, check=True).stdout
+    chains = {re.sub(r"\W", "_", line.split()[0]): line.split() for line in listed.splitlines()}
+    count = sum(map(len, chains.values()))
     failed = []
     if ninja(folder, jobs, [target], log) != 0:
         show(log)
         with open(log, errors="replace") as file:
-            failed = re.findall(r"^FAILED: \S*generated_\.\._(\S+)\.cpp\.o", file.read(), re.MULTILINE)
-        failed = [f"header {name}" for name in failed] or ["headers"]
+            said = file.read()
+        for name in re.findall(r"^FAILED: \S*generated_\.\._(\S+)\.cpp\.o", said, re.MULTILINE):
+            failed += [f"header {header}" for header in headers_in_error(chains[name], said)]
+        failed = failed or ["headers"]
     totals.passed += count - len(failed)
     totals.failed += failed
     report("headers", count - len(failed), len(failed), 0, time.monotonic() - started)
+
+
+def headers_in_error(chain, said):
+    """Those that the compiler finds an error in, else all: it may be in what they include."""
+    return [header for header in chain
+            if re.search(rf"/include/{re.escape(header)}:\d+:\d+: (fatal )?error: ", said)] or chain
 
 
 def main():
