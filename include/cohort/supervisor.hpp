@@ -249,8 +249,8 @@ public:
   template <class Token = default_token_t<>>
   auto disconnect(duration deadline, Token&& token = Token());
 
-  /// As `cluster::kill`.
-  void kill(int signal) noexcept { core_->cluster().kill(signal); }
+  /// As `cluster::kill`. SIGKILL goes to a new program of an upgrade as well, unless it counts.
+  void kill(int signal) noexcept { core_->kill(signal); }
 
   /// As `cluster::idle`.
   template <class Token = default_token_t<>>

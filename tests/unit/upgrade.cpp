@@ -20,10 +20,12 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace upgrade_unit_test {
 
@@ -173,6 +175,36 @@ TEST_CASE("when the new program counts, the workers of this one leave, and its r
   CHECK(test.ended.good());
   CHECK(test.master->workers().empty());
   CHECK(cohort_test::end_new_program(result.value.pid));
+}
+
+TEST_CASE("an upgrade that fails does not end a supervisor without groups")
+{
+  upgrade_test test;
+  test.run();
+  completion<> removed;
+  test.master->remove("web", 5s, removed.handler());
+  CHECK(cohort_test::run_until(test.context, [&] { return removed.done(); }));
+  result_of result;
+  upgrade(*test.master, new_program("exit 3"), result.handler());
+  CHECK(test.finish(result).outcome == upgrade_outcome::exited);
+  cohort_test::run_ready(test.context);
+  CHECK_FALSE(test.ended.done());
+}
+
+TEST_CASE("a kill reaches a new program that does not listen to anything else")
+{
+  const cohort_test::scratch_directory scratch;
+  const std::string deaf = scratch.file("deaf");
+  upgrade_test test;
+  test.run();
+  result_of result;
+  upgrade(*test.master, new_program("trap '' TERM; : >" + deaf + "; " + live_on), result.handler());
+  const auto limit = std::chrono::steady_clock::now() + 10s * cohort_test::time_factor();
+  while (!std::filesystem::exists(deaf)) REQUIRE(std::chrono::steady_clock::now() < limit);
+  test.master->disconnect(5s, [](std::error_code, const std::vector<exit_event>&) {});
+  test.master->kill(SIGKILL);
+  CHECK(test.finish(result).status.signal() == SIGKILL);
+  CHECK(cohort_test::run_until(test.context, [&] { return test.ended.done(); }));
 }
 
 TEST_CASE("a supervisor that ends while it is replaced waits until the new program is gone")

@@ -35,11 +35,20 @@ public:
       const listen_key& asked, const wire::shared_bytes& data, std::error_code& error);
   /// It does not.
   void take_back();
+  /// Another process may have said otherwise which sockets new connections go to.
+  void spread_anew()
+  {
+    this->socket().forget_weights();
+    this->update_sockets();
+  }
   /// It does; who was accepted here is served here.
   void let_go()
   {
     has_successor_ = true;
     held_ = passed_ = false;
+    // Who has no member here is served there, and answered by nobody.
+    std::error_code none;
+    base::set_unserved(overflow::queue(), none);
     base::let_go();
   }
 
@@ -123,6 +132,7 @@ void kept_listener<Policy, Host>::take_back()
 {
   if (!std::exchange(passed_, false)) return;
   this->socket().set_complete(false);
+  spread_anew();
   check_members();
 }
 
@@ -139,8 +149,8 @@ template <class Policy, class Host>
 void kept_listener<Policy, Host>::check_members()
 {
   if (this->members().is_served()) return;
-  // Nobody can be served before the next one joins.
-  if (stays_empty()) this->pause();
+  // Nobody can be served before the next one joins, or another process takes them.
+  if (stays_empty() || has_successor_) this->pause();
   else this->close();
 }
 

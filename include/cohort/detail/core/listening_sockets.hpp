@@ -51,6 +51,8 @@ public:
   }
   wire::sharing how() const noexcept { return how_; }
 
+  /// New connections are spread anew by the next `update`.
+  void forget_weights() noexcept { weights_.clear(); }
   /// While there are to be no more, workers for whom there is none share those that are there.
   void set_complete(bool value) noexcept { complete_ = value; }
   /// One more, as long as no worker has joined. Unless workers have sockets of their own, the
@@ -157,6 +159,7 @@ inline posix::unique_fd listening_sockets::share(const candidate& worker, std::e
   if (!own) return posix::unique_fd();
   auto copy = posix::duplicate(own->socket->native_handle(), error);
   if (!copy) return copy;
+  std::erase(own->others, worker.id);
   if (own->worker != 0 && own->worker != worker.id) own->others.push_back(worker.id);
   else own->worker = worker.id;
   own->slot = worker.slot;
@@ -171,7 +174,10 @@ inline auto listening_sockets::own_socket(const candidate& worker, std::error_co
     return found == sockets_.end() ? nullptr : &*found;
   };
   const auto is_free = [](const entry& each) { return each.worker == 0; };
-  if (entry* had = find([&](const entry& each) { return each.worker == worker.id; })) return had;
+  const auto has = [&](const entry& each) {
+    return each.worker == worker.id || std::ranges::count(each.others, worker.id) != 0;
+  };
+  if (entry* had = find(has)) return had;
   if (entry* same =
           find([&](const entry& each) { return is_free(each) && each.slot == worker.slot; }))
     return same;
@@ -192,12 +198,15 @@ inline void listening_sockets::update(
   if (how_ == wire::sharing::offers) return;
   for (entry& each : sockets_) {
     if (how_ == wire::sharing::own_socket) {
-      auto owner = std::ranges::find(members, each.worker, &candidate::id);
-      for (; owner == members.end() && !each.others.empty(); each.others.pop_back()) {
-        each.worker = each.others.back();
-        owner = std::ranges::find(members, each.worker, &candidate::id);
+      const auto is_gone = [&](worker_id worker) {
+        return std::ranges::find(members, worker, &candidate::id) == members.end();
+      };
+      std::erase_if(each.others, is_gone);
+      if (is_gone(each.worker)) {
+        each.worker = each.others.empty() ? 0 : each.others.back();
+        if (!each.others.empty()) each.others.pop_back();
       }
-      if (owner == members.end()) each.worker = 0;
+      const auto owner = std::ranges::find(members, each.worker, &candidate::id);
       each.served = owner != members.end() && owner->window != 0 && !owner->leaving;
     } else {
       each.served = &each == &sockets_.front();

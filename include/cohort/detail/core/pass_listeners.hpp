@@ -36,9 +36,9 @@ std::vector<passed_listener> take_stranded(Connections& from);
 template <class Connections>
 void adopt_stranded(Connections& here, passed_listener stranded, std::error_code& error);
 
-/// The program before this one has left its sockets' paths to it.
+/// The program before this one has left its sockets to it, with their paths.
 template <class Connections>
-void own_paths(Connections& of);
+void take_over_listeners(Connections& here);
 
 // Implementation
 
@@ -94,10 +94,11 @@ void adopt_stranded(Connections& here, passed_listener stranded, std::error_code
 }
 
 template <class Connections>
-void own_paths(Connections& of)
+void take_over_listeners(Connections& here)
 {
-  of.for_each_asked([](auto& each, const listen_key& asked, const auto&) {
+  here.for_each_asked([](auto& each, const listen_key& asked, const auto&) {
     if (asked.kind == wire::listen_kind::unix_stream) each.own_path();
+    each.spread_anew();
   });
 }
 

@@ -45,6 +45,7 @@ public:
   using listening_sockets::back_off;
   using listening_sockets::bound;
   using listening_sockets::copy_to;
+  using listening_sockets::forget_weights;
   using listening_sockets::get_executor;
   using listening_sockets::how;
   using listening_sockets::is_open;

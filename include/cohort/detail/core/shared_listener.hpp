@@ -268,9 +268,7 @@ bool shared_listener<Policy, Host>::leave(worker_id worker)
   // The kernel is asked anew at once.
   this->socket().interrupt();
   this->update_sockets();
-  // Nobody else comes where another process listens: then those who are there are all.
-  if (!this->has_successor())
-    last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
+  last_call_end_.set_after(last_call_limit_, [self = self()] { self->finish_last_call(); });
   // `pump` ends the call when nothing waits; the caller learns it by the result alone.
   this->accept_more();
   if (this->is_awaited()) return false;

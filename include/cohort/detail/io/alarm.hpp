@@ -5,6 +5,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <system_error>
@@ -22,14 +23,15 @@ public:
   alarm(const alarm&) = delete;
   alarm& operator=(const alarm&) = delete;
 
-  /// Calls `handler()` at `time`. What was set before is called off, unless it is for the same
-  /// time.
+  /// Calls `handler()` at `time`, or never after a pause that goes past the clock's end. What was
+  /// set before is called off, unless it is for the same time.
   template <class Handler>
   void set(clock::time_point time, Handler handler);
   template <class Handler>
   void set_after(clock::duration pause, Handler handler)
   {
-    set(clock::now() + pause, std::move(handler));
+    const clock::time_point now = clock::now();
+    set(now + std::min(pause, clock::time_point::max() - now), std::move(handler));
   }
 
   bool is_set() const noexcept { return time_.has_value(); }

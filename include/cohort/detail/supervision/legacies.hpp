@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cohort/detail/core/passed_listener.hpp>
+#include <cohort/detail/posix/readiness.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
 #include <cohort/detail/wire/control_messages.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/posix/descriptor_base.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
 #include <array>
@@ -36,13 +38,14 @@ protected:
 /// What programs leave to this one when they end: the one that it has replaced, and those before
 /// that, if they take longer.
 ///
-/// What a program says in the end lies in its channel until it has ended, and is read then, all at
-/// once: until then the channel can be given away. The heir outlives it, or calls `close`.
+/// Connections are taken at once. What else a program says in the end lies in its channel until it
+/// has ended, and is read then as a whole: until then the channel can be given away. The heir
+/// outlives it, or calls `close`.
 class legacies final : public std::enable_shared_from_this<legacies> {
 public:
   legacies(const asio::any_io_executor& executor, heir& host) : executor_(executor), host_(&host) {}
 
-  /// Waits until the program at the other end has ended.
+  /// Listens to the program at the other end until it has ended; without a channel it has.
   void await(posix::unique_fd channel);
   /// Gives away those that are awaited still, to the program that replaces this one.
   void pass_to(int channel, std::error_code& error);
@@ -51,7 +54,12 @@ public:
 private:
   using channels = std::list<asio::posix::stream_descriptor>;
 
+  template <class Then>
+  void wait(channels::iterator each, asio::posix::descriptor_base::wait_type what, Then then);
+  void listen(channels::iterator each);
+  void look(channels::iterator each);
   void take(channels::iterator ended);
+  void adopt(upgrade_packet packet);
 
   asio::any_io_executor executor_;
   heir* host_;
@@ -64,14 +72,46 @@ inline void legacies::await(posix::unique_fd channel)
 {
   const auto added = awaited_.emplace(awaited_.end(), executor_);
   std::error_code error;
-  added->assign(channel.get(), error);
-  if (error) return void(awaited_.erase(added)); // it is counted without that
+  if (channel) added->assign(channel.get(), error);
+  if (!channel || error) {
+    awaited_.erase(added);
+    if (host_) host_->inherit(std::string_view());
+    return;
+  }
   channel.release();
-  // That the other end is closed is an error to wait for, as for any poller.
-  added->async_wait(asio::posix::descriptor_base::wait_error,
-      [self = shared_from_this(), added](std::error_code failed) {
-        if (!failed && self->host_) self->take(added);
-      });
+  listen(added);
+}
+
+template <class Then>
+void legacies::wait(
+    channels::iterator each, asio::posix::descriptor_base::wait_type what, Then then)
+{
+  each->async_wait(what, [self = shared_from_this(), each, then](std::error_code error) {
+    if (!error && self->host_) then(*self, each);
+  });
+}
+
+inline void legacies::listen(channels::iterator each)
+{
+  wait(each, asio::posix::descriptor_base::wait_read,
+      [](legacies& self, channels::iterator at) { self.look(at); });
+}
+
+inline void legacies::look(channels::iterator each)
+{
+  std::error_code error;
+  std::array<std::byte, 1> type;
+  const std::size_t size = posix::peek(each->native_handle(), type, error);
+  if (posix::would_block(error)) return listen(each);
+  if (!error && size != 0 && type[0] == static_cast<std::byte>(wire::message_type::listen)) {
+    upgrade_packet packet = receive_packet(each->native_handle(), error);
+    if (!error) adopt(std::move(packet));
+    if (host_) listen(each);
+    return;
+  }
+  // It is about to end. That the other end is closed is an error to wait for, as for any poller.
+  wait(each, asio::posix::descriptor_base::wait_error,
+      [](legacies& self, channels::iterator at) { self.take(at); });
 }
 
 inline void legacies::take(channels::iterator ended)
@@ -88,12 +128,17 @@ inline void legacies::take(channels::iterator ended)
     } else if (packet.type == wire::message_type::hello) {
       for (posix::unique_fd& each : packet.descriptors) await(std::move(each));
     } else {
-      passed_listener left = read_listener(std::move(packet), error);
-      if (!error) host_->adopt(std::move(left));
+      adopt(std::move(packet));
     }
-    error.clear();
   }
-  host_->inherit(counted);
+  if (host_) host_->inherit(counted);
+}
+
+inline void legacies::adopt(upgrade_packet packet)
+{
+  std::error_code error; // what is no such packet is skipped
+  passed_listener left = read_listener(std::move(packet), error);
+  if (!error) host_->adopt(std::move(left));
 }
 
 inline void legacies::pass_to(int channel, std::error_code& error)

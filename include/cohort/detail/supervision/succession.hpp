@@ -27,7 +27,7 @@ public:
   virtual void take_over() = 0;
   /// Connections that it had accepted and could not serve.
   virtual void adopt(passed_listener connections) = 0;
-  /// On this channel it leaves what it has to leave in the end.
+  /// On this channel it leaves what it has to leave in the end; none if it has ended.
   virtual void await_end(posix::unique_fd channel) = 0;
 
 protected:
@@ -102,6 +102,7 @@ inline void succession::update()
   // There is nobody any more who could object.
   if (error) {
     host_->take_over();
+    if (host_) host_->await_end(posix::unique_fd());
     return end();
   }
   channel.release();

@@ -242,7 +242,7 @@ inline void successor::hand_over()
   state_.handed_over();
   process_->let_go();
   // What is of one process at a time is free.
-  std::error_code ignored; // it sees the end of the channel as well
+  std::error_code ignored; // it may have ended
   send_packet(channel_.native_handle(), wire::leaving(), {}, ignored);
   posix::unique_fd channel(channel_.release());
   if (host_) host_->keep(std::move(channel));

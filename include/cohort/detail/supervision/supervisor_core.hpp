@@ -118,6 +118,13 @@ public:
         std::error_code(), std::vector<exit_event>());
   }
 
+  /// Sends all workers the signal; SIGKILL goes to a new program as well that does not count yet.
+  void kill(int signal) noexcept
+  {
+    if (signal == SIGKILL) tenure_.kill();
+    core().kill(signal);
+  }
+
   /// The handle goes away. An operation that was made before may still be started.
   void abandon();
 
@@ -225,6 +232,7 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
   tenure_.begin();
   for (const group_pointer& each : std::vector(groups_.all())) each->begin();
   tenure_.look();
+  if (groups_.all().empty()) return finish();
   finish_if_over();
 }
 
@@ -285,6 +293,7 @@ void supervisor_core<Policy, Protocol>::see(const fact& what)
     else {
       groups_.ended(event.worker);
       group->exited(event);
+      tenure_.worker_ended();
     }
   };
   std::visit(tell, what);
@@ -318,8 +327,7 @@ void supervisor_core<Policy, Protocol>::group_over()
     // It may be what calls this.
     asio::post(running_.get_executor(), [each] {});
   }
-  // When the last one was taken away, others may be added.
-  if (stopping_ || !groups_.all().empty()) finish_if_over();
+  finish_if_over();
 }
 
 template <class Policy, class Protocol>
@@ -364,8 +372,7 @@ void supervisor_core<Policy, Protocol>::act_on(int signal)
   if (order == signal_order::kill) {
     // Should a worker resist even that, this program can still be ended as any other.
     signals_.end();
-    tenure_.kill();
-    return core().kill(SIGKILL);
+    return kill(SIGKILL);
   }
   // The program may have begun already: `cohort::run` sees the same signal.
   if (!stopping_) stop(options_.drain_deadline());
@@ -375,6 +382,8 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::finish_if_over()
 {
   const auto is_over = [](const group_pointer& each) { return each->state().over(); };
+  // When the last one was taken away, others may be added.
+  if (!stopping_ && groups_.all().empty()) return;
   // Nothing of an upgrade is left behind.
   if (runs_ && !tenure_.upgrades() && std::ranges::all_of(groups_.all(), is_over)) finish();
 }

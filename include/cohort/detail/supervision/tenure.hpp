@@ -88,6 +88,11 @@ public:
   }
 
   void reload_asked() { presence_.reload_asked(); }
+  /// A worker has ended, and whom it has not served is here again.
+  void worker_ended()
+  {
+    if (legacy_) give_stranded(legacy_.get());
+  }
   void stopping();
   /// A new program ends at once.
   void kill()
@@ -259,7 +264,7 @@ void tenure<Owner>::take_over()
   std::error_code error;
   presence_.claim_from_predecessor(error);
   if (error) report(error, "pid file");
-  own_paths(owner_.connections());
+  take_over_listeners(owner_.connections());
   presence_.begin(owner_.shared_from_this());
 }
 
@@ -278,7 +283,9 @@ template <class Owner>
 void tenure<Owner>::adopt(passed_listener connections)
 {
   std::error_code error;
-  adopt_stranded(owner_.connections(), std::move(connections), error);
+  // Nobody is accepted here any more when another one listens already.
+  if (legacy_) send_stranded(legacy_.get(), connections, error);
+  else adopt_stranded(owner_.connections(), std::move(connections), error);
   if (error) report(error, "connections of the old program");
 }
 

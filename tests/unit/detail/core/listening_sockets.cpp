@@ -276,6 +276,62 @@ TEST_CASE("when there are to be no more sockets, who comes later shares one, and
   CHECK(inode_of(fourth.get()) != inode_of(second.get()));
 }
 
+TEST_CASE("who has left a socket that he shared is not taken for its owner")
+{
+  fixture test(wire::sharing::own_socket);
+  const auto first = test.sockets->share(test.member(1, 0), test.error);
+  test.sockets->set_complete(true);
+  const auto second = test.sockets->share(test.member(2, 1), test.error);
+  CHECK(inode_of(second.get()) == inode_of(first.get()));
+  test.sockets->set_complete(false);
+  SUBCASE("when he comes again he has the same one")
+  {
+    const auto again = test.sockets->share(test.member(2, 1), test.error);
+    CHECK(inode_of(again.get()) == inode_of(first.get()));
+  }
+  SUBCASE("when he is gone the primary accepts there in the end")
+  {
+    test.update({test.member(1, 0)});
+    const auto other = test.sockets->share(test.member(2, 1), test.error);
+    CHECK(inode_of(other.get()) != inode_of(first.get()));
+    // Some at each, while both are there.
+    test.update({test.member(1, 0), test.member(2, 1)});
+    test.clients.connect(test.sockets->bound(), 60);
+    test.update({test.member(2, 1)});
+    CHECK(test.accept() > 0);
+  }
+}
+
+TEST_CASE("what another program has said of where clients go is said anew")
+{
+  fixture test(wire::sharing::own_socket);
+  const auto first = test.sockets->share(test.member(1, 0), test.error);
+  const auto second = test.sockets->share(test.member(2, 1), test.error);
+  test.update({test.member(1, 0), test.member(2, 1)});
+  std::vector<posix::unique_fd> passed;
+  test.sockets->copy_to(passed, test.error);
+  {
+    posix::listen_settings settings;
+    settings.reuse_port = true;
+    listening_sockets other(test.context.get_executor(), std::move(passed[0]),
+        test.sockets->bound(), settings, wire::sharing::own_socket, test.error,
+        io::listener::owner::elsewhere);
+    other.add(std::move(passed[1]), test.error);
+    other.share(test.member(7, 0), test.error);
+    const std::array<candidate, 1> one = {test.member(7, 0)};
+    other.update(one, false, test.error);
+  }
+  REQUIRE_FALSE(test.error);
+  test.clients.connect(test.sockets->bound(), 40);
+  CHECK(test.waiting_at(first) == 40);
+  CHECK(test.waiting_at(second) == 0);
+  test.sockets->forget_weights();
+  test.update({test.member(1, 0), test.member(2, 1)});
+  test.clients.connect(test.sockets->bound(), 60);
+  CHECK(test.waiting_at(first) > 0);
+  CHECK(test.waiting_at(second) > 0);
+}
+
 TEST_CASE("sockets that are let go are closed here, and live on elsewhere")
 {
   fixture test(wire::sharing::own_socket);

@@ -183,7 +183,7 @@ TEST_CASE("a path is removed by the program that owns it in the end")
   {
     let_go_listeners(old.connections);
     old.connections.gone(1);
-    own_paths(next.connections);
+    take_over_listeners(next.connections);
     CHECK(std::filesystem::exists(path));
     next.connections.gone(1);
     CHECK_FALSE(std::filesystem::exists(path));

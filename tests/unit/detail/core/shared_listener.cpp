@@ -885,9 +885,18 @@ TEST_CASE("who came back when nobody was left is served by the other process, wh
   std::error_code error;
   test.listener->pass({}, {}, error);
   CHECK(test.listener->take_stranded().empty());
-  test.listener->gone(1);
-  CHECK(test.listener->is_open());
-  test.listener->let_go();
+  SUBCASE("before that was known")
+  {
+    test.listener->gone(1);
+    CHECK(test.listener->is_open());
+    test.listener->let_go();
+  }
+  SUBCASE("after it")
+  {
+    test.listener->let_go();
+    CHECK(test.listener->take_stranded().empty());
+    test.listener->gone(1);
+  }
   CHECK_FALSE(test.listener->is_finished());
   auto stranded = test.listener->take_stranded();
   REQUIRE(stranded.size() == 2);
@@ -941,6 +950,22 @@ TEST_CASE("when another process goes on, the last one is handed what waits here 
   CHECK(test.run_until([&] { return test.host.called == std::vector<worker_id>{1}; }));
   CHECK(test.listener->counters().taken == 2);
   CHECK(test.listener->counters().closed == 0);
+  test.listener->gone(1);
+  CHECK(test.listener->is_finished());
+}
+
+TEST_CASE("when another process goes on, a last one that takes nobody leaves after a while")
+{
+  listener_test test;
+  test.member(1, 1);
+  test.connect(1);
+  CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
+  test.listener->let_go();
+  CHECK_FALSE(test.listener->leave(1));
+  CHECK(test.run_until([&] { return test.host.called == std::vector<worker_id>{1}; }));
+  CHECK(test.listener->take_stranded().empty());
+  CHECK(test.refuse(1, test.host.offers[0].first, 1));
+  CHECK(test.listener->take_stranded().size() == 1);
   test.listener->gone(1);
   CHECK(test.listener->is_finished());
 }

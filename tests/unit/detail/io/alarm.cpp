@@ -49,6 +49,19 @@ TEST_CASE("an alarm calls once, and not inside the call that sets it")
   CHECK(test.called == "ab");
 }
 
+TEST_CASE("a pause that goes past the end of the clock does not end")
+{
+  alarm_test test;
+  test.one.set_after(alarm_type::clock::duration::max(), test.note('a'));
+  test.context.restart();
+  test.context.run_for(1ms);
+  CHECK(test.called.empty());
+  CHECK(test.one.is_set());
+  test.one.set_after(1ms, test.note('b'));
+  test.run();
+  CHECK(test.called == "b");
+}
+
 TEST_CASE("an alarm that is set anew calls the last handler, and for the same time the first")
 {
   alarm_test test;

@@ -107,6 +107,30 @@ TEST_CASE("connections that nobody was left to serve go to the heir, however man
   CHECK(test.host.asked[0] == many.asked);
 }
 
+TEST_CASE("connections are taken before the program has ended, and all else after it")
+{
+  program test;
+  upgrade_channel other;
+  test.made->await(other.take_other());
+  run_ready(test.context);
+  other.strand(cohort_test::listener_at(cohort_test::loopback_key()));
+  CHECK(cohort_test::run_until(test.context, [&] { return test.host.adopted.size() == 1; }));
+  other.strand(cohort_test::listener_at(cohort_test::loopback_key()));
+  other.say_text("all");
+  CHECK(cohort_test::run_until(test.context, [&] { return test.host.adopted.size() == 2; }));
+  run_ready(test.context);
+  CHECK(test.host.inherited.empty());
+  other.close();
+  CHECK(test.until_inherited(1));
+}
+
+TEST_CASE("without a channel the program has ended")
+{
+  program test;
+  test.made->await(posix::unique_fd());
+  CHECK(test.host.inherited == strings{""});
+}
+
 TEST_CASE("what is awaited still is awaited by the program after this one")
 {
   const auto before = cohort_test::count_descriptors();

@@ -31,12 +31,17 @@ struct noting_host final : succession_host {
   }
   void take_over() override { ++taken; }
   void adopt(passed_listener connections) override { adopted += connections.sockets.size(); }
-  void await_end(posix::unique_fd channel) override { kept = std::move(channel); }
+  void await_end(posix::unique_fd channel) override
+  {
+    ++awaited;
+    kept = std::move(channel);
+  }
 
   mutable int looks = 0;
   bool ready = false;
   int taken = 0;
   std::size_t adopted = 0;
+  int awaited = 0;
   posix::unique_fd kept;
 };
 
@@ -85,6 +90,8 @@ TEST_CASE("a program that is gone has nothing to say: this one goes on, whenever
     test.host.ready = true;
     test.made->begin();
     CHECK(test.host.taken == 1);
+    CHECK(test.host.awaited == 1);
+    CHECK_FALSE(test.host.kept);
   }
   SUBCASE("after it")
   {

@@ -204,6 +204,41 @@ TEST_CASE("who is in this process without anybody to serve him goes to the new o
   CHECK(cohort_test::end_new_program(test.result.value.pid));
 }
 
+TEST_CASE("who comes back when the new one listens already goes there, and so do those before")
+{
+  cohort_test::replaced_program before{std::vector<passed_listener>()};
+  fixture test;
+  test.begin();
+  CHECK(before.heard_ready());
+  const auto where = test.listen();
+  before.say(wire::leaving());
+  CHECK(cohort_test::run_until(test.owner->context, [&] { return test.is_known(); }));
+  wire::credit room;
+  room.listener = 1;
+  room.window = 1;
+  CHECK(test.owner->listeners.received(1, room));
+  cohort_test::test_clients clients(test.owner->context);
+  clients.connect(where);
+  const auto is_offered = [&] { return test.owner->host.offered(1) == 1; };
+  CHECK(cohort_test::run_until(test.owner->context, is_offered));
+  test.upgrade(new_program(cohort_test::say_ready() + live_on), test.result);
+  test.finish(test.result);
+  CHECK_MESSAGE(test.result.good(), test.result.error.message());
+  test.owner->listeners.gone(1);
+  CHECK(test.owner->listeners.size() == 1);
+  test.made().worker_ended();
+  CHECK(test.owner->listeners.size() == 0);
+  CHECK(test.owner->listeners.counters().accepted == 0);
+  // The process before this one has some as well.
+  before.strand(cohort_test::listener_at(cohort_test::loopback_key()));
+  before.say_text("group web started 5\n");
+  before.close();
+  const auto is_inherited = [&] { return !test.owner->numbers.counted.groups.empty(); };
+  CHECK(cohort_test::run_until(test.owner->context, is_inherited));
+  CHECK(test.owner->failures.empty());
+  CHECK(cohort_test::end_new_program(test.result.value.pid));
+}
+
 TEST_CASE("who was in the process before this one is served here, where somebody listens")
 {
   cohort_test::replaced_program before{std::vector<passed_listener>()};
