@@ -27,6 +27,7 @@
 #include <iterator>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <unistd.h>
 #include <utility>
@@ -88,9 +89,12 @@ public:
       const auto some_time = std::chrono::milliseconds(below(20));
       const auto never = [] { return false; };
       co_await eventually(never, some_time / time_factor());
+      compare_counts();
     }
-    // From now on everybody behaves, and all that was begun comes to its end.
+    // From now on everybody behaves, but who has begun already, and all that was begun comes to its
+    // end.
     behave("serve");
+    const std::set<cohort::worker_id> early = ids(master().workers());
     const auto all_is_over = [this] {
       return open_reloads_ == 0 && open_signals_ == 0 && !upgrades_.under_way();
     };
@@ -114,7 +118,7 @@ public:
     CHECK(closed);
     if (below(2) == 0) upgrades_.begin(master(), endless_);
     upgrades_.ends();
-    co_await end();
+    co_await end(early);
     CHECK(master().workers().empty());
     CHECK(reloads_ == told_);
     upgrades_.check();
@@ -136,6 +140,15 @@ private:
     std::size_t all = 0;
     for (const modelled& each : groups_) all += each.model.count();
     return all;
+  }
+  // What there is to be does not wait for anything, but for the next time that the rule is asked.
+  void compare_counts()
+  {
+    for (const cohort::group_metrics& each : master().metrics().groups) {
+      const modelled& one = *std::ranges::find(groups_, each.name, &modelled::name);
+      CHECK_MESSAGE(each.resting == one.model.rests(), each.name);
+      if (each.name != "ruled") CHECK_MESSAGE(each.workers == one.model.count(), each.name);
+    }
   }
   bool is_as_modelled(const std::string& status) const
   {
