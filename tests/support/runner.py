@@ -91,8 +91,12 @@ def show(log):
     sys.stdout.flush()
 
 
+def ninja_command(folder, jobs, targets):
+    return ["ninja", "-C", folder, "--quiet", "-j", jobs, "-k", "0", *targets]
+
+
 def ninja(folder, jobs, targets, log):
-    return run(["ninja", "-C", folder, "--quiet", "-j", jobs, "-k", "0", *targets], log)
+    return run(ninja_command(folder, jobs, targets), log)
 
 
 def built_targets(folder):
@@ -230,6 +234,8 @@ def main():
     parser.add_argument("--programs-only", action="store_true",
                         help="leave the headers and the checks out")
     parser.add_argument("--without", metavar="PROGRAM", help="neither build nor run this one")
+    parser.add_argument("--build-only", action="store_true",
+                        help="build what is run, with the output of the build")
     parser.add_argument("pattern", nargs="?")
     arguments = parser.parse_args()
 
@@ -239,6 +245,9 @@ def main():
     header_target = next((name for name in targets if name.startswith("tests/headers/")), None)
     programs = [name for name in targets
                 if name != header_target and os.path.basename(name) != arguments.without]
+    if arguments.build_only:
+        # In the session it was started in: who started it can end the whole of it.
+        os.execvp("ninja", ninja_command(folder, arguments.jobs, programs))
     if programs:
         build(folder, arguments.jobs, programs, totals)
     run_programs(folder, arguments.pattern, arguments.without, totals)
