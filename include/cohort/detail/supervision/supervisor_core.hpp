@@ -97,7 +97,7 @@ public:
       all += status_text(*each, find_workers(cluster_access::core(*cluster_), groups_, *each));
     return all;
   }
-  void status_failed(std::error_code code);
+  void status_failed(std::error_code code) { tenure_.report(code, "status file"); }
 
   /// Starts everything; `handler(std::error_code)` when all groups are over.
   template <class Handler>
@@ -232,8 +232,7 @@ void supervisor_core<Policy, Protocol>::run(Handler&& handler)
   tenure_.begin();
   for (const group_pointer& each : std::vector(groups_.all())) each->begin();
   tenure_.look();
-  if (groups_.all().empty()) return finish();
-  finish_if_over();
+  groups_.all().empty() ? finish() : finish_if_over();
 }
 
 template <class Policy, class Protocol>
@@ -348,15 +347,6 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::wait_cancelled()
 {
   if (running_.empty() && runs_ && !closed_) stop(options_.drain_deadline());
-}
-
-template <class Policy, class Protocol>
-void supervisor_core<Policy, Protocol>::status_failed(std::error_code code)
-{
-  error_event event;
-  event.code = code;
-  event.what = "status file";
-  publish(event);
 }
 
 template <class Policy, class Protocol>

@@ -111,6 +111,9 @@ public:
   void upgrade_by_signal();
   bool upgrades() const noexcept { return successor_ != nullptr; }
 
+  /// Publishes that something failed which concerns this process alone.
+  void report(std::error_code error, std::string what);
+
 private:
   std::vector<passed_listener> begin_upgrade(std::error_code& error);
   std::shared_ptr<successor> add_successor(const upgrade_options& how);
@@ -124,7 +127,6 @@ private:
   void inherit(std::string_view counted) override;
   void give_stranded(int channel);
   void leave_all(int channel);
-  void report(std::error_code error, std::string what);
 
   Owner& owner_;
   asio::any_io_executor executor_;
