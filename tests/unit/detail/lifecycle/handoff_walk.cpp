@@ -578,15 +578,15 @@ struct tampering : round_robin_machine {
   connection_counters counters() const
   {
     connection_counters c = round_robin_machine::counters();
+    c.accepted += removed_;
     c.accepted -= inserted_;
-    c.closed -= removed_;
     return c;
   }
 
   std::vector<token> remove_all()
   {
     std::vector<token> all;
-    removed_ += close_queue([&](token t) { all.push_back(t); });
+    removed_ += take_queue([&](token t) { all.push_back(t); });
     return all;
   }
 
