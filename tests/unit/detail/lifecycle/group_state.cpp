@@ -42,7 +42,7 @@ const char* name_of(cohort::give_up_reason reason)
 const char* name_of(reload_outcome end)
 {
   static const char* const names[] = {
-      "succeeded", "start failed", "not ready", "died", "aborted", "stopped"};
+      "succeeded", "unknown", "start failed", "not ready", "died", "aborted", "stopped"};
   return names[static_cast<int>(end)];
 }
 
