@@ -100,10 +100,11 @@ def ninja(folder, jobs, targets, log):
 
 
 def built_targets(folder):
-    """The names of all that gets linked."""
+    """The names of all that gets linked, and of links to it."""
     listed = subprocess.run(["ninja", "-C", folder, "-t", "targets", "all"], capture_output=True,
                             text=True).stdout
-    return re.findall(r"^(\S+): (?:cpp_LINKER|STATIC_LINKER)$", listed, re.MULTILINE)
+    kinds = r"(?:\S+: (?:cpp_LINKER|STATIC_LINKER)|examples/\S+: CUSTOM_COMMAND)$"
+    return re.findall(r"^(?=" + kinds + r")(\S+):", listed, re.MULTILINE)
 
 
 def build(folder, jobs, targets, totals):
