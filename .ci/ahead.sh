@@ -1,15 +1,52 @@
 # SPDX-FileCopyrightText: the cohort authors
 # SPDX-License-Identifier: MIT
 #
-# Sourced by .ci/run: tests wait much for others, and what they leave of the processors builds what
-# a later step needs. That step waits for it, and then builds as ever: what went wrong here goes
-# wrong there again, and shows.
+# Sourced by .ci/run: tests wait much for others, and what they leave of the processors does what
+# later steps need. Such a step waits for it. What was only built it builds as ever: what went wrong
+# here goes wrong there again, and shows. A step that has nothing to wait for itself is done here as
+# a whole, and its turn shows how it went.
 
-ahead_step= # for which something is built, by the session ahead_session
+ahead_steps= # what is done by the session ahead_session
 ahead_session=
 
+# What `.ci/run --ahead STEP...` does.
+do_ahead()
+{
+  local step
+  for step in "$@"; do
+    if declare -F "build_$step" >/dev/null; then
+      # Not as `build || true`, which would switch errexit off inside.
+      set +e
+      (
+        set -e
+        "build_$step"
+      )
+      set -e
+    elif [ -n "${whole_ahead[$step]-}" ]; then
+      do_step "$step" >/dev/null
+    else
+      fail "nothing can be done ahead of ${step:-no step}"
+    fi
+  done
+}
+
+# do_step STEP: its output, also in its log, and its status in a file.
+do_step()
+{
+  local status
+  # Not as `step || ...`, which would switch errexit off inside the step.
+  set +e
+  (
+    set -e
+    "step_$1"
+  ) 2>&1 | tee "$logs/$1.log"
+  status=${PIPESTATUS[0]}
+  set -e
+  echo "$status" >"$logs/$1.status"
+}
+
 # Two compilers with sanitizers take up to 12 GiB, beside what the running step takes.
-enough_memory_to_build_ahead()
+enough_memory_ahead()
 {
   awk -v jobs="$jobs" '/^MemAvailable:/ { found = $2 >= jobs * 8 * 1024 * 1024 }
     END { exit !found }' /proc/meminfo
@@ -26,11 +63,11 @@ set_nice()
 }
 
 # A session of its own has all that it starts in it, whatever process groups there are.
-start_building_ahead() # STEP
+start_ahead() # STEP...
 {
-  enough_memory_to_build_ahead || return 0
-  ahead_step=$1
-  setsid "$root/.ci/run" --build "$1" </dev/null >"$logs/$1.build.log" 2>&1 &
+  enough_memory_ahead || return 0
+  ahead_steps=" $* "
+  setsid "$root/.ci/run" --ahead "$@" </dev/null >"$logs/ahead.log" 2>&1 &
   ahead_session=$!
   # Its leader may still be on its way into the session.
   until pgrep -s "$ahead_session" >/dev/null || ! kill -0 "$ahead_session" 2>/dev/null; do
@@ -39,15 +76,15 @@ start_building_ahead() # STEP
   set_nice 19
 }
 
-finish_building_ahead() # STEP
+finish_ahead() # STEP
 {
-  [ "$ahead_step" = "$1" ] || return 0
+  [[ $ahead_steps == *" $1 "* ]] || return 0
   set_nice 0
   wait "$ahead_session" || true
-  ahead_step= ahead_session=
+  ahead_steps= ahead_session=
 }
 
-stop_building_ahead()
+stop_ahead()
 {
   [ -n "$ahead_session" ] || return 0
   # Before it has its session it is only a process.
