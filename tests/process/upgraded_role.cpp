@@ -1,20 +1,25 @@
 // SPDX-FileCopyrightText: the cohort authors
 // SPDX-License-Identifier: MIT
 //
-// The role "upgraded_at_random": a program that replaces itself, for `modelled_program`. Its
-// environment, beside that of `load_server`:
+// The role "upgraded": a program that replaces itself, for `upgrade_fixture`. Its environment,
+// beside that of `load_server`:
 //
-//   COHORT_TEST_POLICY   rr or shared
-//   COHORT_TEST_FILES    folder with: "program", what an upgrade starts; "workers", how many the
-//                        program has when it begins; "fate", what becomes of a new program, see
-//                        `meet_fate`, or half: a second group of it is never ready; and what the
-//                        program writes, "pid" and "status"
+//   COHORT_TEST_POLICY    rr, shared or reuse_port
+//   COHORT_TEST_PID_FILE  its pid file
+//   COHORT_TEST_PROGRAM   what SIGUSR2 starts
+//   COHORT_TEST_DEADLINE  how long that may take, in milliseconds
+//   COHORT_TEST_FATE      file that says what becomes of a new program before it is ready: nothing,
+//                         or exit, crash, hang, babble; deaf: it hangs, and does not end on
+//                         SIGTERM, but on SIGUSR1; half: a second group of it is never ready
+//   COHORT_TEST_SIGNALS   whether it tells of signals; not when empty
 //
-// SIGRTMIN upgrades it as SIGUSR2 does, with a short deadline. It writes lines that begin with its
-// process: "started", "signal N", "failed WHY" or "busy" for an upgrade, "hangs", "over".
+// It writes "started PID" ("deaf PID" where it is that), "failed TEXT" for each upgrade that does,
+// "signal NUMBER PID", and at its end "counted WORKERS CONNECTIONS", all that were started and
+// taken, and "over PID".
 
 #include <cohort/message/json.hpp>
 #include <cohort/run.hpp>
+#include <cohort/scheduling/reuse_port.hpp>
 #include <cohort/scheduling/round_robin.hpp>
 #include <cohort/scheduling/shared.hpp>
 #include <cohort/supervisor.hpp>
@@ -29,117 +34,109 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/post.hpp>
-#include <asio/redirect_error.hpp>
-#include <asio/signal_set.hpp>
-#include <asio/use_awaitable.hpp>
 
 #include <chrono>
 #include <csignal>
 #include <iostream>
 #include <string>
-#include <system_error>
 #include <unistd.h>
-#include <variant>
 
 namespace upgraded_role {
 
 using namespace cohort_test;
-using namespace std::chrono_literals;
 using asio::awaitable;
 using asio::ip::tcp;
 
 namespace {
 
-std::string file(const std::string& name) { return variable("COHORT_TEST_FILES") + '/' + name; }
-
-// In one write, as several processes speak at once.
-void say(const std::string& what)
+// Ends when it is told in another way than usual.
+[[noreturn]] void be_deaf()
 {
-  std::cout << std::to_string(::getpid()) + ' ' + what + '\n' << std::flush;
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, SIGTERM);
+  sigaddset(&both, SIGUSR1);
+  ::sigprocmask(SIG_BLOCK, &both, nullptr);
+  std::cout << "deaf " << ::getpid() << std::endl;
+  for (int heard = 0; heard != SIGUSR1; ::sigwait(&both, &heard))
+    if (heard == SIGTERM) std::cout << "heard SIGTERM" << std::endl;
+  std::cout << "ends" << std::endl;
+  ::_exit(0);
 }
 
-struct teller {
-  void operator()(const cohort::signal_event& event) const
-  {
-    say("signal " + std::to_string(event.number));
-  }
-  void operator()(const cohort::error_event& event) const
-  {
-    if (event.code == cohort::error::busy) say("busy");
-    else say("failed " + event.what + ": " + event.code.message());
-  }
-};
+// Whether this program is to replace another one.
+bool is_new = false;
 
-awaitable<void> tell(cohort::subscription<cohort::signal_event, cohort::error_event> all)
+awaitable<void> tell_signals(cohort::subscription<cohort::signal_event> signals)
 {
   for (;;) {
-    const auto event = co_await all.next();
-    std::visit(teller(), event);
+    const cohort::signal_event event = co_await signals.next();
+    std::cout << "signal " << event.number << ' ' << ::getpid() << std::endl;
   }
 }
 
-cohort::upgrade_options to_next(std::chrono::milliseconds deadline)
+awaitable<void> tell_failures(cohort::subscription<cohort::error_event> errors)
 {
-  return cohort::upgrade_options().program(file("program")).ready_deadline(deadline);
-}
-
-template <class Policy>
-awaitable<void> upgrade_by_hand(cohort::supervisor<Policy>& master)
-{
-  asio::signal_set asked(master.get_executor(), SIGRTMIN);
-  const auto how = to_next(200ms);
   for (;;) {
-    co_await asked.async_wait(asio::use_awaitable);
-    std::error_code told_as_event;
-    co_await cohort::upgrade(master, how, asio::redirect_error(asio::use_awaitable, told_as_event));
+    const cohort::error_event event = co_await errors.next();
+    std::cout << "failed " << event.what << ": " << event.code.message() << std::endl;
   }
 }
 
-// Whether this program is to be ready only in part.
-bool is_half = false;
+void tell_start() { std::cout << "started " << ::getpid() << std::endl; }
 
 template <class Policy>
 awaitable<void> supervise(cohort::supervisor<Policy>& master)
 {
   const listen_spec where(variable("COHORT_TEST_LISTEN"));
-  // Whatever is killed follows soon, and nothing is given up.
-  const auto policy =
-      cohort::restart_policy().backoff(1ms, 5ms).intensity(1'000, 60s).boot_failures(1'000);
   cohort::group web("web");
-  web.workers(static_cast<unsigned>(std::stoul(first_word(file("workers"))))).restarts(policy);
-  web.listen(tcp::endpoint(asio::ip::make_address(where.host), where.port));
+  web.workers(2);
+  if (where.is_unix_path) web.listen(cohort::unix_path(where.host));
+  else if (where.is_path) web.listen(asio::local::stream_protocol::endpoint(where.host));
+  else web.listen(tcp::endpoint(asio::ip::make_address(where.host), where.port));
   master.add(web);
-  if (is_half) master.add(cohort::group("never").workers(1).program("/bin/sleep", {"1000"}));
+  if (is_new && first_word(variable("COHORT_TEST_FATE")) == "half")
+    master.add(cohort::group("never").workers(1).program("/bin/sleep", {"1000"}));
   asio::co_spawn(master.get_executor(),
-      tell(master.template subscribe<cohort::signal_event, cohort::error_event>()), asio::detached);
-  asio::co_spawn(master.get_executor(), upgrade_by_hand(master), asio::detached);
-  const auto tell_start = [] { say("started"); };
+      tell_failures(master.template subscribe<cohort::error_event>()), asio::detached);
+  if (!variable("COHORT_TEST_SIGNALS").empty())
+    asio::co_spawn(master.get_executor(),
+        tell_signals(master.template subscribe<cohort::signal_event>()), asio::detached);
   // When it runs, and so acts on signals.
   asio::post(master.get_executor(), tell_start);
   co_await master.run();
-  say("over");
+  const cohort::totals all = master.totals();
+  std::cout << "counted " << all.groups.front().counters.started << ' '
+            << all.listeners.front().counters.taken << std::endl;
+  std::cout << "over " << ::getpid() << std::endl;
+}
+
+template <class Policy>
+int run_as(int argc, char** argv)
+{
+  const auto upgrade =
+      cohort::upgrade_options()
+          .program(variable("COHORT_TEST_PROGRAM"))
+          .ready_deadline(std::chrono::milliseconds(std::stoi(variable("COHORT_TEST_DEADLINE"))));
+  const auto how =
+      cohort::supervisor_options().upgrade(upgrade).pid_file(variable("COHORT_TEST_PID_FILE"));
+  return cohort::run(argc, argv, supervise<Policy>, serve_load, how);
+}
+
+COHORT_TEST_WORKER_ROLE(upgraded)
+{
+  is_new = cohort::is_primary() && is_new_program();
+  const std::string fate = is_new ? first_word(variable("COHORT_TEST_FATE")) : "";
+  if (fate == "deaf") be_deaf();
+  meet_fate(fate);
+  const std::string policy = variable("COHORT_TEST_POLICY");
+  if (policy == "shared") return run_as<cohort::shared>(argc, argv);
+  if (policy == "reuse_port") return run_as<cohort::reuse_port>(argc, argv);
+  return run_as<cohort::round_robin>(argc, argv);
 }
 
 } // namespace
-
-COHORT_TEST_WORKER_ROLE(upgraded_at_random)
-{
-  if (cohort::is_primary()) {
-    // Without a terminal SIGWINCH counts.
-    ::setsid();
-    const std::string fate = is_new_program() ? first_word(file("fate")) : "";
-    if (fate == "hang") say("hangs");
-    meet_fate(fate);
-    is_half = fate == "half";
-  }
-  const auto how = cohort::supervisor_options()
-                       .upgrade(to_next(60s))
-                       .pid_file(file("pid"))
-                       .status_file(file("status"), 5ms);
-  if (variable("COHORT_TEST_POLICY") == "shared")
-    return cohort::run(argc, argv, supervise<cohort::shared>, serve_load, how);
-  return cohort::run(argc, argv, supervise<cohort::round_robin>, serve_load, how);
-}
 
 } // namespace upgraded_role

@@ -54,8 +54,9 @@ inline const std::vector<program_fate>& bad_fates()
   return all;
 }
 
-/// A program of the role "upgraded_at_random", see `tests/process/upgraded_role.cpp`, and what is
-/// known of it: which process serves, and how many workers that is to have.
+/// A program of the role "upgraded_at_random", see
+/// `tests/process/upgraded_at_random_role.cpp`, and what is known of it: which process serves, and
+/// how many workers that is to have.
 ///
 /// What is done to it is not waited for, but as far as what follows would not be determined.
 class modelled_program {
