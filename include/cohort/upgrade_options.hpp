@@ -49,7 +49,8 @@ public:
   }
   upgrade_options env(environment value) && { return std::move(env(std::move(value))); }
 
-  /// How long it may take until all its groups are ready; then it is ended, and this program goes
+  /// How long it may take until all its groups are ready, and the service manager has heard of it;
+  /// then it is ended, and this program goes
   /// on. Default: 60 seconds.
   /// @throws std::invalid_argument when it is not above 0.
   upgrade_options& ready_deadline(duration value) &

@@ -42,7 +42,7 @@ struct upgrade_result {
   pid_t pid = 0;
   /// How it ended, if it failed.
   exit_status status;
-  /// Why it could not be started, or not be announced.
+  /// Why it could not be started, or not be announced when it was ready.
   std::error_code error;
 
   bool succeeded() const noexcept { return outcome == upgrade_outcome::succeeded; }

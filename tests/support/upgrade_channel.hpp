@@ -70,8 +70,13 @@ public:
   void strand(const cohort::detail::passed_listener& connections)
   {
     std::error_code error;
-    cohort::detail::send_stranded(ours_.get(), connections, error);
+    cohort::detail::passed_listener copies;
+    copies.asked = connections.asked;
+    for (const auto& each : connections.sockets)
+      copies.sockets.push_back(cohort::detail::posix::duplicate(each.get(), error));
+    cohort::detail::send_stranded(ours_.get(), copies, error);
     REQUIRE_FALSE(error);
+    REQUIRE(copies.sockets.empty());
   }
   /// What programs before it may leave.
   template <class Legacies>

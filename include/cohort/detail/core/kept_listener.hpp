@@ -41,9 +41,10 @@ public:
     this->socket().forget_weights();
     this->update_sockets();
   }
-  /// It does; who was accepted here is served here.
+  /// It does; who was accepted here is served here. What it has not got stays as it is.
   void let_go()
   {
+    if (!passed_) return;
     has_successor_ = true;
     held_ = passed_ = false;
     // Who has no member here is served there, and answered by nobody.
@@ -51,6 +52,9 @@ public:
     base::set_unserved(overflow::queue(), none);
     base::let_go();
   }
+
+  /// Whether another process listens in its place.
+  bool has_successor() const noexcept { return has_successor_; }
 
   /// What becomes of connections while there is no member, from now on. With an error it is as
   /// before.
@@ -76,7 +80,6 @@ protected:
   {
     return held_ || passed_ || (hold_when_empty_ && !has_successor_ && !this->host().ending());
   }
-  bool has_successor() const noexcept { return has_successor_; }
   /// It does from now on, whatever was to be done before its end.
   virtual void kept() = 0;
 

@@ -60,7 +60,7 @@ std::optional<listening_sockets> make_listening_sockets(const asio::any_io_execu
   passed_listener passed = predecessor::of_this_process().take(asked);
   opened_listener opened = passed.sockets.empty()
                                ? open_listener(asked, std::move(inherited), settings, error)
-                               : open_listener(asked, std::move(passed), error);
+                               : open_listener(std::move(passed), error);
   if (error) return std::nullopt;
   settings.first_of_port = false;
   std::optional<listening_sockets> sockets;

@@ -31,21 +31,19 @@ opened_listener open_listener(const listen_key& key, posix::unique_fd inherited,
     const posix::listen_settings& settings, std::error_code& error);
 
 /// Goes on with a listener of the program that this one replaces.
-opened_listener open_listener(
-    const listen_key& key, passed_listener passed, std::error_code& error);
+opened_listener open_listener(passed_listener passed, std::error_code& error);
 
 // Implementation
 
-inline opened_listener open_listener(
-    const listen_key& key, passed_listener passed, std::error_code& error)
+inline opened_listener open_listener(passed_listener passed, std::error_code& error)
 {
   opened_listener opened;
-  // The address of a long path is its maker's own; it is reached anew.
-  opened.place =
-      key.path.empty() ? posix::bound_place(passed.bound) : posix::reach_path(key.path, error);
+  opened.place = place_of(passed, error);
   if (error) return {};
   // Until that program has given it away, its path is none of this one's business.
-  opened.whose = io::listener::owner::elsewhere;
+  const bool has_path =
+      passed.file != posix::socket_file() && posix::file_of(opened.place.address) == passed.file;
+  if (!has_path) opened.whose = io::listener::owner::elsewhere;
   opened.socket = std::move(passed.sockets.front());
   passed.sockets.erase(passed.sockets.begin());
   opened.others = std::move(passed.sockets);

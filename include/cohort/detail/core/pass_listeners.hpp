@@ -28,10 +28,11 @@ void take_back_listeners(Connections& of);
 template <class Connections>
 void let_go_listeners(Connections& of);
 
-/// Takes out who was accepted here and has nobody who could serve him, each with his listener's
-/// key, for a program that listens in place of this one.
-template <class Connections>
-std::vector<passed_listener> take_stranded(Connections& from);
+/// Takes out who was accepted here and has nobody who could serve him, for a program that listens
+/// in place of this one: `give(passed_listener&)` with the connections of one listener at a time.
+/// Those that it leaves in there stay here.
+template <class Connections, class Give>
+void give_stranded(Connections& from, Give give);
 /// Serves such; an error if nobody listens there, and they are closed.
 template <class Connections>
 void adopt_stranded(Connections& here, passed_listener stranded, std::error_code& error);
@@ -68,18 +69,19 @@ void let_go_listeners(Connections& of)
   of.for_each_asked([](auto& each, const auto&...) { each.let_go(); });
 }
 
-template <class Connections>
-std::vector<passed_listener> take_stranded(Connections& from)
+template <class Connections, class Give>
+void give_stranded(Connections& from, Give give)
 {
-  std::vector<passed_listener> all;
   from.for_each_asked([&](auto& each, const listen_key& asked, const auto&) {
+    if (!each.has_successor()) return;
     passed_listener stranded;
-    stranded.asked = asked;
+    // Any port has become one, by which the other program may know it as well.
+    stranded.asked = asked.any_port() ? listen_key(asked.kind, each.bound()) : asked;
     stranded.bound = each.bound();
     stranded.sockets = each.take_stranded();
-    if (!stranded.sockets.empty()) all.push_back(std::move(stranded));
+    if (!stranded.sockets.empty()) give(stranded);
+    for (posix::unique_fd& one : stranded.sockets) each.adopt(std::move(one));
   });
-  return all;
 }
 
 template <class Connections>

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cohort/detail/core/listen_key.hpp>
+#include <cohort/detail/posix/bound_place.hpp>
 #include <cohort/detail/posix/fd_passing.hpp>
+#include <cohort/detail/posix/listening.hpp>
 #include <cohort/detail/posix/socket.hpp>
 #include <cohort/detail/posix/socket_address.hpp>
 #include <cohort/detail/posix/unique_fd.hpp>
@@ -29,6 +31,8 @@ struct passed_listener {
   posix::socket_address bound;
   wire::shared_bytes data;
   std::vector<posix::unique_fd> sockets;
+  /// What its path leads to, when that is to be removed by the process that has it now.
+  posix::socket_file file;
 
   /// Whether this is what somebody asks for.
   bool is_meant_by(const listen_key& key) const noexcept
@@ -36,6 +40,9 @@ struct passed_listener {
     return key == asked || key.names(bound);
   }
 };
+
+/// Where it is bound, as this process reaches it.
+posix::bound_place place_of(const passed_listener& listener, std::error_code& error);
 
 /// One thing that the old program and the new one say to each other, with descriptors: a packet of
 /// a socket that keeps packets apart. `T` is a message of the control channel.
@@ -64,12 +71,19 @@ void send_text(int channel, std::string_view text, std::error_code& error);
 
 /// Sends a listener; it stays open here.
 void send_listener(int channel, const passed_listener& listener, std::error_code& error);
-/// The same of connections that were accepted at such a one, of any number.
-void send_stranded(int channel, const passed_listener& connections, std::error_code& error);
+/// Sends connections that were accepted at such a one, of any number; with an error the rest stays.
+void send_stranded(int channel, passed_listener& connections, std::error_code& error);
 /// What is in such a packet; `error::protocol_violation` when it is none.
 passed_listener read_listener(upgrade_packet packet, std::error_code& error);
 
 // Implementation
+
+inline posix::bound_place place_of(const passed_listener& listener, std::error_code& error)
+{
+  // The address of a long path is its maker's own.
+  return listener.asked.path.empty() ? posix::bound_place(listener.bound)
+                                     : posix::reach_path(listener.asked.path, error);
+}
 
 inline void send_packet_bytes(int channel, std::span<std::byte> bytes,
     std::span<const int> descriptors, std::error_code& error)
@@ -124,16 +138,17 @@ inline void send_listener(int channel, const passed_listener& listener, std::err
   send_packet(channel, message, descriptors, error);
 }
 
-inline void send_stranded(int channel, const passed_listener& connections, std::error_code& error)
+inline void send_stranded(int channel, passed_listener& connections, std::error_code& error)
 {
   wire::listen message;
   connections.asked.describe_to(message);
-  std::vector<int> descriptors;
-  for (const posix::unique_fd& each : connections.sockets) descriptors.push_back(each.get());
-  for (std::span<const int> rest = descriptors; !rest.empty() && !error;) {
-    const std::size_t count = std::min(rest.size(), posix::max_passed_fds);
-    send_packet(channel, message, rest.first(count), error);
-    rest = rest.subspan(count);
+  std::vector<posix::unique_fd>& all = connections.sockets;
+  while (!all.empty() && !error) {
+    std::vector<int> next;
+    for (const posix::unique_fd& each : all)
+      if (next.size() != posix::max_passed_fds) next.push_back(each.get());
+    send_packet(channel, message, next, error);
+    if (!error) all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(next.size()));
   }
 }
 

@@ -53,9 +53,12 @@ public:
   passed_listener take(const listen_key& asked);
 
   /// Says that this program serves.
-  /// @return the channel, on which `leaving` follows, or the end.
+  /// @return the channel, on which `leaving` follows, or the end; before it connections may come
+  ///   that nobody is left to serve there.
   posix::unique_fd say_ready(std::error_code& error);
-  /// Closes what nobody has taken.
+  /// It has left its sockets to this program, with their paths.
+  void give_way();
+  /// Closes what nobody has taken, and removes paths that are this program's.
   void close_unclaimed();
 
 private:
@@ -155,9 +158,25 @@ inline passed_listener predecessor::take(const listen_key& asked)
   return taken;
 }
 
+inline void predecessor::give_way()
+{
+  const std::scoped_lock lock(mutex_);
+  for (passed_listener& each : listeners_) {
+    if (each.asked.kind != wire::listen_kind::unix_stream) continue;
+    std::error_code error;
+    const posix::bound_place place = place_of(each, error);
+    if (!error) each.file = posix::file_of(place.address);
+  }
+}
+
 inline void predecessor::close_unclaimed()
 {
   const std::scoped_lock lock(mutex_);
+  for (const passed_listener& each : listeners_) {
+    std::error_code error;
+    const posix::bound_place place = place_of(each, error);
+    if (!error) posix::unlink_path(place.address, each.file);
+  }
   listeners_.clear();
 }
 

@@ -26,8 +26,8 @@ namespace cohort::detail {
 /// The connections of one listener on their way to its members.
 ///
 /// Every connection that entered is at any time in exactly one place: queued, or offered to one
-/// worker, or passed out to be closed by the caller, because a worker has taken it or because none
-/// can. What comes back joins the queue where it was: the queue is in order of arrival.
+/// worker, or passed out: to be closed, because a worker has taken it or none can, or to another
+/// program. What comes back joins the queue where it was: the queue is in order of arrival.
 ///
 /// Answers come from workers and are not believed: one that does not fit changes nothing and
 /// returns false, a violation of the protocol. `Policy` is a `scheduling_policy`. Policy, `send`

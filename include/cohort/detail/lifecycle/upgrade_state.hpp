@@ -12,8 +12,8 @@ namespace cohort::detail {
 /// What an upgrade demands next.
 enum class upgrade_action : std::uint8_t {
   none,
-  /// Give the new process what is its own now, and let it live: `handed_over` follows, or
-  /// `not_announced`.
+  /// Give the new process what is its own now, and let it live: `handed_over` follows,
+  /// `not_announced`, or `ready` again.
   hand_over,
   /// Make the new process end; `exited` follows.
   end,
@@ -30,10 +30,12 @@ class upgrade_state {
 public:
   /// The new process could not be started.
   upgrade_action start_failed() noexcept { return finish(upgrade_outcome::start_failed); }
-  /// It has said that it is ready.
-  upgrade_action ready() const noexcept
+  /// It has said that it is ready; again, where who has to know could not be told as yet.
+  upgrade_action ready() noexcept
   {
-    return phase_ == phase::waiting ? upgrade_action::hand_over : upgrade_action::none;
+    if (phase_ != phase::waiting) return upgrade_action::none;
+    is_ready_ = true;
+    return upgrade_action::hand_over;
   }
   void handed_over() noexcept { phase_ = phase::over; }
   /// Who has to know which process counts could not be told.
@@ -41,7 +43,10 @@ public:
   /// It has said something else.
   upgrade_action violated() noexcept { return give_up(upgrade_outcome::refused); }
   /// Its time is over.
-  upgrade_action late() noexcept { return give_up(upgrade_outcome::not_ready); }
+  upgrade_action late() noexcept
+  {
+    return give_up(is_ready_ ? upgrade_outcome::not_announced : upgrade_outcome::not_ready);
+  }
   /// Nobody waits for it any more.
   upgrade_action abort() noexcept { return give_up(upgrade_outcome::aborted); }
   /// The old program is to end.
@@ -74,6 +79,7 @@ private:
   }
 
   phase phase_ = phase::waiting;
+  bool is_ready_ = false;
   upgrade_outcome outcome_ = upgrade_outcome::succeeded;
 };
 

@@ -13,7 +13,7 @@
 
 #include <array>
 #include <cstddef>
-#include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,116 +38,122 @@ protected:
 /// What programs leave to this one when they end: the one that it has replaced, and those before
 /// that, if they take longer.
 ///
-/// Connections are taken at once. What else a program says in the end lies in its channel until it
-/// has ended, and is read then as a whole: until then the channel can be given away. The heir
-/// outlives it, or calls `close`.
+/// Connections are taken at once, and so are the channels of programs before it. What else a
+/// program says in the end lies in its channel until it has ended, and is read then as a whole:
+/// until then the channel can be given away. The heir outlives it, or calls `close`.
 class legacies final : public std::enable_shared_from_this<legacies> {
 public:
   legacies(const asio::any_io_executor& executor, heir& host) : executor_(executor), host_(&host) {}
 
   /// Listens to the program at the other end until it has ended; without a channel it has.
   void await(posix::unique_fd channel);
-  /// Gives away those that are awaited still, to the program that replaces this one.
+  bool awaits() const noexcept { return !awaited_.empty(); }
+  /// Gives away those that are awaited still, to the program that replaces this one. With an error
+  /// the rest is awaited here.
   void pass_to(int channel, std::error_code& error);
   void close();
 
 private:
-  using channels = std::list<asio::posix::stream_descriptor>;
-
   template <class Then>
-  void wait(channels::iterator each, asio::posix::descriptor_base::wait_type what, Then then);
-  void listen(channels::iterator each);
-  void look(channels::iterator each);
-  void take(channels::iterator ended);
-  void adopt(upgrade_packet packet);
+  void wait(unsigned number, asio::posix::descriptor_base::wait_type what, Then then);
+  void listen(unsigned number);
+  void look(unsigned number);
+  void take(unsigned number);
+  void take(upgrade_packet packet);
 
   asio::any_io_executor executor_;
   heir* host_;
-  channels awaited_;
+  // By numbers of their own: when a wait completes its channel may have been given away.
+  std::map<unsigned, asio::posix::stream_descriptor> awaited_;
+  unsigned next_number_ = 0;
 };
 
 // Implementation
 
 inline void legacies::await(posix::unique_fd channel)
 {
-  const auto added = awaited_.emplace(awaited_.end(), executor_);
+  const unsigned number = next_number_++;
+  const auto added = awaited_.try_emplace(number, executor_).first;
   std::error_code error;
-  if (channel) added->assign(channel.get(), error);
+  if (channel) added->second.assign(channel.get(), error);
   if (!channel || error) {
     awaited_.erase(added);
     if (host_) host_->inherit(std::string_view());
     return;
   }
   channel.release();
-  listen(added);
+  listen(number);
 }
 
 template <class Then>
-void legacies::wait(
-    channels::iterator each, asio::posix::descriptor_base::wait_type what, Then then)
+void legacies::wait(unsigned number, asio::posix::descriptor_base::wait_type what, Then then)
 {
-  each->async_wait(what, [self = shared_from_this(), each, then](std::error_code error) {
-    if (!error && self->host_) then(*self, each);
-  });
+  const auto woken = [self = shared_from_this(), number, then](std::error_code error) {
+    if (!error && self->awaited_.contains(number)) then(*self, number);
+  };
+  awaited_.at(number).async_wait(what, woken);
 }
 
-inline void legacies::listen(channels::iterator each)
+inline void legacies::listen(unsigned number)
 {
-  wait(each, asio::posix::descriptor_base::wait_read,
-      [](legacies& self, channels::iterator at) { self.look(at); });
+  wait(number, asio::posix::descriptor_base::wait_read,
+      [](legacies& self, unsigned which) { self.look(which); });
 }
 
-inline void legacies::look(channels::iterator each)
+inline void legacies::look(unsigned number)
 {
+  const int from = awaited_.at(number).native_handle();
   std::error_code error;
   std::array<std::byte, 1> type;
-  const std::size_t size = posix::peek(each->native_handle(), type, error);
-  if (posix::would_block(error)) return listen(each);
-  if (!error && size != 0 && type[0] == static_cast<std::byte>(wire::message_type::listen)) {
-    upgrade_packet packet = receive_packet(each->native_handle(), error);
-    if (!error) adopt(std::move(packet));
-    if (host_) listen(each);
+  const std::size_t size = posix::peek(from, type, error);
+  if (posix::would_block(error)) return listen(number);
+  if (!error && size != 0 && type[0] != static_cast<std::byte>(upgrade_text)) {
+    upgrade_packet packet = receive_packet(from, error);
+    if (!error) take(std::move(packet));
+    if (awaited_.contains(number)) listen(number);
     return;
   }
   // It is about to end. That the other end is closed is an error to wait for, as for any poller.
-  wait(each, asio::posix::descriptor_base::wait_error,
-      [](legacies& self, channels::iterator at) { self.take(at); });
+  wait(number, asio::posix::descriptor_base::wait_error,
+      [](legacies& self, unsigned which) { self.take(which); });
 }
 
-inline void legacies::take(channels::iterator ended)
+inline void legacies::take(unsigned number)
 {
-  const posix::unique_fd channel(ended->release());
-  awaited_.erase(ended);
+  const posix::unique_fd ended(awaited_.at(number).release());
+  awaited_.erase(number);
   std::string counted;
   std::error_code error;
   for (;;) {
-    upgrade_packet packet = receive_packet(channel.get(), error);
+    upgrade_packet packet = receive_packet(ended.get(), error);
     if (error) break;
-    if (packet.type == upgrade_text) {
+    if (packet.type == upgrade_text)
       for (const std::byte each : packet.payload) counted += static_cast<char>(each);
-    } else if (packet.type == wire::message_type::hello) {
-      for (posix::unique_fd& each : packet.descriptors) await(std::move(each));
-    } else {
-      adopt(std::move(packet));
-    }
+    else take(std::move(packet));
   }
   if (host_) host_->inherit(counted);
 }
 
-inline void legacies::adopt(upgrade_packet packet)
+inline void legacies::take(upgrade_packet packet)
 {
+  if (packet.type == wire::message_type::hello) {
+    for (posix::unique_fd& each : packet.descriptors) await(std::move(each));
+    return;
+  }
   std::error_code error; // what is no such packet is skipped
   passed_listener left = read_listener(std::move(packet), error);
-  if (!error) host_->adopt(std::move(left));
+  if (!error && host_) host_->adopt(std::move(left));
 }
 
 inline void legacies::pass_to(int channel, std::error_code& error)
 {
   wire::hello greeting;
   greeting.schema = upgrade_protocol;
-  for (auto& each : awaited_) {
-    const std::array<int, 1> descriptors = {each.native_handle()};
-    if (!error) send_packet(channel, greeting, descriptors, error);
+  while (!awaited_.empty() && !error) {
+    const auto next = awaited_.begin();
+    const std::array<int, 1> descriptors = {next->second.native_handle()};
+    send_packet(channel, greeting, descriptors, error);
+    if (!error) awaited_.erase(next);
   }
 }
 

@@ -24,8 +24,10 @@
 #include <asio/error.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <memory>
+#include <new>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -61,6 +63,7 @@ public:
       : host_(&host),
         channel_(executor),
         deadline_(executor),
+        announce_again_(executor),
         waiting_(executor, this)
   {
   }
@@ -82,6 +85,9 @@ public:
   void close();
 
 private:
+  // Who has to know which process counts, and had no room to hear it, is told again after it.
+  static constexpr std::chrono::milliseconds announce_pause_{50};
+
   void wait_cancelled() override;
 
   std::error_code launch(const upgrade_options& how, std::span<const passed_listener> listeners);
@@ -99,6 +105,7 @@ private:
   std::shared_ptr<process> process_;
   asio::posix::stream_descriptor channel_;
   io::alarm deadline_;
+  io::alarm announce_again_;
   upgrade_options::duration drain_deadline_{};
   wait_queue<upgrade_result> waiting_;
 };
@@ -127,7 +134,11 @@ inline posix::child_options upgrade_command(const upgrade_options& how)
 inline void successor::start(const upgrade_options& how, std::span<const passed_listener> listeners)
 {
   drain_deadline_ = how.drain_deadline();
-  result_.error = launch(how, listeners);
+  try {
+    result_.error = launch(how, listeners);
+  } catch (const std::bad_alloc&) {
+    result_.error = std::make_error_code(std::errc::not_enough_memory);
+  }
   if (result_.error) return act(state_.start_failed());
   result_.pid = process_->pid();
   listen();
@@ -210,6 +221,7 @@ inline void successor::close()
   if (process_) process_->signal(SIGKILL, ignored);
   channel_.close(ignored);
   deadline_.call_off();
+  announce_again_.call_off();
   waiting_.complete_all(asio::error::operation_aborted);
 }
 
@@ -237,7 +249,11 @@ inline void successor::end()
 inline void successor::hand_over()
 {
   const auto alive = shared_from_this();
+  result_.error.clear();
   if (host_) host_->hand_over(result_.pid, channel_.native_handle(), result_.error);
+  if (posix::would_block(result_.error))
+    return announce_again_.set_after(
+        announce_pause_, [self = shared_from_this()] { self->act(self->state_.ready()); });
   if (result_.error) return act(state_.not_announced());
   state_.handed_over();
   process_->let_go();
@@ -255,7 +271,11 @@ inline void successor::report()
   std::error_code ignored;
   channel_.close(ignored);
   deadline_.call_off();
+  announce_again_.call_off();
   result_.outcome = state_.outcome();
+  const bool has_cause = result_.outcome == upgrade_outcome::start_failed ||
+                         result_.outcome == upgrade_outcome::not_announced;
+  if (!has_cause) result_.error.clear();
   const bool stopped = result_.outcome == upgrade_outcome::stopped;
   const std::error_code error = result_.succeeded() ? std::error_code()
                                 : stopped           ? make_error_code(error::shutting_down)

@@ -62,7 +62,7 @@ public:
         legacies_(std::make_shared<legacies>(executor, static_cast<heir&>(*this)))
   {
     // Before the program asks what it has inherited, and before anything is executed.
-    started_by_upgrade_ = predecessor::of_this_process().waits();
+    started_by_upgrade_ = replaces_ = predecessor::of_this_process().waits();
     // Where a relative path counts from.
     posix::started_path();
   }
@@ -103,6 +103,8 @@ public:
   void abandon();
 
   bool started_by_upgrade() const noexcept { return started_by_upgrade_; }
+  /// Whether the process before this one may still go on in its place.
+  bool replaces() const noexcept { return replaces_; }
 
   /// Starts a program that is to replace this one; `handler(std::error_code, upgrade_result)`.
   template <class Handler>
@@ -116,12 +118,18 @@ public:
 
 private:
   std::vector<passed_listener> begin_upgrade(std::error_code& error);
-  std::shared_ptr<successor> add_successor(const upgrade_options& how);
+  std::shared_ptr<successor> make_successor()
+  {
+    upgrade_host& host = *this;
+    return std::make_shared<successor>(executor_, host);
+  }
+  void start(const std::shared_ptr<successor>& added, const upgrade_options& how,
+      const std::vector<passed_listener>& listeners);
   void hand_over(pid_t successor, int channel, std::error_code& error) override;
   void upgrade_over(const upgrade_result& result) override;
   bool all_ready() const override;
   void take_over() override;
-  void keep(posix::unique_fd channel) override { legacy_ = std::move(channel); }
+  void keep(posix::unique_fd channel) override;
   void await_end(posix::unique_fd channel) override { legacies_->await(std::move(channel)); }
   void adopt(passed_listener connections) override;
   void inherit(std::string_view counted) override;
@@ -141,7 +149,6 @@ private:
   duration drain_deadline_{};
   // To the process after this one.
   posix::unique_fd legacy_;
-  // Whether the process before this one may still go on in its place.
   bool replaces_ = false;
   bool started_by_upgrade_ = false;
 };
@@ -195,9 +202,9 @@ void tenure<Owner>::upgrade(const upgrade_options& how, Handler&& handler)
   if (error)
     return complete_later<upgrade_result>(
         executor_, std::forward<Handler>(handler), error, upgrade_result());
-  const auto added = add_successor(how);
+  const auto added = make_successor();
   added->wait(std::forward<Handler>(handler));
-  added->start(how, listeners);
+  start(added, how, listeners);
 }
 
 template <class Owner>
@@ -206,7 +213,7 @@ void tenure<Owner>::upgrade_by_signal()
   std::error_code error;
   const std::vector<passed_listener> listeners = begin_upgrade(error);
   if (error) return report(error, "upgrade");
-  add_successor(by_signal_)->start(by_signal_, listeners);
+  start(make_successor(), by_signal_, listeners);
 }
 
 // All that is listened on; an error if there can be no upgrade now.
@@ -219,13 +226,13 @@ std::vector<passed_listener> tenure<Owner>::begin_upgrade(std::error_code& error
 }
 
 template <class Owner>
-std::shared_ptr<successor> tenure<Owner>::add_successor(const upgrade_options& how)
+void tenure<Owner>::start(const std::shared_ptr<successor>& added, const upgrade_options& how,
+    const std::vector<passed_listener>& listeners)
 {
   drain_deadline_ = how.drain_deadline();
-  upgrade_host& host = *this;
-  successor_ = std::make_shared<successor>(executor_, host);
+  successor_ = added;
   owner_.set_upgrades(true);
-  return successor_;
+  added->start(how, listeners);
 }
 
 template <class Owner>
@@ -236,6 +243,16 @@ void tenure<Owner>::hand_over(pid_t successor, int channel, std::error_code& err
   service_sockets::of_this_process().close_all();
   let_go_listeners(owner_.connections());
   give_stranded(channel);
+}
+
+template <class Owner>
+void tenure<Owner>::keep(posix::unique_fd channel)
+{
+  legacy_ = std::move(channel);
+  // Should this program be killed while it drains, what others have to leave is not lost.
+  std::error_code error;
+  legacies_->pass_to(legacy_.get(), error);
+  if (error) report(error, "totals");
 }
 
 template <class Owner>
@@ -266,6 +283,7 @@ void tenure<Owner>::take_over()
   std::error_code error;
   presence_.claim_from_predecessor(error);
   if (error) report(error, "pid file");
+  predecessor::of_this_process().give_way();
   take_over_listeners(owner_.connections());
   presence_.begin(owner_.shared_from_this());
 }
@@ -274,11 +292,11 @@ void tenure<Owner>::take_over()
 template <class Owner>
 void tenure<Owner>::give_stranded(int channel)
 {
-  for (const passed_listener& each : take_stranded(owner_.connections())) {
+  detail::give_stranded(owner_.connections(), [&](passed_listener& each) {
     std::error_code error;
     send_stranded(channel, each, error);
     if (error) report(error, "connections for the new program");
-  }
+  });
 }
 
 template <class Owner>
@@ -298,8 +316,8 @@ void tenure<Owner>::leave_all(int channel)
   totals all = owner_.cluster().totals();
   all.groups = groups_.totals();
   std::error_code error;
-  send_text(channel, to_text(all), error);
   legacies_->pass_to(channel, error);
+  send_text(channel, to_text(all), error);
   if (error) report(error, "totals");
 }
 
@@ -307,7 +325,7 @@ template <class Owner>
 void tenure<Owner>::inherit(std::string_view counted)
 {
   // A worker that is ready may have had more to ask for until now.
-  predecessor::of_this_process().close_unclaimed();
+  if (!legacies_->awaits()) predecessor::of_this_process().close_unclaimed();
   std::error_code error;
   const totals earlier = totals_from_text(counted, error);
   if (error) report(error, "totals");

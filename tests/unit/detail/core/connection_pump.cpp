@@ -290,6 +290,8 @@ TEST_CASE("those whose first bytes are awaited are served here when another proc
   clients.connect(bound, 3);
   asio::write(clients.sockets.back(), asio::buffer("a", 1));
   CHECK(cohort_test::run_bounded(context, [&] { return host.offered(1) == 1; }));
+  listener->pass({}, {}, error);
+  CHECK_FALSE(error);
   listener->let_go();
   CHECK_FALSE(listener->is_open());
   CHECK(cohort_test::run_bounded(context, [&] { return host.offered(1) == 3; }));

@@ -154,4 +154,16 @@ TEST_CASE("with a successor nothing keeps it open")
   CHECK_FALSE(test.made->stays_empty());
 }
 
+TEST_CASE("what a successor has not got is not let go, and closes with its last member")
+{
+  fixture test(true);
+  test.made->hold();
+  test.made->let_go();
+  CHECK(test.made->is_open());
+  CHECK(test.made->is_held());
+  CHECK_FALSE(test.made->has_successor());
+  test.made->release();
+  CHECK_FALSE(test.made->is_open());
+}
+
 } // namespace kept_listener_test

@@ -84,7 +84,7 @@ TEST_CASE("what another process listened on goes on as what it was")
   const ino_t first = cohort_test::inode_of(passed.sockets.front().get());
   const ino_t last = cohort_test::inode_of(passed.sockets.back().get());
   std::error_code error;
-  const auto opened = open_listener(key, std::move(passed), error);
+  const auto opened = open_listener(std::move(passed), error);
   CHECK_FALSE(error);
   // It is the other program's as long as that may go on.
   CHECK(opened.whose == io::listener::owner::elsewhere);
@@ -100,7 +100,7 @@ TEST_CASE("what was made elsewhere stays so, by its number and by its name")
       {listen_key::of(cohort::inherited_fd(7), wire::listen_kind::inherited_stream),
           listen_key::of(cohort::inherited_socket("http"))}) {
     std::error_code error;
-    const auto opened = open_listener(key, cohort_test::listener_at(key), error);
+    const auto opened = open_listener(cohort_test::listener_at(key), error);
     CHECK_FALSE(error);
     CHECK(opened.whose == io::listener::owner::elsewhere);
     CHECK(opened.place.address.port() != 0);
@@ -118,16 +118,40 @@ TEST_CASE("a path that is too long for an address is reached anew, and has to be
     passed.asked = key;
     passed.sockets.push_back(std::move(bound.socket));
     std::error_code error;
-    const auto opened = open_listener(key, std::move(passed), error);
+    const auto opened = open_listener(std::move(passed), error);
     CHECK_FALSE(error);
     CHECK(opened.place.directory);
     CHECK(opened.whose == io::listener::owner::elsewhere);
     const auto gone = key_of(cohort::unix_path(deep.file("no/such/x.sock")));
-    const auto none = open_listener(gone, cohort_test::listener_at(gone), error);
+    const auto none = open_listener(cohort_test::listener_at(gone), error);
     CHECK(error == std::errc::no_such_file_or_directory);
     CHECK_FALSE(none.socket);
   }
   CHECK(cohort_test::count_descriptors() == before);
+}
+
+TEST_CASE("a path is this process's when it was left to it and leads where it led")
+{
+  const cohort_test::scratch_directory folder;
+  const cohort_test::deep_directory deep;
+  for (const std::string& path : {folder.file("x.sock"), deep.file("x.sock")}) {
+    const auto key = key_of(cohort::unix_path(path));
+    const auto bound = open(key);
+    std::error_code error;
+    const auto owner_when = [&](const posix::socket_file& file) {
+      passed_listener passed;
+      passed.asked = key;
+      passed.bound = bound.place.address;
+      passed.file = file;
+      passed.sockets.push_back(posix::duplicate(bound.socket.get(), error));
+      return open_listener(std::move(passed), error).whose;
+    };
+    const posix::socket_file file = posix::file_of(bound.place.address);
+    CHECK(owner_when({}) == io::listener::owner::elsewhere);
+    CHECK(owner_when(file) == io::listener::owner::self);
+    CHECK(owner_when({file.device, file.inode + 1}) == io::listener::owner::elsewhere);
+    CHECK_FALSE(error);
+  }
 }
 
 } // namespace open_listener_test

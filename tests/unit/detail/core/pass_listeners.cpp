@@ -4,17 +4,24 @@
 
 #include <cohort/detail/core/dispatcher.hpp>
 #include <cohort/scheduling/round_robin.hpp>
+#include <cohort/unix_path.hpp>
 
+#include "support/deep_directory.hpp"
 #include "support/event_loop.hpp"
 #include "support/noted_host.hpp"
 #include "support/upgrade_channel.hpp"
 
 #include <asio/io_context.hpp>
+#include <asio/ip/address_v4.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -65,6 +72,15 @@ struct program {
     auto passed = pass_listeners(connections, error);
     CHECK_FALSE(error);
     return passed;
+  }
+
+  // Connections of all listeners.
+  std::vector<passed_listener> strand()
+  {
+    std::vector<passed_listener> all;
+    give_stranded(connections,
+        [&](passed_listener& each) { all.push_back(std::exchange(each, passed_listener())); });
+    return all;
   }
 
   asio::io_context context;
@@ -130,10 +146,16 @@ TEST_CASE("who is left here without anybody to serve him is served by the other 
   auto passed = old.pass();
   const cohort_test::replaced_program before(passed);
   passed.clear();
-  CHECK(take_stranded(old.connections).empty());
+  CHECK(old.strand().empty());
   old.connections.gone(1);
   let_go_listeners(old.connections);
-  auto stranded = take_stranded(old.connections);
+  // Nobody takes them at first.
+  int tries = 0;
+  give_stranded(old.connections, [&](passed_listener&) { ++tries; });
+  CHECK(tries == 1);
+  CHECK(old.connections.size() == 1);
+  CHECK(old.connections.counters().accepted == 3);
+  auto stranded = old.strand();
   REQUIRE(stranded.size() == 1);
   CHECK(stranded[0].sockets.size() == 3);
   CHECK(old.connections.size() == 0);
@@ -164,6 +186,111 @@ TEST_CASE("who is left here without anybody to serve him is served by the other 
     CHECK(error == std::errc::address_not_available);
     CHECK(next.connections.counters().accepted == 0);
   }
+}
+
+TEST_CASE("who was at every address on any port is served where its number is asked for")
+{
+  std::error_code error;
+  const auto any = [&](std::uint16_t port) {
+    return listen_key::of(asio::ip::tcp::endpoint(asio::ip::address_v4::any(), port), error);
+  };
+  for (const bool by_number : {false, true}) {
+    CAPTURE(by_number);
+    program old, next;
+    const auto where = old.listen(1, any(0));
+    old.grant(1, 2);
+    old.clients.connect(cohort_test::loopback_key(where.port()).address, 2);
+    REQUIRE(old.until_offered(1, 2));
+    auto passed = old.pass();
+    const cohort_test::replaced_program before(passed);
+    passed.clear();
+    let_go_listeners(old.connections);
+    old.connections.gone(1);
+    auto stranded = old.strand();
+    REQUIRE(stranded.size() == 1);
+    // As it arrives: only what was asked for is said.
+    stranded[0].bound = posix::local_address(stranded[0].sockets.front().get(), error);
+    CHECK(next.listen(1, any(by_number ? where.port() : 0)) == where);
+    next.grant(1, 8);
+    adopt_stranded(next.connections, std::move(stranded[0]), error);
+    CHECK_FALSE(error);
+    CHECK(next.until_offered(1, 2));
+  }
+}
+
+TEST_CASE("what began after all was passed is served here to its end, and its path is removed")
+{
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
+  std::error_code error;
+  const listen_key asked(
+      wire::listen_kind::unix_stream, posix::socket_address::from_path(path, error));
+  program old;
+  old.listen(1);
+  old.pass();
+  old.listen(1, asked);
+  let_go_listeners(old.connections);
+  CHECK(std::filesystem::exists(path));
+  CHECK(old.strand().empty());
+  asio::local::stream_protocol::socket client(old.context);
+  client.connect(path);
+  old.grant(1, 1);
+  CHECK(old.until_offered(1, 1));
+  old.connections.gone(1);
+  CHECK(old.connections.size() == 0);
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("a path that is asked for when the new program owns it is removed by that one")
+{
+  const cohort_test::scratch_directory folder;
+  const cohort_test::deep_directory deep;
+  for (const std::string& path : {folder.file("socket"), deep.file("socket")}) {
+    for (const bool is_claimed : {true, false}) {
+      CAPTURE(is_claimed);
+      std::error_code error;
+      const listen_key asked = listen_key::of(cohort::unix_path(path), error);
+      program old, next;
+      old.listen(1, asked);
+      auto passed = old.pass();
+      const cohort_test::replaced_program before(passed);
+      passed.clear();
+      let_go_listeners(old.connections);
+      old.connections.gone(1);
+      predecessor::of_this_process().give_way();
+      take_over_listeners(next.connections);
+      CHECK(std::filesystem::is_socket(path));
+      if (is_claimed) {
+        next.listen(1, asked);
+        predecessor::of_this_process().close_unclaimed();
+        CHECK(std::filesystem::is_socket(path));
+        next.connections.gone(1);
+      } else {
+        predecessor::of_this_process().close_unclaimed();
+      }
+      CHECK_FALSE(std::filesystem::is_socket(path));
+    }
+  }
+}
+
+TEST_CASE("a path that somebody else has taken meanwhile is left to him")
+{
+  const cohort_test::scratch_directory folder;
+  const std::string path = folder.file("socket");
+  std::error_code error;
+  const listen_key asked = listen_key::of(cohort::unix_path(path), error);
+  program old;
+  old.listen(1, asked);
+  auto passed = old.pass();
+  const cohort_test::replaced_program before(passed);
+  passed.clear();
+  let_go_listeners(old.connections);
+  predecessor::of_this_process().give_way();
+  std::filesystem::rename(path, path + ".away");
+  std::ofstream(path) << "other";
+  predecessor::of_this_process().close_unclaimed();
+  CHECK(std::filesystem::is_regular_file(path));
+  std::filesystem::remove(path + ".away");
 }
 
 TEST_CASE("a path is removed by the program that owns it in the end")

@@ -53,6 +53,15 @@ struct listener_test {
 
   ~listener_test() { CHECK_FALSE(host.wrong); }
 
+  // Another process listens in its place from now on.
+  void let_go()
+  {
+    std::error_code error;
+    listener->pass({}, {}, error);
+    CHECK_FALSE(error);
+    listener->let_go();
+  }
+
   static posix::socket_address loopback()
   {
     std::error_code error;
@@ -853,7 +862,7 @@ TEST_CASE("when another process goes on, who was offered and who waits here is s
   CHECK(test.run_until([&] { return test.host.offers.size() == 2; }));
   const auto offer = test.host.offers.front();
   const worker_id first = offer.worker, second = first == 1 ? 2 : 1;
-  test.listener->let_go();
+  test.let_go();
   CHECK_FALSE(test.listener->is_open());
   // One comes back, and goes to the other one.
   CHECK(test.refuse(first, offer.first, offer.count));
@@ -889,11 +898,11 @@ TEST_CASE("who came back when nobody was left is served by the other process, wh
   {
     test.listener->gone(1);
     CHECK(test.listener->is_open());
-    test.listener->let_go();
+    test.let_go();
   }
   SUBCASE("after it")
   {
-    test.listener->let_go();
+    test.let_go();
     CHECK(test.listener->take_stranded().empty());
     test.listener->gone(1);
   }
@@ -919,7 +928,7 @@ TEST_CASE("who waits in the kernel is the other process's")
   test.member(1, 1);
   test.connect(3);
   CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
-  test.listener->let_go();
+  test.let_go();
   CHECK(test.listener->credit(1, 8));
   test.run();
   CHECK(test.host.offered(1) == 1);
@@ -937,7 +946,7 @@ TEST_CASE("when another process goes on, the last one is handed what waits here 
   const auto offers = std::exchange(test.host.offers, {});
   for (const auto& each : offers) REQUIRE(test.refuse(1, each.first, each.count));
   REQUIRE(test.host.offers.empty());
-  test.listener->let_go();
+  test.let_go();
   CHECK_FALSE(test.listener->leave(1));
   CHECK(test.host.called.empty());
   CHECK(test.listener->is_member(1));
@@ -960,7 +969,7 @@ TEST_CASE("when another process goes on, a last one that takes nobody leaves aft
   test.member(1, 1);
   test.connect(1);
   CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
-  test.listener->let_go();
+  test.let_go();
   CHECK_FALSE(test.listener->leave(1));
   CHECK(test.run_until([&] { return test.host.called == std::vector<worker_id>{1}; }));
   CHECK(test.listener->take_stranded().empty());
@@ -975,7 +984,7 @@ TEST_CASE("when another process goes on and nobody waits, the last one leaves at
   listener_test test;
   test.member(1, 2);
   test.run();
-  test.listener->let_go();
+  test.let_go();
   CHECK(test.listener->leave(1));
   CHECK(test.host.called.empty());
   test.listener->gone(1);
@@ -990,6 +999,7 @@ TEST_CASE("a last call that has begun goes on when another process listens")
   test.connect(1);
   CHECK(test.run_until([&] { return test.host.offered(1) == 1; }));
   CHECK_FALSE(test.listener->leave(1));
+  // It is closed already, and so was not passed.
   test.listener->let_go();
   CHECK(test.take(1, test.host.offers[0].first, 1));
   CHECK(test.run_until([&] { return test.host.called == std::vector<worker_id>{1}; }));
@@ -1003,7 +1013,7 @@ TEST_CASE("the path of a unix socket stays for the process that goes on")
   std::error_code error;
   listener_test test(posix::socket_address::from_path(path, error), false);
   test.member(1, 1);
-  test.listener->let_go();
+  test.let_go();
   test.listener->gone(1);
   CHECK(test.listener->is_finished());
   CHECK(std::filesystem::exists(path));
@@ -1020,7 +1030,7 @@ TEST_CASE("where workers accept themselves, they are let go as well")
     const auto second = test.listener->share(candidate(2), error);
     CHECK_FALSE(error);
     test.run();
-    test.listener->let_go();
+    test.let_go();
     CHECK(test.listener->credit(1, 8));
     test.listener->left(2);
     test.run();

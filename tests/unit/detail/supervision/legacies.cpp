@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -134,7 +135,8 @@ TEST_CASE("without a channel the program has ended")
 TEST_CASE("what is awaited still is awaited by the program after this one")
 {
   const auto before = cohort_test::count_descriptors();
-  {
+  for (const bool is_last_to_end : {false, true}) {
+    CAPTURE(is_last_to_end);
     program middle, last;
     upgrade_channel first, second, third;
     middle.made->await(first.take_other());
@@ -143,22 +145,53 @@ TEST_CASE("what is awaited still is awaited by the program after this one")
     second.say_text("second");
     second.close();
     CHECK(middle.until_inherited(1));
+    CHECK(middle.made->awaits());
     // The third is the one in the middle.
-    third.say_text("middle");
     std::error_code error;
-    first.say_text("fir");
     third.pass_legacies(*middle.made, error);
     CHECK_FALSE(error);
-    middle.made->close();
-    third.close();
-    CHECK(last.until_inherited(1));
+    CHECK_FALSE(middle.made->awaits());
+    third.say_text("middle");
+    if (!is_last_to_end) {
+      third.close();
+      CHECK(last.until_inherited(1));
+    }
+    first.strand(cohort_test::listener_at(cohort_test::loopback_key()));
+    CHECK(cohort_test::run_until(last.context, [&] { return last.host.adopted.size() == 1; }));
+    first.say_text("fir");
     first.say_text("st");
     first.close();
-    CHECK(last.until_inherited(2));
-    CHECK(last.host.inherited == strings{"middle", "first"});
+    CHECK(last.until_inherited(is_last_to_end ? 1 : 2));
+    if (is_last_to_end) {
+      third.close();
+      CHECK(last.until_inherited(2));
+    }
+    strings expected{"middle", "first"};
+    if (is_last_to_end) std::ranges::reverse(expected);
+    CHECK(last.host.inherited == expected);
+    CHECK_FALSE(last.made->awaits());
+    run_ready(middle.context);
     CHECK(middle.host.inherited == strings{"second"});
+    CHECK(middle.host.adopted.empty());
   }
   CHECK(cohort_test::count_descriptors() == before);
+}
+
+TEST_CASE("what cannot be passed is awaited here, and what was just heard of it is not lost")
+{
+  program test;
+  upgrade_channel first, gone;
+  test.made->await(first.take_other());
+  run_ready(test.context);
+  first.say_text("first");
+  first.close();
+  gone.take_other();
+  std::error_code error;
+  gone.pass_legacies(*test.made, error);
+  CHECK(error == std::errc::broken_pipe);
+  CHECK(test.made->awaits());
+  CHECK(test.until_inherited(1));
+  CHECK(test.host.inherited == strings{"first"});
 }
 
 TEST_CASE("what makes no sense is skipped")

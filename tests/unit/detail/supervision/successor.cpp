@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -39,6 +40,7 @@ struct noting_host final : upgrade_host {
   void hand_over(pid_t successor, int, std::error_code& error) override
   {
     error = cannot;
+    if (busy != 0 && busy-- != 0) error = {EAGAIN, std::system_category()};
     if (!error) handed_to = successor;
   }
   void keep(posix::unique_fd channel) override { kept = std::move(channel); }
@@ -49,6 +51,8 @@ struct noting_host final : upgrade_host {
   }
 
   std::error_code cannot;
+  // So many times nobody has room to hear of it.
+  int busy = 0;
   pid_t handed_to = 0;
   posix::unique_fd kept;
   int times = 0;
@@ -197,6 +201,40 @@ TEST_CASE("a program that cannot be announced is ended, and why is told")
                                   std::to_string(result.pid) + ": Connection refused");
   CHECK(test.told.error == error::upgrade_failed);
   CHECK_FALSE(test.host.kept);
+}
+
+TEST_CASE("who has no room to hear of a new program is told again, until its time is over")
+{
+  fixture test;
+  SUBCASE("and hears of it")
+  {
+    test.host.busy = 2;
+    test.start(new_program(say_ready() + live_on));
+    const upgrade_result& result = test.end();
+    CHECK(result.succeeded());
+    CHECK_FALSE(result.error);
+    CHECK(result.pid == test.host.handed_to);
+    CHECK(test.host.kept);
+  }
+  SUBCASE("and does not")
+  {
+    test.host.busy = 1'000'000;
+    test.start(new_program(say_ready() + live_on).ready_deadline(300ms));
+    const upgrade_result& result = test.end();
+    CHECK(test.host.busy < 1'000'000);
+    CHECK(result.outcome == upgrade_outcome::not_announced);
+    CHECK(result.error == std::errc::resource_unavailable_try_again);
+    CHECK(result.status.signal() == SIGTERM);
+  }
+  SUBCASE("and it ends meanwhile")
+  {
+    test.host.busy = 1'000'000;
+    test.start(new_program(say_ready() + "exit 3"));
+    const upgrade_result& result = test.end();
+    CHECK(result.outcome == upgrade_outcome::exited);
+    CHECK(result.status == exit_status::exited(3));
+    CHECK_FALSE(result.error);
+  }
 }
 
 TEST_CASE("a program that does not end when it is asked to is killed when that is to be at once")
