@@ -4,6 +4,7 @@
 
 #include <cohort/cluster.hpp>
 #include <cohort/detail/core/report_failure.hpp>
+#include <cohort/detail/lifecycle/end_signals.hpp>
 #include <cohort/settings.hpp>
 #include <cohort/supervisor_options.hpp>
 #include <cohort/this_worker.hpp>
@@ -93,7 +94,9 @@ concept supervises_groups =
 /// - In the primary SIGTERM and SIGINT end the cluster: all workers drain, within a deadline; what
 ///   `supervise` still awaits then ends by cancellation, and the result is 0, also when workers had
 ///   to be ended by force. Nothing can be forked any more. A second such signal kills the workers
-///   and ends at once with 128 and its number; a third one is not handled any more.
+///   and ends at once with 128 and its number; a third one is not handled any more. In a program
+///   that an upgrade has started two within a second are one until it has taken over: the process
+///   group may get it, and the old program passes it on.
 /// - In a worker SIGTERM drains it, a second one ends it at once; so does a first one that comes
 ///   more than a second after the primary made it drain, as at the primary's deadline. SIGINT is
 ///   left to the primary. So both may be sent to the whole process group, as terminals and service
@@ -192,10 +195,17 @@ private:
   {
     signals_.async_wait([this](std::error_code error, int signal) {
       if (error) return;
-      if (std::exchange(signalled_, true)) return end_at_once(signal);
+      if (end_signals_.is_second(end_signals::clock::now(), replaces_another()))
+        return end_at_once(signal);
       end();
       wait_for_signal();
     });
+  }
+
+  bool replaces_another() const noexcept
+  {
+    if constexpr (requires { cluster_.replaces_another(); }) return cluster_.replaces_another();
+    else return false;
   }
 
   void end()
@@ -246,7 +256,7 @@ private:
   asio::cancellation_signal cancellation_;
   bool supervised_ = false;
   bool ending_ = false;
-  bool signalled_ = false;
+  end_signals end_signals_;
   int status_ = EXIT_SUCCESS;
 };
 
@@ -287,9 +297,6 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  // A signal to the whole process group reaches the primary too, whose `drain` may be here first.
-  static constexpr std::chrono::seconds same_moment_{1};
-
   void wait_for_signal()
   {
     signals_.async_wait([this](std::error_code error, int signal) {
@@ -301,7 +308,8 @@ private:
 
   void terminate()
   {
-    const bool late = drains_since_ && clock::now() - *drains_since_ > same_moment_;
+    // A signal to the whole process group reaches the primary too, whose `drain` may be here first.
+    const bool late = drains_since_ && clock::now() - *drains_since_ > end_signals::same_moment;
     if (std::exchange(terminated_, true) || late) return end_at_once();
     self_.disconnect([](std::error_code) {});
   }

@@ -225,6 +225,8 @@ public:
   /// Whether this program was started by an `upgrade` of the one before it, which leaves what it
   /// has counted when it ends.
   bool started_by_upgrade() const noexcept { return core_->tenure().started_by_upgrade(); }
+  /// Whether that program has not given way yet, and ends this one if the upgrade fails.
+  bool replaces_another() const noexcept { return core_->tenure().replaces(); }
 
   /// Sends `message` to each worker of a group; how many of them took it.
   /// @throws std::out_of_range when there is no such group.

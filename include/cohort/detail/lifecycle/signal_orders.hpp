@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cohort/detail/lifecycle/end_signals.hpp>
+
 #include <csignal>
 #include <cstdint>
-#include <utility>
 
 namespace cohort::detail {
 
@@ -28,12 +29,20 @@ enum class signal_order : std::uint8_t {
   rest,
 };
 
+/// How things are when a signal comes.
+struct signal_circumstances {
+  end_signals::clock::time_point now;
+  /// Whether this process has a controlling terminal, which sends SIGWINCH by itself when its size
+  /// changes: then that asks for nothing.
+  bool has_terminal = false;
+  /// See `end_signals::is_second`.
+  bool passed_on = false;
+};
+
 /// Knows which signal asks for what.
 class signal_orders {
 public:
-  /// @param has_terminal whether this process has a controlling terminal, which sends SIGWINCH by
-  ///   itself when its size changes: then that asks for nothing.
-  signal_order next(int number, bool has_terminal) noexcept
+  signal_order next(int number, const signal_circumstances& when) noexcept
   {
     switch (number) {
     case SIGHUP:
@@ -41,13 +50,14 @@ public:
     case SIGUSR2: return signal_order::upgrade;
     case SIGTTIN: return signal_order::grow;
     case SIGTTOU: return signal_order::shrink;
-    case SIGWINCH: return has_terminal ? signal_order::none : signal_order::rest;
-    default: return std::exchange(ends_, true) ? signal_order::kill : signal_order::drain;
+    case SIGWINCH: return when.has_terminal ? signal_order::none : signal_order::rest;
+    default:
+      return ends_.is_second(when.now, when.passed_on) ? signal_order::kill : signal_order::drain;
     }
   }
 
 private:
-  bool ends_ = false;
+  end_signals ends_;
 };
 
 } // namespace cohort::detail

@@ -353,7 +353,8 @@ template <class Policy, class Protocol>
 void supervisor_core<Policy, Protocol>::act_on(int signal)
 {
   publish(signal_event{signal});
-  const signal_order order = orders_.next(signal, posix::has_terminal());
+  const signal_order order = orders_.next(
+      signal, {std::chrono::steady_clock::now(), posix::has_terminal(), tenure_.replaces()});
   if (pass_order(order, groups_, options_.reload())) {
     if (order == signal_order::reload) tenure_.reload_asked();
     return;
