@@ -77,6 +77,12 @@ public:
 
   /// Starts the program; once.
   void start(const upgrade_options& how, std::span<const passed_listener> listeners);
+  /// There is nothing to start it with.
+  void fail(std::error_code why)
+  {
+    result_.error = why;
+    act(state_.start_failed());
+  }
   /// This program is to end: so is the new one, unless it counts already.
   void stop() { act(state_.stop()); }
   /// The same at once.
@@ -134,16 +140,14 @@ inline posix::child_options upgrade_command(const upgrade_options& how)
 inline void successor::start(const upgrade_options& how, std::span<const passed_listener> listeners)
 {
   drain_deadline_ = how.drain_deadline();
+  std::error_code error;
   try {
-    result_.error = launch(how, listeners);
+    error = launch(how, listeners);
   } catch (const std::bad_alloc&) {
-    result_.error = std::make_error_code(std::errc::not_enough_memory);
+    error = std::make_error_code(std::errc::not_enough_memory);
   }
-  if (result_.error) return act(state_.start_failed());
+  if (error) return fail(error);
   result_.pid = process_->pid();
-  listen();
-  deadline_.set_after(
-      how.ready_deadline(), [self = shared_from_this()] { self->act(self->state_.late()); });
 }
 
 inline std::error_code successor::launch(
@@ -160,6 +164,10 @@ inline std::error_code successor::launch(
   if (!error) channel_.assign(ours.get(), error);
   if (error) return error;
   ours.release();
+  // Whatever takes memory comes before the process.
+  listen();
+  deadline_.set_after(
+      how.ready_deadline(), [self = shared_from_this()] { self->act(self->state_.late()); });
   posix::child_options options = upgrade_command(how);
   options.inherit = {theirs.get()};
   process_ = process::start(

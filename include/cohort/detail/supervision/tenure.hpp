@@ -29,6 +29,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -117,14 +118,13 @@ public:
   void report(std::error_code error, std::string what);
 
 private:
-  std::vector<passed_listener> begin_upgrade(std::error_code& error);
+  std::error_code refusal() const;
   std::shared_ptr<successor> make_successor()
   {
     upgrade_host& host = *this;
     return std::make_shared<successor>(executor_, host);
   }
-  void start(const std::shared_ptr<successor>& added, const upgrade_options& how,
-      const std::vector<passed_listener>& listeners);
+  void start(const std::shared_ptr<successor>& added, const upgrade_options& how);
   void hand_over(pid_t successor, int channel, std::error_code& error) override;
   void upgrade_over(const upgrade_result& result) override;
   bool all_ready() const override;
@@ -197,42 +197,43 @@ template <class Owner>
 template <class Handler>
 void tenure<Owner>::upgrade(const upgrade_options& how, Handler&& handler)
 {
-  std::error_code error;
-  const std::vector<passed_listener> listeners = begin_upgrade(error);
-  if (error)
+  if (const std::error_code error = refusal())
     return complete_later<upgrade_result>(
         executor_, std::forward<Handler>(handler), error, upgrade_result());
   const auto added = make_successor();
   added->wait(std::forward<Handler>(handler));
-  start(added, how, listeners);
+  start(added, how);
 }
 
 template <class Owner>
 void tenure<Owner>::upgrade_by_signal()
 {
-  std::error_code error;
-  const std::vector<passed_listener> listeners = begin_upgrade(error);
-  if (error) return report(error, "upgrade");
-  start(make_successor(), by_signal_, listeners);
+  if (const std::error_code error = refusal()) return report(error, "upgrade");
+  start(make_successor(), by_signal_);
 }
 
-// All that is listened on; an error if there can be no upgrade now.
+// Why there can be no upgrade now.
 template <class Owner>
-std::vector<passed_listener> tenure<Owner>::begin_upgrade(std::error_code& error)
+std::error_code tenure<Owner>::refusal() const
 {
-  if (!owner_.serves()) error = error::shutting_down;
-  else if (successor_ || replaces_) error = error::busy;
-  return error ? std::vector<passed_listener>() : pass_listeners(owner_.connections(), error);
+  if (!owner_.serves()) return error::shutting_down;
+  return successor_ || replaces_ ? make_error_code(error::busy) : std::error_code();
 }
 
 template <class Owner>
-void tenure<Owner>::start(const std::shared_ptr<successor>& added, const upgrade_options& how,
-    const std::vector<passed_listener>& listeners)
+void tenure<Owner>::start(const std::shared_ptr<successor>& added, const upgrade_options& how)
 {
   drain_deadline_ = how.drain_deadline();
   successor_ = added;
   owner_.set_upgrades(true);
-  added->start(how, listeners);
+  std::error_code error;
+  std::vector<passed_listener> listeners;
+  try {
+    listeners = pass_listeners(owner_.connections(), error);
+  } catch (const std::bad_alloc&) {
+    error = std::make_error_code(std::errc::not_enough_memory);
+  }
+  error ? added->fail(error) : added->start(how, listeners);
 }
 
 template <class Owner>
