@@ -185,6 +185,9 @@ TEST_CASE(
   const pid_t second = replace();
   begin_request(of_second);
   replace();
+  // It has told all: left are its worker with a request, and the third one.
+  const auto drains = [&] { return children_of(second).size() == 2; };
+  REQUIRE(soon(drains));
   ::kill(second, SIGKILL);
   for (client* const each : {&of_second, &of_first}) {
     CHECK(each->send("ep\n") == outcome::ok);

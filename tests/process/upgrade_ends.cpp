@@ -95,7 +95,10 @@ TEST_CASE("a signal to end that all processes get, and the new one twice, cuts n
     // Two that wait at once are one.
     const auto other_hears = [&] {
       const std::string to_other = "signal 15 " + std::to_string(other);
-      while (test.told("") != to_other) continue;
+      for (std::string said; said != to_other;) {
+        said = test.told("");
+        REQUIRE_FALSE(said.empty());
+      }
     };
     const auto is_first = [&](pid_t each) { return each == (old_is_first ? test.serving : other); };
     std::ranges::stable_partition(all, is_first);

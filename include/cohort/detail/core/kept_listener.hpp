@@ -41,10 +41,15 @@ public:
     this->socket().forget_weights();
     this->update_sockets();
   }
-  /// It does; who was accepted here is served here. What it has not got stays as it is.
+  /// It does; who was accepted here is served here. What it has
+  /// not got stays open as long as it has members, or is held.
   void let_go()
   {
-    if (!passed_) return;
+    // Whoever waits there is served by its last member: no other one is to come.
+    if (!passed_) {
+      hold_when_empty_ = false;
+      return;
+    }
     has_successor_ = true;
     held_ = passed_ = false;
     // Who has no member here is served there, and answered by nobody.

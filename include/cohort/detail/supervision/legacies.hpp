@@ -48,6 +48,8 @@ public:
   /// Listens to the program at the other end until it has ended; without a channel it has.
   void await(posix::unique_fd channel);
   bool awaits() const noexcept { return !awaited_.empty(); }
+  /// Whether the first one is among them: the program that this one has replaced.
+  bool awaits_first() const noexcept { return awaited_.contains(0); }
   /// Gives away those that are awaited still, to the program that replaces this one. With an error
   /// the rest is awaited here.
   void pass_to(int channel, std::error_code& error);

@@ -316,17 +316,18 @@ void tenure<Owner>::leave_all(int channel)
   give_stranded(channel);
   totals all = owner_.cluster().totals();
   all.groups = groups_.totals();
-  std::error_code error;
-  legacies_->pass_to(channel, error);
-  send_text(channel, to_text(all), error);
-  if (error) report(error, "totals");
+  std::error_code not_passed, not_told;
+  legacies_->pass_to(channel, not_passed);
+  send_text(channel, to_text(all), not_told);
+  for (const std::error_code& each : {not_passed, not_told})
+    if (each) report(each, "totals");
 }
 
 template <class Owner>
 void tenure<Owner>::inherit(std::string_view counted)
 {
   // A worker that is ready may have had more to ask for until now.
-  if (!legacies_->awaits()) predecessor::of_this_process().close_unclaimed();
+  if (!legacies_->awaits_first()) predecessor::of_this_process().close_unclaimed();
   std::error_code error;
   const totals earlier = totals_from_text(counted, error);
   if (error) report(error, "totals");

@@ -163,6 +163,7 @@ TEST_CASE("what a successor has not got is not let go, and closes with its last 
   CHECK(test.made->is_held());
   CHECK_FALSE(test.made->has_successor());
   test.made->release();
+  CHECK_FALSE(test.made->stays_empty());
   CHECK_FALSE(test.made->is_open());
 }
 

@@ -146,6 +146,7 @@ TEST_CASE("what is awaited still is awaited by the program after this one")
     second.close();
     CHECK(middle.until_inherited(1));
     CHECK(middle.made->awaits());
+    CHECK(middle.made->awaits_first());
     // The third is the one in the middle.
     std::error_code error;
     third.pass_legacies(*middle.made, error);
@@ -162,6 +163,7 @@ TEST_CASE("what is awaited still is awaited by the program after this one")
     first.say_text("st");
     first.close();
     CHECK(last.until_inherited(is_last_to_end ? 1 : 2));
+    CHECK(last.made->awaits_first() == is_last_to_end);
     if (is_last_to_end) {
       third.close();
       CHECK(last.until_inherited(2));

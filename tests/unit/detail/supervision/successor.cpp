@@ -219,7 +219,8 @@ TEST_CASE("who has no room to hear of a new program is told again, until its tim
   SUBCASE("and does not")
   {
     test.host.busy = 1'000'000;
-    test.start(new_program(say_ready() + live_on).ready_deadline(300ms));
+    test.start(
+        new_program(say_ready() + live_on).ready_deadline(300ms * cohort_test::time_factor()));
     const upgrade_result& result = test.end();
     CHECK(test.host.busy < 1'000'000);
     CHECK(result.outcome == upgrade_outcome::not_announced);
