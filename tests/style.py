@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: the cohort authors
 # SPDX-License-Identifier: MIT
-"""Checks what a formatter does not: banners, `#pragma once`, line width, size of headers."""
+"""Checks what a formatter does not: banners, `#pragma once`, line width, size of headers, namespaces
+of tests."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +15,8 @@ WIDTH = 100
 HEADER_LINES = 400
 # Compiled as a main file, where g++ warns of `#pragma once`.
 PRECOMPILED = "tests/support/pch/pch.hpp"
+# Compiled with others as one file, where names that are local to a file would meet.
+TOGETHER = ("tests/unit/", "tests/process/", "tests/faults/")
 
 
 def problems(path, text):
@@ -23,6 +27,8 @@ def problems(path, text):
         yield 3, "`#pragma once` and an empty line follow the banner"
     if path.startswith("include/") and text.count("\n") > HEADER_LINES:
         yield HEADER_LINES, "the header is too long: split it"
+    if path.startswith(TOGETHER) and not re.search(r"^namespace \w+ {$", text, re.MULTILINE):
+        yield len(lines), "a test's file has a namespace with a name of its own"
     for number, line in enumerate(lines, 1):
         if len(line) > WIDTH:
             yield number, f"longer than {WIDTH} columns"

@@ -15,6 +15,8 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/detached.hpp>
 
+namespace accepting_test {
+
 using namespace cohort_test;
 using asio::ip::tcp;
 
@@ -177,3 +179,5 @@ TEST_CASE(
     co_await primary.end();
   });
 }
+
+} // namespace accepting_test

@@ -22,6 +22,8 @@
 #include <iostream>
 #include <string>
 
+namespace alone_role {
+
 using namespace cohort_test;
 
 namespace {
@@ -86,3 +88,5 @@ TEST_CASE("a worker that stands alone serves, drains and ends like another")
   CHECK(one.wait() == 0);
   CHECK(one.errors().empty());
 }
+
+} // namespace alone_role

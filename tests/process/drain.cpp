@@ -10,6 +10,8 @@
 
 #include <asio/redirect_error.hpp>
 
+namespace drain_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -237,3 +239,5 @@ TEST_CASE("a socket that was given away does not hold a drain up")
     CHECK(status.success());
   });
 }
+
+} // namespace drain_test

@@ -19,6 +19,8 @@
 #include <future>
 #include <sys/wait.h>
 
+namespace ending_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 using all_exits = std::vector<cohort::exit_event>;
@@ -239,3 +241,5 @@ TEST_CASE("a cluster on a strand lives in a context that four threads run")
   CHECK(count(answers, outcome::timeout) == 0);
   CHECK(count(answers, outcome::wrong) == 0);
 }
+
+} // namespace ending_test

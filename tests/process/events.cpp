@@ -15,6 +15,8 @@
 #include <asio/redirect_error.hpp>
 #include <functional>
 
+namespace events_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -278,3 +280,5 @@ TEST_CASE("cancelling a wait for an event loses none")
     }
   });
 }
+
+} // namespace events_test

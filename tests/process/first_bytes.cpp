@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+namespace first_bytes_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -187,3 +189,5 @@ TEST_CASE("behind a balancer one client's connections go to one worker")
     co_await primary.end();
   });
 }
+
+} // namespace first_bytes_test

@@ -8,6 +8,8 @@
 #include <cohort/cluster.hpp>
 #include <cohort/message/json.hpp>
 
+namespace hand_over_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -130,3 +132,5 @@ TEST_CASE("workers that leave together hand over what one of them has not taken"
   });
   CHECK(summary(answers) == "3 ok");
 }
+
+} // namespace hand_over_test

@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+namespace http_server_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -371,3 +373,5 @@ TEST_CASE("http_server says in one line why it cannot start")
       failure({"--port", port, "--supervise"}).find("Address already in use") != std::string::npos);
   first.expect_clean_end();
 }
+
+} // namespace http_server_test

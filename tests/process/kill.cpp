@@ -16,6 +16,8 @@
 #include <map>
 #include <random>
 
+namespace kill_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -235,3 +237,5 @@ TEST_CASE("held clients wait across the death of the only worker")
   });
   CHECK(summary(answers) == "5 ok");
 }
+
+} // namespace kill_test

@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+namespace limits_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -256,3 +258,5 @@ TEST_CASE("a primary at its descriptor limit does not spin, reports it, and reco
     primary.destroy_cluster();
   });
 }
+
+} // namespace limits_test

@@ -13,6 +13,8 @@
 
 #include <set>
 
+namespace listen_test {
+
 using namespace cohort_test;
 namespace posix = cohort::detail::posix;
 
@@ -265,3 +267,5 @@ TEST_CASE("an exclusive listener is the worker's own and ends with its drain")
     co_await primary.end();
   });
 }
+
+} // namespace listen_test

@@ -28,6 +28,8 @@
 #include <utility>
 #include <vector>
 
+namespace listener_fairness_test {
+
 using namespace cohort_test;
 using cohort::any_policy;
 
@@ -271,3 +273,5 @@ TEST_CASE("a listener that is added when all credit is in use gets its share of 
   CHECK(summary(quiet) == "50 ok");
   CHECK(summary(answers) == "400 ok");
 }
+
+} // namespace listener_fairness_test

@@ -16,6 +16,8 @@
 #include <string>
 #include <system_error>
 
+namespace message_broadcast_test {
+
 namespace {
 
 using namespace cohort_test::jobs;
@@ -116,3 +118,5 @@ TEST_CASE("a broadcast that nobody can be sent is one of nobody, and the workers
       },
       small);
 }
+
+} // namespace message_broadcast_test

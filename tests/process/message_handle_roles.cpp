@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+namespace message_handle_roles {
+
 namespace {
 
 using namespace cohort_test::jobs;
@@ -175,3 +177,5 @@ const cohort_test::worker_role primary_role("primary of handles", [](int, char**
 });
 
 } // namespace
+
+} // namespace message_handle_roles

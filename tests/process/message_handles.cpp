@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+namespace message_handles_test {
+
 namespace {
 
 using namespace cohort_test::jobs;
@@ -298,3 +300,5 @@ TEST_CASE("a primary dies while its worker sends it handles: nobody holds one of
     }
   }
 }
+
+} // namespace message_handles_test

@@ -26,6 +26,8 @@
 #include <unistd.h>
 #include <utility>
 
+namespace message_roles {
+
 namespace {
 
 using namespace cohort_test::jobs;
@@ -161,3 +163,5 @@ const cohort_test::worker_role rude_role("rude messages", [](int, char**) {
 });
 
 } // namespace
+
+} // namespace message_roles

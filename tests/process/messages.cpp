@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+namespace messages_test {
+
 namespace {
 
 using namespace cohort_test::jobs;
@@ -320,3 +322,5 @@ TEST_CASE("without a protocol JSON values go both ways")
     co_await worker.disconnect();
   });
 }
+
+} // namespace messages_test

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace overflow_test {
+
 using namespace cohort_test;
 using cohort::overflow;
 using namespace std::chrono_literals;
@@ -180,3 +182,5 @@ TEST_CASE("no more wait in the primary than it is allowed, and none is lost by t
     co_await primary.end();
   });
 }
+
+} // namespace overflow_test

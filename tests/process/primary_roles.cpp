@@ -18,6 +18,8 @@
 #include <stdexcept>
 #include <string>
 
+namespace primary_roles {
+
 namespace {
 
 using asio::awaitable;
@@ -93,3 +95,5 @@ awaitable<void> supervise(cohort::cluster<>& cluster)
 COHORT_TEST_WORKER_ROLE(run) { return cohort::run(argc, argv, supervise, serve); }
 
 } // namespace
+
+} // namespace primary_roles

@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+namespace programs_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -113,3 +115,5 @@ TEST_CASE("run: when serve returns the worker lives until it is drained")
   CHECK(one.line() == "worker exited with code 0");
   CHECK(one.wait() == 0);
 }
+
+} // namespace programs_test

@@ -9,6 +9,8 @@
 #include <cohort/message/json.hpp>
 #include <cohort/subscription.hpp>
 
+namespace protocol_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -145,3 +147,5 @@ TEST_CASE("a worker that closes its channel and lives is killed before its clien
   });
   CHECK(summary(answers) == "4 ok");
 }
+
+} // namespace protocol_test

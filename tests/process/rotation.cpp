@@ -10,6 +10,8 @@
 #include <map>
 #include <set>
 
+namespace rotation_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -89,3 +91,5 @@ TEST_CASE("a worker that joins takes part in the rotation, one that leaves does 
     co_await primary.end();
   });
 }
+
+} // namespace rotation_test

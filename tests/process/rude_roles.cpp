@@ -30,6 +30,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace rude_roles {
+
 namespace {
 
 namespace posix = cohort::detail::posix;
@@ -249,3 +251,5 @@ COHORT_TEST_WORKER_ROLE(report)
 }
 
 } // namespace
+
+} // namespace rude_roles

@@ -23,6 +23,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace run_ends_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -209,3 +211,5 @@ TEST_CASE("run: after supervise has failed, the first signal is the first")
   CHECK(::kill(worker, 0) != 0);
   CHECK(one.errors() == "cohort: supervise: supervise failed\n");
 }
+
+} // namespace run_ends_test

@@ -25,6 +25,8 @@
 #include <utility>
 #include <vector>
 
+namespace scheduling_test {
+
 using namespace cohort_test;
 using cohort::any_policy;
 
@@ -462,3 +464,5 @@ TEST_CASE("a port that somebody has is not shared with them unawares")
     co_await primary.end();
   });
 }
+
+} // namespace scheduling_test

@@ -43,6 +43,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace server_role {
+
 namespace {
 
 using asio::awaitable;
@@ -328,3 +330,5 @@ COHORT_TEST_WORKER_ROLE(server)
 }
 
 } // namespace
+
+} // namespace server_role

@@ -13,6 +13,8 @@
 #include <netinet/in.h>
 #include <sys/wait.h>
 
+namespace shutting_down_test {
+
 using namespace cohort_test;
 using namespace std::chrono_literals;
 
@@ -75,3 +77,5 @@ TEST_CASE("the primary is told why a worker cannot listen")
   });
   ::close(taken);
 }
+
+} // namespace shutting_down_test

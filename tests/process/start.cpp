@@ -19,6 +19,8 @@
 #include <iostream>
 #include <set>
 
+namespace start_test {
+
 using namespace cohort_test;
 
 namespace {
@@ -276,3 +278,5 @@ TEST_CASE("a newer program at the same place is taken, also when it came before 
   CHECK(one.line() == "worker exited with code 0");
   CHECK(one.wait() == 0);
 }
+
+} // namespace start_test

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+namespace unix_sockets_test {
+
 using namespace cohort_test;
 namespace posix = cohort::detail::posix;
 
@@ -87,3 +89,5 @@ TEST_CASE("a stale socket file is replaced, a live one and a plain file are not"
     co_await primary.end();
   });
 }
+
+} // namespace unix_sockets_test
