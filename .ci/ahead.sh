@@ -9,25 +9,26 @@
 ahead_steps= # what is done by the session ahead_session
 ahead_session=
 
-# What `.ci/run --ahead STEP...` does.
+# What `.ci/run --ahead STEP...` does: all at the same time, as some have work for one processor only.
 do_ahead()
 {
   local step
   for step in "$@"; do
-    if declare -F "build_$step" >/dev/null; then
-      # Not as `build || true`, which would switch errexit off inside.
-      set +e
-      (
-        set -e
-        "build_$step"
-      )
-      set -e
-    elif [ -n "${whole_ahead[$step]-}" ]; then
-      do_step "$step" >/dev/null
-    else
-      fail "nothing can be done ahead of ${step:-no step}"
-    fi
+    step_ahead "$step" &
   done
+  wait
+}
+
+step_ahead() # STEP
+{
+  if declare -F "build_$1" >/dev/null; then
+    # What went wrong is of no consequence here.
+    "build_$1"
+  elif [ -n "${whole_ahead[$1]-}" ]; then
+    do_step "$1" >/dev/null
+  else
+    fail "nothing can be done ahead of ${1:-no step}"
+  fi
 }
 
 # do_step STEP: its output, also in its log, and its status in a file.
